@@ -1,0 +1,2 @@
+//! Every figure the README quotes.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Shuts a child process in (Landlock, own uid, namespaces) and tells which process is asking.

@@ -1,0 +1,1 @@
+//! Protocols towards agents (MCP over streamable HTTP and stdio): parsing and framing through ports.

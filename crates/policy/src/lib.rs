@@ -1,0 +1,1 @@
+//! Facts to Cedar to verdict: bundles, validation, slices, explanation.

@@ -1,0 +1,1 @@
+//! Runs scenario files through the real gateway: the acceptance suite and the users' policy test tool.

@@ -1,0 +1,1 @@
+//! Issuer, approvals, tasks, registry, control API, jobs: everything with I/O and a life.

@@ -1,0 +1,1 @@
+//! The only dialler: takes Permitted calls, resolves, sends, caps, scrubs.
