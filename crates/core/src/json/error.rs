@@ -96,10 +96,7 @@ impl ErrorKind {
             ),
             Self::Comment => ("comment", "remove it, JSON has none"),
             Self::TrailingData => ("data after the end of the value", "send one JSON value"),
-            Self::InvalidNumber => (
-                "malformed number",
-                "write it as RFC 8259 says, such as `-1.5e3`",
-            ),
+            Self::InvalidNumber => ("malformed number", "write it as RFC 8259 says, such as `-1.5e3`"),
             Self::InexactNumber => (
                 "a double does not carry this number exactly",
                 "send it as a string",

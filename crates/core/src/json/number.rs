@@ -100,10 +100,7 @@ fn exact(lexeme: &str) -> Option<Number> {
     {
         return Some(Number(Repr::Integer(value)));
     }
-    let double: f64 = lexeme
-        .parse()
-        .ok()
-        .filter(|value: &f64| value.is_finite())?;
+    let double: f64 = lexeme.parse().ok().filter(|value: &f64| value.is_finite())?;
     let mut buffer = ryu_js::Buffer::new();
     let shortest = buffer.format_finite(double);
     (shortest == lexeme || same_decimal(shortest, lexeme)).then(|| from_shortest(shortest, double))
@@ -273,9 +270,6 @@ impl TryFrom<f64> for Number {
         if !value.is_finite() {
             return Err(NotANumber);
         }
-        Ok(from_shortest(
-            ryu_js::Buffer::new().format_finite(value),
-            value,
-        ))
+        Ok(from_shortest(ryu_js::Buffer::new().format_finite(value), value))
     }
 }

@@ -12,9 +12,7 @@ impl Object {
     /// An object without members; it allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            members: Vec::new(),
-        }
+        Self { members: Vec::new() }
     }
 
     /// Takes members that are unique and in order already.
@@ -35,8 +33,7 @@ impl Object {
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        self.members
-            .binary_search_by(|(name, _)| utf16_order(name, key))
+        self.members.binary_search_by(|(name, _)| utf16_order(name, key))
     }
 
     /// The value of `key`.
@@ -82,10 +79,7 @@ impl Object {
                 at
             }
         };
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "`at` was found or inserted just now"
-        )]
+        #[expect(clippy::indexing_slicing, reason = "`at` was found or inserted just now")]
         &mut self.members[at].1
     }
 
@@ -102,18 +96,12 @@ impl Object {
 
     /// The members in canonical order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> + DoubleEndedIterator {
-        self.members
-            .iter()
-            .map(|(key, value)| (key.as_str(), value))
+        self.members.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The members in canonical order, their values to be changed.
-    pub fn iter_mut(
-        &mut self,
-    ) -> impl ExactSizeIterator<Item = (&str, &mut Value)> + DoubleEndedIterator {
-        self.members
-            .iter_mut()
-            .map(|(key, value)| (key.as_str(), value))
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&str, &mut Value)> + DoubleEndedIterator {
+        self.members.iter_mut().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The keys in canonical order.
@@ -150,9 +138,7 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Object {
 impl<K: Into<String>, V: Into<Value>> Extend<(K, V)> for Object {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, members: I) {
         let old = std::mem::take(self).into_iter();
-        let new = members
-            .into_iter()
-            .map(|(key, value)| (key.into(), value.into()));
+        let new = members.into_iter().map(|(key, value)| (key.into(), value.into()));
         *self = old.chain(new).collect();
     }
 }

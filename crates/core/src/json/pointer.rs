@@ -49,8 +49,7 @@ fn unescape(step: &str) -> Option<Cow<'_, str>> {
 }
 
 fn index(step: &str) -> Option<usize> {
-    let plain =
-        step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
+    let plain = step == "0" || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
     step.parse().ok().filter(|_| plain)
 }
 
@@ -90,8 +89,8 @@ mod tests {
     fn finds_nothing_where_nothing_is() {
         let value = object! { "a": array![1, 2], "m~n": 1 };
         for pointer in [
-            "a", "/b", "/a/2", "/a/-", "/a/01", "/a/+1", "/a/", "/a/0/x", "/m~n", "/m~2n", "/m~",
-            "/m~é", "//",
+            "a", "/b", "/a/2", "/a/-", "/a/01", "/a/+1", "/a/", "/a/0/x", "/m~n", "/m~2n", "/m~", "/m~é",
+            "//",
         ] {
             assert_eq!(value.pointer(pointer), None, "{pointer}");
         }

@@ -23,8 +23,7 @@ pub fn plain_run(bytes: &[u8]) -> usize {
 /// none does. A borrow can set bits above that one, never below it.
 const fn special_bytes(word: u64) -> u64 {
     let quote = (word ^ (EACH * b'"' as u64)).wrapping_sub(EACH) & !(word ^ (EACH * b'"' as u64));
-    let escape =
-        (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH) & !(word ^ (EACH * b'\\' as u64));
+    let escape = (word ^ (EACH * b'\\' as u64)).wrapping_sub(EACH) & !(word ^ (EACH * b'\\' as u64));
     let control = word.wrapping_sub(EACH * 0x20) & !word;
     (quote | escape | control) & HIGH
 }

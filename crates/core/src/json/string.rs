@@ -75,8 +75,7 @@ impl Parser<'_> {
             return Err(self.error(ErrorKind::NulCharacter));
         }
         // The scalar is below U+110000, so what is left is a low half without its high one.
-        let character =
-            char::from_u32(scalar).ok_or_else(|| self.error(ErrorKind::LoneSurrogate))?;
+        let character = char::from_u32(scalar).ok_or_else(|| self.error(ErrorKind::LoneSurrogate))?;
         self.at += length;
         Ok(character)
     }

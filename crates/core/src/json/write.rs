@@ -22,9 +22,7 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut done = Ok(());
-        write_value(self, &mut |text| {
-            done = done.and_then(|()| f.write_str(text))
-        });
+        write_value(self, &mut |text| done = done.and_then(|()| f.write_str(text)));
         done
     }
 }
@@ -88,11 +86,7 @@ fn write_escape<S: FnMut(&str)>(special: char, sink: &mut S) {
         '\u{c}' => sink("\\f"),
         '\r' => sink("\\r"),
         control => {
-            sink(if control < '\u{10}' {
-                "\\u000"
-            } else {
-                "\\u001"
-            });
+            sink(if control < '\u{10}' { "\\u000" } else { "\\u001" });
             let digit = char::from_digit(u32::from(control) % 16, 16).unwrap_or('0');
             sink(digit.encode_utf8(&mut [0; 4]));
         }

@@ -1,0 +1,87 @@
+//! Confinement and proof: how well a run is shut in, and how its calls prove it. Attested, never claimed by the run.
+
+use std::fmt;
+
+/// How well a run is shut in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confinement {
+    /// Not at all: it can reach whatever its user can.
+    None,
+    /// Landlock denies our data, keys and sockets.
+    Landlock,
+    /// A user id of its own.
+    OwnUid,
+    /// A network namespace of its own.
+    Netns,
+    /// Another machine, attested from there.
+    Remote,
+}
+
+impl Confinement {
+    /// The word used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Landlock => "landlock",
+            Self::OwnUid => "own-uid",
+            Self::Netns => "netns",
+            Self::Remote => "remote",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::None,
+            Self::Landlock,
+            Self::OwnUid,
+            Self::Netns,
+            Self::Remote,
+        ]
+        .into_iter()
+        .find(|c| c.as_str() == text)
+    }
+
+    /// True when a human's verdict given on this machine's own channels could have been given by the run itself.
+    #[must_use]
+    pub const fn reaches_people(self) -> bool {
+        matches!(self, Self::None)
+    }
+}
+
+/// How a call proves which run it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Proof {
+    /// The token alone.
+    Bearer,
+    /// The token, and the kernel says the peer is the run's process.
+    Peer,
+    /// The token, and a signature by the run's key.
+    Key,
+}
+
+impl Proof {
+    /// The word used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Peer => "peer",
+            Self::Key => "key",
+        }
+    }
+}
+
+impl fmt::Display for Confinement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

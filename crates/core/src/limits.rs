@@ -1,0 +1,60 @@
+//! Every bound of the system in one file, each with its unit in its name.
+
+/// Longest request body the gateway reads from an agent, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest response read from an upstream, in bytes.
+pub const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Deepest nesting of a JSON document on the data path.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Most JSON nodes (values and member names) in one document.
+pub const JSON_NODES_MAX: usize = 100_000;
+/// Longest name of an agent, a human, a server, a system or a template, in bytes.
+pub const NAME_BYTES_MAX: usize = 40;
+/// Longest tool name, in bytes (MCP 2026-07-28, server/tools).
+pub const TOOL_NAME_BYTES_MAX: usize = 128;
+/// Longest aggregated tool name `server__tool`, in bytes (what model providers accept).
+pub const AGGREGATED_NAME_BYTES_MAX: usize = 64;
+/// Longest resource text, in bytes.
+pub const RESOURCE_BYTES_MAX: usize = 4096;
+/// Most segments in a resource path.
+pub const RESOURCE_SEGMENTS_MAX: usize = 128;
+/// Longest intent (goal or purpose), in bytes.
+pub const INTENT_BYTES_MAX: usize = 4096;
+/// Longest note given with a verdict, in bytes.
+pub const NOTE_BYTES_MAX: usize = 2048;
+/// Most approvals that may be pending in one task.
+pub const PENDING_APPROVALS_PER_TASK_MAX: usize = 20;
+/// Default life of a task when none is given, in milliseconds.
+pub const TASK_TTL_MS_DEFAULT: i64 = 60 * 60 * 1000;
+/// Longest life of a task, in milliseconds.
+pub const TASK_TTL_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1000;
+/// How long a held call waits inside the agent's request by default, in milliseconds.
+pub const HOLD_WAIT_MS_DEFAULT: u64 = 20_000;
+/// The most a held call may wait inside the agent's request, in milliseconds.
+pub const HOLD_WAIT_MS_MAX: u64 = 55_000;
+/// How long an approval stays open unanswered, in milliseconds.
+pub const APPROVAL_WINDOW_MS_DEFAULT: i64 = 24 * 60 * 60 * 1000;
+/// How long an approved call may wait to be redeemed, in milliseconds.
+pub const REDEEM_WINDOW_MS: i64 = 24 * 60 * 60 * 1000;
+/// Longest life of a grant, in milliseconds.
+pub const GRANT_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// Most uses of a grant given by count.
+pub const GRANT_USES_MAX: u64 = 1000;
+/// How long an upstream may take to answer one call, in milliseconds.
+pub const UPSTREAM_CALL_MS_MAX: u64 = 120_000;
+/// How long an upstream may take to connect or start, in milliseconds.
+pub const UPSTREAM_START_MS_MAX: u64 = 30_000;
+/// Deepest delegation chain.
+pub const DELEGATION_DEPTH_MAX: usize = 8;
+/// Most tools one server may list.
+pub const TOOLS_PER_SERVER_MAX: usize = 1000;
+/// Largest tool definition, in canonical bytes.
+pub const TOOL_DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Most denied calls in a row before a task is suspended.
+pub const DENIALS_IN_A_ROW_MAX: u32 = 50;
+/// Longest leaf of the ledger, in bytes (C2SP tlog-tiles entry: uint16 length).
+pub const RECORD_BYTES_MAX: usize = 65_535;
+/// Longest time between two checkpoints while records arrive, in milliseconds.
+pub const CHECKPOINT_EVERY_MS_MAX: u64 = 10_000;
+/// Most unscoped policies before load warns.
+pub const UNSCOPED_POLICIES_WARN: usize = 40;
