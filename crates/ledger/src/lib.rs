@@ -1,1 +1,9 @@
 //! The tamper-evident log: RFC 6962 tree, C2SP checkpoints and proofs, offline verification.
+//!
+//! Pure: no clock, no files, no network. The store keeps the rows, this crate says what they mean.
+
+mod base64;
+mod hash;
+pub mod tree;
+
+pub use hash::{Hash, empty_root, leaf_hash, node_hash};
