@@ -1,1 +1,10 @@
-//! Joins the policy's Allow and the store's receipt into a Permit; the only mint.
+//! Joins the policy's Allow and the store's receipt into a [`Permit`]; the only mint.
+//!
+//! Nothing reaches an upstream without a [`Permitted`] value, and [`Permitted`] has no public constructor: only
+//! [`Mint`] makes one, and there is one mint per process, made at start.
+
+mod lifeline;
+mod permit;
+
+pub use lifeline::{Cut, Lifeline, LifelineHolder};
+pub use permit::{Act, Permit, Permitted, System};
