@@ -105,7 +105,14 @@ mod tests {
 
     #[test]
     fn long_and_short_leaves_hash_alike() {
-        for len in [0, 1, ONE_SHOT_BYTES - 1, ONE_SHOT_BYTES, ONE_SHOT_BYTES + 1, 65_535] {
+        for len in [
+            0,
+            1,
+            ONE_SHOT_BYTES - 1,
+            ONE_SHOT_BYTES,
+            ONE_SHOT_BYTES + 1,
+            65_535,
+        ] {
             let entry = vec![7_u8; len];
             let mut prefixed = vec![LEAF];
             prefixed.extend_from_slice(&entry);

@@ -62,7 +62,10 @@ pub fn verify_inclusion(
     let above = index.checked_shr(shared).unwrap_or(0).count_ones();
     let want = (shared + above) as usize;
     if proof.len() != want {
-        return Err(ProofError::Length { want, got: proof.len() });
+        return Err(ProofError::Length {
+            want,
+            got: proof.len(),
+        });
     }
     let mut hash = *leaf;
     for (level, sibling) in (0_u32..).zip(proof) {
@@ -72,7 +75,11 @@ pub fn verify_inclusion(
             node_hash(&hash, sibling)
         };
     }
-    if hash == *root { Ok(()) } else { Err(ProofError::Root) }
+    if hash == *root {
+        Ok(())
+    } else {
+        Err(ProofError::Root)
+    }
 }
 
 /// Verifies that the tree of `new` leaves under `new_root` begins with the tree of `old` leaves under `old_root`.
@@ -94,9 +101,16 @@ pub fn verify_consistency(
     }
     if old == 0 || old == new {
         if !proof.is_empty() {
-            return Err(ProofError::Length { want: 0, got: proof.len() });
+            return Err(ProofError::Length {
+                want: 0,
+                got: proof.len(),
+            });
         }
-        let holds = if old == 0 { *old_root == crate::hash::empty_root() } else { old_root == new_root };
+        let holds = if old == 0 {
+            *old_root == crate::hash::empty_root()
+        } else {
+            old_root == new_root
+        };
         return if holds { Ok(()) } else { Err(ProofError::Root) };
     }
     // Climb from the last leaf of the old tree; a complete old tree is its own starting point.
@@ -104,10 +118,17 @@ pub fn verify_consistency(
     let (mut node, mut last) = ((old - 1) >> start, (new - 1) >> start);
     let want = usize::from(!old.is_power_of_two()) + path_len(node, last);
     if proof.len() != want {
-        return Err(ProofError::Length { want, got: proof.len() });
+        return Err(ProofError::Length {
+            want,
+            got: proof.len(),
+        });
     }
     let mut hashes = proof.iter();
-    let seed = if old.is_power_of_two() { old_root } else { hashes.next().unwrap_or(old_root) };
+    let seed = if old.is_power_of_two() {
+        old_root
+    } else {
+        hashes.next().unwrap_or(old_root)
+    };
     let (mut old_hash, mut new_hash) = (*seed, *seed);
     for sibling in hashes {
         if node & 1 == 1 || node == last {
@@ -121,7 +142,11 @@ pub fn verify_consistency(
         }
         (node, last) = (node >> 1, last >> 1);
     }
-    if old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(ProofError::Root) }
+    if old_hash == *old_root && new_hash == *new_root {
+        Ok(())
+    } else {
+        Err(ProofError::Root)
+    }
 }
 
 /// Siblings between `node` and the root of a tree whose last node on that level is `last`.

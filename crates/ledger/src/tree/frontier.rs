@@ -31,7 +31,10 @@ impl Frontier {
     /// The empty tree.
     #[must_use]
     pub const fn new() -> Self {
-        Self { size: 0, peaks: Vec::new() }
+        Self {
+            size: 0,
+            peaks: Vec::new(),
+        }
     }
 
     /// The frontier of a stored tree of `size` leaves: `read` is asked once, for at most 53 hashes.
@@ -55,7 +58,10 @@ impl Frontier {
             return Err(ProofError::Size(size));
         }
         if peaks.len() != size.count_ones() as usize {
-            return Err(ProofError::Length { want: size.count_ones() as usize, got: peaks.len() });
+            return Err(ProofError::Length {
+                want: size.count_ones() as usize,
+                got: peaks.len(),
+            });
         }
         Ok(Self { size, peaks })
     }
@@ -68,7 +74,9 @@ impl Frontier {
         if size > SIZE_MAX {
             return Err(ProofError::Size(size));
         }
-        Ok(peaks(0, size).map(|(level, n)| stored_hash_index(level, n)).collect())
+        Ok(peaks(0, size)
+            .map(|(level, n)| stored_hash_index(level, n))
+            .collect())
     }
 
     /// Leaves in the tree.
@@ -120,7 +128,12 @@ impl Frontier {
         for leaf in leaves {
             self.append(leaf, |hash| hashes.push(hash))?;
         }
-        Ok(Batch { first_index, hashes, size: self.size, root: self.root() })
+        Ok(Batch {
+            first_index,
+            hashes,
+            size: self.size,
+            root: self.root(),
+        })
     }
 }
 
@@ -141,5 +154,9 @@ pub(super) fn peaks(from: u64, to: u64) -> impl Iterator<Item = (u32, u64)> {
 /// Root over subtree roots, largest first: RFC 6962 hashes them together from the right.
 pub(super) fn fold_right(peaks: &[Hash]) -> Option<Hash> {
     let (last, rest) = peaks.split_last()?;
-    Some(rest.iter().rev().fold(*last, |right, left| node_hash(left, &right)))
+    Some(
+        rest.iter()
+            .rev()
+            .fold(*last, |right, left| node_hash(left, &right)),
+    )
 }

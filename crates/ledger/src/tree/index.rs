@@ -64,7 +64,12 @@ mod tests {
 
     #[test]
     fn large_positions_round_trip() {
-        for (level, n) in [(0, crate::tree::SIZE_MAX - 1), (10, 1 << 40), (52, 0), (0, 1 << 52)] {
+        for (level, n) in [
+            (0, crate::tree::SIZE_MAX - 1),
+            (10, 1 << 40),
+            (52, 0),
+            (0, 1 << 52),
+        ] {
             assert_eq!(stored_hash_position(stored_hash_index(level, n)), (level, n));
         }
     }

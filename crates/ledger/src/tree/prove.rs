@@ -28,10 +28,7 @@ pub enum ReadError<E> {
 ///
 /// # Errors
 /// When `size` is too large, `read` fails or answers with another number of hashes.
-pub fn root<E>(
-    size: u64,
-    read: impl FnOnce(&[u64]) -> Result<Vec<Hash>, E>,
-) -> Result<Hash, ReadError<E>> {
+pub fn root<E>(size: u64, read: impl FnOnce(&[u64]) -> Result<Vec<Hash>, E>) -> Result<Hash, ReadError<E>> {
     super::Frontier::restore(size, read).map(|frontier| frontier.root())
 }
 
@@ -117,8 +114,11 @@ fn hash_ranges<E>(
     read: impl FnOnce(&[u64]) -> Result<Vec<Hash>, E>,
 ) -> Result<Vec<Hash>, ReadError<E>> {
     let nodes = |&(from, to): &(u64, u64)| peaks(from, to);
-    let indexes: Vec<u64> =
-        ranges.iter().flat_map(nodes).map(|(level, n)| stored_hash_index(level, n)).collect();
+    let indexes: Vec<u64> = ranges
+        .iter()
+        .flat_map(nodes)
+        .map(|(level, n)| stored_hash_index(level, n))
+        .collect();
     let hashes = ask(&indexes, read)?;
     let mut rest = hashes.as_slice();
     let mut out = Vec::with_capacity(ranges.len());
@@ -142,6 +142,9 @@ pub(super) fn ask<E>(
     if hashes.len() == indexes.len() {
         Ok(hashes)
     } else {
-        Err(ReadError::Gap { want: indexes.len(), got: hashes.len() })
+        Err(ReadError::Gap {
+            want: indexes.len(),
+            got: hashes.len(),
+        })
     }
 }

@@ -35,7 +35,11 @@ pub fn path(m: usize, entries: &[Vec<u8>]) -> Vec<Hash> {
 
 /// PROOF(m, D[n])
 pub fn consistency(m: usize, entries: &[Vec<u8>]) -> Vec<Hash> {
-    if m == 0 { Vec::new() } else { subproof(m, entries, true) }
+    if m == 0 {
+        Vec::new()
+    } else {
+        subproof(m, entries, true)
+    }
 }
 
 fn subproof(m: usize, entries: &[Vec<u8>], whole: bool) -> Vec<Hash> {

@@ -12,13 +12,25 @@ use crate::naive;
 
 /// The eight entries of the Certificate Transparency reference tree.
 fn ct_entries() -> Vec<Vec<u8>> {
-    ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
-        .map(|text| hex(text))
-        .to_vec()
+    [
+        "",
+        "00",
+        "10",
+        "2021",
+        "3031",
+        "40414243",
+        "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ]
+    .map(hex)
+    .to_vec()
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap())
+        .collect()
 }
 
 fn hash(text: &str) -> Hash {
@@ -27,13 +39,20 @@ fn hash(text: &str) -> Hash {
 
 fn stored(entries: &[Vec<u8>]) -> (Frontier, Vec<Hash>) {
     let mut frontier = Frontier::new();
-    let batch = frontier.extend(entries.iter().map(|entry| leaf_hash(entry))).unwrap();
+    let batch = frontier
+        .extend(entries.iter().map(|entry| leaf_hash(entry)))
+        .unwrap();
     assert_eq!(batch.hashes.len() as u64, stored_hash_count(entries.len() as u64));
     (frontier, batch.hashes)
 }
 
 fn reader(table: &[Hash]) -> impl FnOnce(&[u64]) -> Result<Vec<Hash>, Infallible> + '_ {
-    |indexes| Ok(indexes.iter().map(|&i| table[usize::try_from(i).unwrap()]).collect())
+    |indexes| {
+        Ok(indexes
+            .iter()
+            .map(|&i| table[usize::try_from(i).unwrap()])
+            .collect())
+    }
 }
 
 fn entries(count: usize) -> Vec<Vec<u8>> {
@@ -113,7 +132,10 @@ fn every_proof_of_every_small_tree_equals_the_reference() {
 /// Each wrong variant of a right inclusion proof is refused.
 fn refuses_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) {
     let wrong = |leaf: &Hash, index, size, proof: &[Hash], root: &Hash| {
-        assert!(verify_inclusion(leaf, index, size, proof, root).is_err(), "{index} of {size}");
+        assert!(
+            verify_inclusion(leaf, index, size, proof, root).is_err(),
+            "{index} of {size}"
+        );
     };
     let bad = leaf_hash(b"bad");
     wrong(&bad, index, size, proof, root);
@@ -155,7 +177,10 @@ fn refuses_consistency(old: u64, old_root: &Hash, new: u64, new_root: &Hash, pro
 #[test]
 fn a_reader_with_gaps_is_an_error_not_a_wrong_proof() {
     let short = |_: &[u64]| Ok::<_, Infallible>(Vec::new());
-    assert_eq!(tree::prove_inclusion(0, 2, short), Err(ReadError::Gap { want: 1, got: 0 }));
+    assert_eq!(
+        tree::prove_inclusion(0, 2, short),
+        Err(ReadError::Gap { want: 1, got: 0 })
+    );
     assert_eq!(
         tree::prove_inclusion(2, 2, short),
         Err(ReadError::Asked(ProofError::Index { index: 2, size: 2 }))
