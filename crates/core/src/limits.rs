@@ -6,8 +6,10 @@ pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Deepest nesting of a JSON document on the data path.
 pub const JSON_DEPTH_MAX: usize = 64;
-/// Most JSON nodes (values and member names) in one document.
+/// Most JSON nodes (values and member names) in one request.
 pub const JSON_NODES_MAX: usize = 100_000;
+/// Most JSON nodes (values and member names) in one response that is relayed.
+pub const JSON_RESPONSE_NODES_MAX: usize = 1_000_000;
 /// Longest name of an agent, a human, a server, a system or a template, in bytes.
 pub const NAME_BYTES_MAX: usize = 40;
 /// Longest tool name, in bytes (MCP 2026-07-28, server/tools).

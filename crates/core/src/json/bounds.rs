@@ -1,8 +1,6 @@
 //! How large, how deep and how exact a document may be.
 
-/// No document nests deeper than this many arrays and objects, whatever its [`Bounds`] say: reading,
-/// comparing and dropping a value recurse once per level.
-pub const DEPTH_LIMIT: usize = 64;
+use crate::limits;
 
 /// What to do with a number that a double cannot carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +26,8 @@ pub enum Nul {
 pub struct Bounds {
     /// Longest document, in bytes.
     pub bytes_max: usize,
-    /// Deepest nesting, in arrays and objects; `[]` has depth 1, a bare string depth 0. Never above
-    /// [`DEPTH_LIMIT`].
+    /// Deepest nesting, in arrays and objects; `[]` has depth 1, a bare string depth 0. More than
+    /// [`limits::JSON_DEPTH_MAX`] counts as that: reading, comparing and dropping a value recurse per level.
     pub depth_max: usize,
     /// Most nodes in the document: every scalar, array, object and key counts one.
     pub nodes_max: usize,
@@ -40,20 +38,20 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// What an agent, a human or a configuration sends us: 4 MiB, 64 levels, 100,000 nodes, exact numbers.
+    /// What an agent, a human or a configuration sends us: exact numbers, no NUL.
     pub const REQUEST: Self = Self {
-        bytes_max: 4 << 20,
-        depth_max: DEPTH_LIMIT,
-        nodes_max: 100_000,
+        bytes_max: limits::REQUEST_BYTES_MAX,
+        depth_max: limits::JSON_DEPTH_MAX,
+        nodes_max: limits::JSON_NODES_MAX,
         numbers: Numbers::Exact,
         nul: Nul::Refused,
     };
 
-    /// What an upstream answers and we relay: 16 MiB, 64 levels, 1,000,000 nodes, numbers as written.
+    /// What an upstream answers and we relay: numbers as written, NUL kept.
     pub const RESPONSE: Self = Self {
-        bytes_max: 16 << 20,
-        depth_max: DEPTH_LIMIT,
-        nodes_max: 1_000_000,
+        bytes_max: limits::RESPONSE_BYTES_MAX,
+        depth_max: limits::JSON_DEPTH_MAX,
+        nodes_max: limits::JSON_RESPONSE_NODES_MAX,
         numbers: Numbers::Verbatim,
         nul: Nul::Kept,
     };

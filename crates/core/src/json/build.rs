@@ -14,7 +14,7 @@
 macro_rules! object {
     ($($key:tt : $value:expr),* $(,)?) => {{
         let members = ::std::vec::Vec::<(::std::string::String, $crate::json::Value)>::from([
-            $((::std::string::String::from($key), $crate::json::Value::from($value))),*
+            $(($key.into(), $crate::json::Value::from($value))),*
         ]);
         $crate::json::Value::Object(members.into_iter().collect())
     }};

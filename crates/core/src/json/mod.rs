@@ -29,7 +29,7 @@ mod value;
 mod write;
 
 pub use crate::{array, object};
-pub use bounds::{Bounds, DEPTH_LIMIT, Nul, Numbers};
+pub use bounds::{Bounds, Nul, Numbers};
 pub use error::{Error, ErrorKind};
 pub use number::{MAX_SAFE_INTEGER, NotANumber, Number};
 pub use object::Object;

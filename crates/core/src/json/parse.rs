@@ -1,7 +1,8 @@
 //! The parser: one pass over the bytes, one level of recursion per level of the document.
 
 use super::order::utf16_order;
-use super::{Bounds, DEPTH_LIMIT, Error, ErrorKind, Number, Object, Value};
+use super::{Bounds, Error, ErrorKind, Number, Object, Value};
+use crate::limits::JSON_DEPTH_MAX;
 use std::cmp::Ordering;
 
 type Result<T> = std::result::Result<T, Error>;
@@ -138,7 +139,7 @@ impl Parser<'_> {
     }
 
     fn enter(&mut self, depth: usize) -> Result<()> {
-        if depth > self.bounds.depth_max.min(DEPTH_LIMIT) {
+        if depth > self.bounds.depth_max.min(JSON_DEPTH_MAX) {
             return Err(self.error(ErrorKind::TooDeep));
         }
         self.at += 1;

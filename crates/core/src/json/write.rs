@@ -22,7 +22,9 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut done = Ok(());
-        write_value(self, &mut |text| done = done.and_then(|()| f.write_str(text)));
+        write_value(self, &mut |text| {
+            done = done.and_then(|()| f.write_str(text));
+        });
         done
     }
 }
