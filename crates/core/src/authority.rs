@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::decision::Tier;
 use crate::destination::Destination;
 use crate::json::Value;
 use crate::name::{Name, ToolName};
@@ -277,6 +278,10 @@ pub struct Authority {
     pub budgets: BTreeMap<Budget, u64>,
     /// Server→client requests that may pass.
     pub client_features: BTreeSet<ClientFeature>,
+    /// Calls agreed on beforehand: the baseline does not ask for them. Guardrails and stricter tiers still count.
+    pub agreed: BTreeSet<ToolSelector>,
+    /// Tiers this task demands beyond what policy asks; the strictest that selects a call counts.
+    pub stricter: BTreeMap<ToolSelector, Tier>,
     /// How many further delegations may hang below.
     pub depth: u8,
 }
@@ -293,11 +298,14 @@ impl Authority {
             bounds: BTreeMap::new(),
             budgets: BTreeMap::new(),
             client_features: BTreeSet::new(),
+            agreed: BTreeSet::new(),
+            stricter: BTreeMap::new(),
             depth: 0,
         }
     }
 
-    /// Everything: only as the neutral element of [`Self::attenuate`], for an agent without a ceiling.
+    /// Everything: only as the neutral element of [`Self::attenuate`], for an agent without a ceiling. A task that
+    /// starts from it must empty `agreed` first.
     #[must_use]
     pub fn unbounded() -> Self {
         Self {
@@ -308,6 +316,8 @@ impl Authority {
             bounds: BTreeMap::new(),
             budgets: BTreeMap::new(),
             client_features: ClientFeature::ALL.into_iter().collect(),
+            agreed: BTreeSet::from([ToolSelector::ALL]),
+            stricter: BTreeMap::new(),
             depth: u8::MAX,
         }
     }
@@ -332,7 +342,16 @@ impl Authority {
                 .and_modify(|mine| *mine = (*mine).min(*max))
                 .or_insert(*max);
         }
+        let mut stricter = self.stricter.clone();
+        for (selector, tier) in &limit.stricter {
+            stricter
+                .entry(selector.clone())
+                .and_modify(|mine| *mine = (*mine).max(*tier))
+                .or_insert(*tier);
+        }
         Self {
+            agreed: meets(&self.agreed, &limit.agreed),
+            stricter,
             tools: meets(&self.tools, &limit.tools),
             classes: self.classes.intersection(&limit.classes).copied().collect(),
             resources: meet_roots(&self.resources, &limit.resources),
