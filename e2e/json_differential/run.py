@@ -70,7 +70,11 @@ def python_check(document, ours):
         return "python takes what the grammar of ours refuses"
     if ours == "?":
         return "ok taken"
-    return "ok taken" if same(theirs, python_reads(ours)) else "python reads another value in the canonical bytes"
+    try:
+        agreed = same(theirs, python_reads(ours))
+    except ValueError as error:
+        return f"python refuses the canonical bytes: {error}"
+    return "ok taken" if agreed else "python reads another value in the canonical bytes"
 
 
 def fail(message):
