@@ -60,3 +60,37 @@ pub const RECORD_BYTES_MAX: usize = 65_535;
 pub const CHECKPOINT_EVERY_MS_MAX: u64 = 10_000;
 /// Most unscoped policies before load warns.
 pub const UNSCOPED_POLICIES_WARN: usize = 40;
+/// Longest JSON-RPC id given as a string, in bytes.
+pub const RPC_ID_BYTES_MAX: usize = 256;
+/// How long the gateway waits for the rest of a request's body, in milliseconds.
+pub const REQUEST_BODY_MS_MAX: u64 = 10_000;
+/// How long the gateway waits for a request's head, in milliseconds.
+pub const REQUEST_HEAD_MS_MAX: u64 = 10_000;
+/// Longest request head, in bytes.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Most header fields of one request.
+pub const REQUEST_HEADERS_MAX: usize = 100;
+/// Most connections the gateway holds open.
+pub const CONNECTIONS_MAX: usize = 1024;
+/// Most requests of one run that may be in flight, streams included.
+pub const REQUESTS_PER_RUN_MAX: usize = 64;
+/// Most sessions of legacy MCP clients, of all runs.
+pub const SESSIONS_MAX: usize = 10_000;
+/// Most sessions of legacy MCP clients of one run.
+pub const SESSIONS_PER_RUN_MAX: usize = 32;
+/// How long a legacy session may lie idle before it is dropped, in milliseconds.
+pub const SESSION_IDLE_MS_MAX: u64 = 30 * 60 * 1000;
+/// How long a call may take before its answer becomes an event stream, in milliseconds.
+pub const ANSWER_MOMENT_MS: u64 = 500;
+/// How long an event stream may be silent before a comment keeps it open, in milliseconds.
+pub const STREAM_PING_MS: u64 = 15_000;
+/// How long the answer of a call may still come after its authority has gone, in milliseconds.
+pub const STREAM_CUT_MS: u64 = 500;
+/// Most events of one request that wait for a slow client.
+pub const EVENTS_QUEUED_MAX: usize = 64;
+/// Most events one stream of a legacy session keeps for a client that comes back.
+pub const REPLAY_EVENTS_MAX: usize = 256;
+/// Most streams one legacy session keeps for a client that comes back.
+pub const REPLAY_STREAMS_MAX: usize = 8;
+/// Most resources one client may subscribe to in one session or stream.
+pub const SUBSCRIPTIONS_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! The canonical bytes of a value, RFC 8785.
 
-use super::{Value, scan::plain_run};
+use super::{Object, Value, scan::plain_run};
 use std::fmt;
 
 impl Value {
@@ -15,6 +15,13 @@ impl Value {
     /// Appends the canonical bytes to `out`.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         write_value(self, &mut |text| out.extend_from_slice(text.as_bytes()));
+    }
+}
+
+impl Object {
+    /// Appends the canonical bytes to `out`.
+    pub fn write_canonical(&self, out: &mut Vec<u8>) {
+        write_object(self, &mut |text| out.extend_from_slice(text.as_bytes()));
     }
 }
 
@@ -45,18 +52,20 @@ fn write_value<S: FnMut(&str)>(value: &Value, sink: &mut S) {
             }
             sink(if items.is_empty() { "[]" } else { "]" });
         }
-        Value::Object(object) => {
-            let mut before = "{";
-            for (key, member) in object.iter() {
-                sink(before);
-                write_string(key, sink);
-                sink(":");
-                write_value(member, sink);
-                before = ",";
-            }
-            sink(if object.is_empty() { "{}" } else { "}" });
-        }
+        Value::Object(object) => write_object(object, sink),
     }
+}
+
+fn write_object<S: FnMut(&str)>(object: &Object, sink: &mut S) {
+    let mut before = "{";
+    for (key, member) in object.iter() {
+        sink(before);
+        write_string(key, sink);
+        sink(":");
+        write_value(member, sink);
+        before = ",";
+    }
+    sink(if object.is_empty() { "{}" } else { "}" });
 }
 
 fn write_string<S: FnMut(&str)>(text: &str, sink: &mut S) {
