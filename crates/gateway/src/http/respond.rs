@@ -1,0 +1,129 @@
+//! Responses: one JSON message, an event stream, or nothing.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use futures_util::Stream;
+use remit_core::limits::STREAM_PING_MS;
+use remit_core::object;
+
+use crate::mcp::answer::Final;
+use crate::ports::AuthFailure;
+use crate::rpc::{self, Fault, Id, RpcError};
+
+/// A comment that keeps a silent stream open.
+pub(crate) const PING: &[u8] = b": ping\n\n";
+
+/// How long a stream may be silent.
+pub(crate) const SILENCE: Duration = Duration::from_millis(STREAM_PING_MS);
+
+/// One JSON message.
+pub(crate) fn json(status: StatusCode, bytes: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The message that ends an exchange.
+pub(crate) fn last(message: Final) -> Response<Body> {
+    json(message.status, message.bytes)
+}
+
+/// An error as the whole response.
+pub(crate) fn error(id: Option<&Id>, error: &RpcError) -> Response<Body> {
+    let mut response = json(error.status, rpc::error(id, error));
+    if error.status == StatusCode::PAYLOAD_TOO_LARGE || error.status == StatusCode::REQUEST_TIMEOUT {
+        // What is left of the body is not worth reading.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// An error about one message as the whole response.
+pub(crate) fn fault(fault: &Fault) -> Response<Body> {
+    error(fault.id.as_ref(), &fault.error)
+}
+
+/// Nothing but a status.
+pub(crate) fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// HTTP 405 on a path that knows only POST for this client.
+pub(crate) fn only_post() -> Response<Body> {
+    let mut response = error(
+        None,
+        &RpcError::invalid_request("only POST is served here for this revision")
+            .with_status(StatusCode::METHOD_NOT_ALLOWED),
+    );
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+/// HTTP 401, or 503 when the token could not be checked.
+pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
+    let (status, reason, challenge) = match failure {
+        AuthFailure::Missing => (StatusCode::UNAUTHORIZED, "no_task", Some("Bearer")),
+        AuthFailure::Unknown => (
+            StatusCode::UNAUTHORIZED,
+            "credential_invalid",
+            Some("Bearer error=\"invalid_token\", error_description=\"unknown token\""),
+        ),
+        AuthFailure::TaskEnded(_) => (
+            StatusCode::UNAUTHORIZED,
+            "task_ended",
+            Some("Bearer error=\"invalid_token\", error_description=\"the task has ended\""),
+        ),
+        AuthFailure::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", None),
+    };
+    let message = failure.to_string();
+    let data = object! { "decision": "deny", "reason": reason, "message": message.as_str() };
+    let refused = RpcError::new(i64::from(status.as_u16()), message)
+        .with_status(status)
+        .with_data(data);
+    let mut response = error(None, &refused);
+    if let Some(challenge) = challenge {
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}
+
+/// An event stream.
+pub(crate) fn events<S>(stream: S) -> Response<Body>
+where
+    S: Stream<Item = Bytes> + Send + 'static,
+{
+    use futures_util::StreamExt as _;
+    let mut response = Response::new(Body::from_stream(stream.map(Ok::<_, Infallible>)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    );
+    response
+}
+
+/// One event with one message in one `data` line.
+pub(crate) fn event(message: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(message.len() + 32);
+    out.extend_from_slice(b"event: message\ndata: ");
+    out.extend_from_slice(message);
+    out.extend_from_slice(b"\n\n");
+    Bytes::from(out)
+}

@@ -1,0 +1,14 @@
+//! JSON-RPC 2.0: one message in, one message out.
+
+mod error;
+mod id;
+mod incoming;
+mod write;
+
+pub(crate) use error::{
+    Fault, HEADER_MISMATCH, INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY, NOT_FOUND_LEGACY, RpcError, UNSUPPORTED_VERSION,
+};
+pub(crate) use id::Id;
+pub(crate) use incoming::{Incoming, read};
+pub(crate) use write::{error, notification, request, response};
