@@ -1,0 +1,4 @@
+//! The waiting room: cards, verdicts, grants.
+
+pub mod card;
+pub mod inspect;
