@@ -46,18 +46,6 @@ if [[ -n $out ]]; then
   rm -rf "$work"/{direct,through,gateway} "$work"/*.log
 fi
 
-# wait_for_line FILE TEXT PID: until FILE has a line with TEXT, while PID lives; 20 s at most.
-wait_for_line() {
-  local i
-  for ((i = 0; i < 400; i++)); do
-    grep -q -- "$2" "$1" 2>/dev/null && return 0
-    kill -0 "$3" 2>/dev/null || break
-    sleep 0.05
-  done
-  cat "$1" >&2 2>/dev/null || true
-  return 1
-}
-
 # serve NAME COMMAND…: starts a server that prints its URL; the URL goes to $url.
 serve() {
   local name=$1
@@ -76,7 +64,12 @@ else
 fi
 TOKEN=${TOKEN:-} MCP_URL=$reference
 case $through in
-  gateway) start_gateway "$work/gateway" "$reference" ;;
+  gateway)
+    start_gateway "$work/gateway"
+    add_server ref --url "$reference"
+    open_task conformance
+    MCP_URL=$GATEWAY/mcp/ref
+    ;;
   shim) TOKEN=unused ;;
   http://*) MCP_URL=$through ;;
   *) echo "e2e: \`--through $through\` is none of gateway, shim, URL" >&2; exit 2 ;;

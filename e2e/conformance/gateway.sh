@@ -1,6 +1,8 @@
-# Sourced by conformance.sh and by the client checks: starts a gateway of its own in front of one MCP server.
+# Sourced by conformance.sh and by clients/matrix.sh: a gateway of its own, with everything admitted.
 #
-#   start_gateway DIR SERVER_URL    sets GATEWAY_PID, TOKEN, MCP_URL; data, sockets and logs lie below DIR
+#   start_gateway DIR          data, sockets and logs lie below DIR; sets GATEWAY_PID and GATEWAY (its origin)
+#   add_server NAME --url URL | -- COMMAND…
+#   open_task TEMPLATE         sets TOKEN; the servers answer at $GATEWAY/mcp/NAME
 #   stop_gateway
 #
 # The only place that knows Remit's command line.
@@ -16,9 +18,10 @@ free_port() {
 }
 
 start_gateway() {
-  local dir=$1 server_url=$2 bin port task
-  bin=$(remit_bin) || return 1
+  local dir=$1 port
+  remit=$(remit_bin) || return 1
   port=$(free_port)
+  setup_log=$dir/setup.log
   mkdir -p "$dir"/{data,config,state,runtime}
   chmod 700 "$dir/runtime"
   export XDG_DATA_HOME=$dir/data XDG_CONFIG_HOME=$dir/config XDG_STATE_HOME=$dir/state XDG_RUNTIME_DIR=$dir/runtime
@@ -26,17 +29,35 @@ start_gateway() {
 [listen]
 agents = "127.0.0.1:$port"
 TOML
-  "$bin" up --config "$dir/remit.toml" >"$dir/up.log" 2>&1 &
+  "$remit" up --config "$dir/remit.toml" >"$dir/up.log" 2>&1 &
   GATEWAY_PID=$!
   wait_for_line "$dir/up.log" ready "$GATEWAY_PID" || { echo 'e2e: the gateway did not become ready' >&2; return 1; }
+  GATEWAY=http://127.0.0.1:$port
+  "$remit" human add tester --role operator --json >>"$setup_log"
+  "$remit" agent add stock --owner tester --json >>"$setup_log"
+}
 
-  "$bin" human add tester --role operator --json >>"$dir/setup.log"
-  "$bin" agent add conf --owner tester --json >>"$dir/setup.log"
-  "$bin" mcp add ref --url "$server_url" --json >>"$dir/setup.log"
-  "$bin" tools admit ref --all --json >>"$dir/setup.log"
-  task=$("$bin" task open --agent conf --as tester --template conformance --intent 'run the conformance suite' --json)
+add_server() {
+  "$remit" mcp add "$@" >>"$setup_log"
+  "$remit" tools admit "$1" --all --json >>"$setup_log"
+}
+
+open_task() {
+  local task
+  task=$("$remit" task open --agent stock --as tester --template "$1" --intent 'end-to-end checks' --json)
   TOKEN=$("$PYTHON" -c 'import json, sys; print(json.loads(sys.argv[1])["token"])' "$task")
-  MCP_URL=http://127.0.0.1:$port/mcp/ref
+}
+
+# wait_for_line FILE TEXT PID: until FILE has a line with TEXT, while PID lives; 20 s at most.
+wait_for_line() {
+  local i
+  for ((i = 0; i < 400; i++)); do
+    grep -q -- "$2" "$1" 2>/dev/null && return 0
+    kill -0 "$3" 2>/dev/null || break
+    sleep 0.05
+  done
+  cat "$1" >&2 2>/dev/null || true
+  return 1
 }
 
 stop_gateway() {
