@@ -41,6 +41,16 @@ pub enum CheckpointError {
         /// The origin found.
         got: String,
     },
+    /// A checkpoint over fewer records than lie in front of what is verified.
+    #[error(
+        "the checkpoint covers {size} records, what is verified begins after {first}: nothing of it can be checked"
+    )]
+    Before {
+        /// Records the checkpoint covers.
+        size: u64,
+        /// Records in front of what is verified.
+        first: u64,
+    },
 }
 
 impl Checkpoint {
