@@ -37,7 +37,11 @@ impl Flights {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut per_run = self.flights.per_run.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut per_run = self
+            .flights
+            .per_run
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = per_run.get_mut(&self.run) {
             *count -= 1;
             if *count == 0 {

@@ -13,4 +13,4 @@ mod rpc;
 pub mod wrap;
 
 pub use config::GatewayConfig;
-pub use http::{AllowedHosts, router};
+pub use http::{AllowedHosts, router, serve};

@@ -30,8 +30,16 @@ impl Accept {
             events: false,
         };
         let values = headers.get_all(header::ACCEPT).iter();
-        for part in values.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')) {
-            let kind = part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        for part in values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|v| v.split(','))
+        {
+            let kind = part
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
             let (any, application, text) = (kind == "*/*", kind == "application/*", kind == "text/*");
             accept.json |= any || application || kind == "application/json";
             accept.events |= any || text || kind == "text/event-stream";
@@ -55,7 +63,9 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), RpcError> {
     let kind = kinds.next().and_then(|value| value.to_str().ok());
     let json = kind.is_some_and(|kind| {
         let mut parts = kind.split(';').map(str::trim);
-        let json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+        let json = parts
+            .next()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
         json && parts.all(|parameter| match parameter.split_once('=') {
             Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
                 charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
@@ -119,6 +129,8 @@ async fn collect(mut body: Body) -> Result<Bytes, RpcError> {
 }
 
 fn too_large() -> RpcError {
-    RpcError::invalid_request(format!("the body is longer than {REQUEST_BYTES_MAX} bytes: send less"))
-        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    RpcError::invalid_request(format!(
+        "the body is longer than {REQUEST_BYTES_MAX} bytes: send less"
+    ))
+    .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }

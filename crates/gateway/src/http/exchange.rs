@@ -16,6 +16,7 @@ pub(crate) struct Exchange {
     reply: Pin<Box<dyn Future<Output = Reply> + Send>>,
     events: mpsc::Receiver<Event>,
     more_events: bool,
+    done: Option<Box<Reply>>,
 }
 
 /// What happens next.
@@ -23,7 +24,7 @@ pub(crate) enum Step {
     /// Something on the way.
     Event(Event),
     /// The end.
-    Done(Reply),
+    Done(Box<Reply>),
 }
 
 impl Exchange {
@@ -44,20 +45,30 @@ impl Exchange {
             reply,
             events,
             more_events: true,
+            done: None,
         }
     }
 
     /// Events before the reply, in their order. Safe to cancel.
     pub(crate) async fn next(&mut self) -> Step {
-        loop {
+        while self.done.is_none() {
             tokio::select! {
                 biased;
                 event = self.events.recv(), if self.more_events => match event {
                     Some(event) => return Step::Event(event),
                     None => self.more_events = false,
                 },
-                reply = &mut self.reply => return Step::Done(reply),
+                reply = &mut self.reply => self.done = Some(Box::new(reply)),
             }
+        }
+        // What was sent just before the reply comes before it.
+        match (self.events.try_recv(), self.done.take()) {
+            (Ok(event), done) => {
+                self.done = done;
+                Step::Event(event)
+            }
+            (Err(_), Some(reply)) => Step::Done(reply),
+            (Err(_), None) => std::future::pending().await,
         }
     }
 }

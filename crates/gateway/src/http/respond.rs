@@ -110,7 +110,10 @@ where
     use futures_util::StreamExt as _;
     let mut response = Response::new(Body::from_stream(stream.map(Ok::<_, Infallible>)));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(
         HeaderName::from_static("x-accel-buffering"),

@@ -76,11 +76,11 @@ fn outcome(answer: Answer, subject: &Subject, client: &Client) -> Result<Object,
             Ok(result)
         }
         Answer::UpstreamError { code, message, data } => Err(upstream_error(code, message, data, client.era)),
-        Answer::Refused(refused) => refuse(refused, subject, client),
+        Answer::Refused(refused) => refuse(&refused, subject, client),
     }
 }
 
-fn refuse(refused: Refusal, subject: &Subject, client: &Client) -> Result<Object, RpcError> {
+fn refuse(refused: &Refusal, subject: &Subject, client: &Client) -> Result<Object, RpcError> {
     let waits = refused.decision.effect == Effect::Hold && *subject != Subject::Completion;
     if waits
         && client.era == Era::Modern
@@ -91,7 +91,7 @@ fn refuse(refused: Refusal, subject: &Subject, client: &Client) -> Result<Object
         return Ok(result);
     }
     match subject {
-        Subject::Tool => Ok(refusal::tool_result(&refused)),
+        Subject::Tool => Ok(refusal::tool_result(refused)),
         _ => Err(refusal::error(&refused.decision, Some(subject), client.era)),
     }
 }

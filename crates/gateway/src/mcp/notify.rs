@@ -18,11 +18,11 @@ pub(crate) fn progress(client: &Client, mut given: Object) -> Option<Vec<u8>> {
         }
     }
     params.insert("progressToken", token);
-    Some(rpc::notification("notifications/progress", params))
+    Some(rpc::notification("notifications/progress", &params))
 }
 
 /// `notifications/message` when the client wants that level.
-pub(crate) fn log(era: Era, asked: Option<&str>, params: Object) -> Option<Vec<u8>> {
+pub(crate) fn log(era: Era, asked: Option<&str>, params: &Object) -> Option<Vec<u8>> {
     let passes = match (asked, era) {
         (Some(asked), _) => level::passes(params.get("level").and_then(Value::as_str), asked),
         (None, Era::Legacy) => true,

@@ -6,9 +6,9 @@ mod incoming;
 mod write;
 
 pub(crate) use error::{
-    Fault, HEADER_MISMATCH, INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND,
-    MISSING_CLIENT_CAPABILITY, NOT_FOUND_LEGACY, RpcError, UNSUPPORTED_VERSION,
+    Fault, HEADER_MISMATCH, INTERNAL, INVALID_PARAMS, METHOD_NOT_FOUND, NOT_FOUND_LEGACY, RpcError,
+    UNSUPPORTED_VERSION,
 };
 pub(crate) use id::Id;
 pub(crate) use incoming::{Incoming, read};
-pub(crate) use write::{error, notification, request, response};
+pub(crate) use write::{answers, error, notification, request, response};

@@ -39,7 +39,7 @@ pub(crate) fn error(id: Option<&Id>, error: &RpcError) -> Vec<u8> {
 }
 
 /// A notification; empty `params` are left out.
-pub(crate) fn notification(method: &str, params: Object) -> Vec<u8> {
+pub(crate) fn notification(method: &str, params: &Object) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
     call(method, params, &mut out);
@@ -47,7 +47,7 @@ pub(crate) fn notification(method: &str, params: Object) -> Vec<u8> {
 }
 
 /// A request of ours to the client (legacy leg).
-pub(crate) fn request(id: &str, method: &str, params: Object) -> Vec<u8> {
+pub(crate) fn request(id: &str, method: &str, params: &Object) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
     Value::from(id).write_canonical(&mut out);
@@ -56,13 +56,19 @@ pub(crate) fn request(id: &str, method: &str, params: Object) -> Vec<u8> {
     out
 }
 
-fn call(method: &str, params: Object, out: &mut Vec<u8>) {
+fn call(method: &str, params: &Object, out: &mut Vec<u8>) {
     Value::from(method).write_canonical(out);
     if !params.is_empty() {
         out.extend_from_slice(b",\"params\":");
         params.write_canonical(out);
     }
     out.push(b'}');
+}
+
+/// True when `message`, written by this room, is the response to `id`.
+pub(crate) fn answers(message: &[u8], id: &Id) -> bool {
+    let rest = message.strip_prefix(open(Some(id), 64).as_slice());
+    rest.is_some_and(|rest| rest.starts_with(b",\"result\":") || rest.starts_with(b",\"error\":"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,11 @@
+//! The gateway over real TCP, in front of an engine that does what each test says.
+
+mod bad_input;
+mod fake;
+mod legacy;
+mod listing;
+mod modern;
+mod refusals;
+mod server;
+mod streams;
+mod wrap;
