@@ -1,1 +1,46 @@
 //! One SQL text on SQLite and PostgreSQL; recording is the serialisation point.
+//!
+//! [`Store::append`] makes a record and the state it stands for durable together, in groups, on one thread; what a
+//! decision relied on is checked there, in the order of the log. [`Store::read`] gives readers an unchanging view.
+//! Each aggregate has a file of typed functions over [`Conn`] (reading) and [`Tx`] (writing). Rows that grant are
+//! authenticated and tied to the ledger: see `rows.rs`.
+
+mod append;
+pub mod codec;
+mod error;
+mod head;
+mod lock;
+mod migrate;
+mod open;
+mod readers;
+mod rows;
+mod sql;
+mod store;
+mod stored;
+mod tables;
+mod wal;
+
+pub mod agents;
+pub mod approvals;
+pub mod budgets;
+pub mod calls;
+pub mod freezes;
+pub mod grants;
+pub mod humans;
+pub mod labels;
+pub mod policies;
+pub mod records;
+pub mod results;
+pub mod runs;
+pub mod servers;
+pub mod tasks;
+pub mod tools;
+pub mod tree;
+
+pub use append::{AppendError, ApplyError, Epoch, Epochs, Receipt, Refused, TreeHead, Tx};
+pub use error::StoreError;
+pub use open::{Location, OpenError, Options};
+pub use rows::RowKey;
+pub use sql::{Conn, DbError, DbErrorKind, Row, Value};
+pub use store::Store;
+pub use stored::Stored;

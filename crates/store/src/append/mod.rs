@@ -1,0 +1,20 @@
+//! The appender: one thread writes; a record and the state it stands for become durable in one transaction, in
+//! groups. Recording is the serialisation point: whoever must not be overtaken checks its expectation here.
+
+mod bulk;
+mod cache;
+mod queue;
+mod receipt;
+mod refused;
+mod tree;
+mod tx;
+mod writer;
+
+pub(crate) use cache::{Cache, Counter, TaskFacts};
+pub(crate) use queue::{Appended, Chore, Lane, Queue};
+pub use receipt::Receipt;
+pub use refused::{AppendError, ApplyError, Refused};
+pub(crate) use tree::Sequencer;
+pub use tree::TreeHead;
+pub use tx::{Epoch, Epochs, Tx};
+pub(crate) use writer::Writer;

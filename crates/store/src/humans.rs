@@ -1,0 +1,70 @@
+//! Humans: who they are to Remit, and what they may do.
+
+use remit_core::name::Name;
+use remit_core::people::{Human, Standing};
+
+use crate::append::{ApplyError, Tx};
+use crate::codec::{roles_from_json, roles_to_json};
+use crate::error::StoreError;
+use crate::rows::Checked;
+use crate::sql::{Conn, Value};
+use crate::stored::{Columns, Stored};
+use crate::tables::HUMANS;
+
+/// Registers a human.
+///
+/// # Errors
+/// [`crate::Refused::Duplicate`] when the name is taken.
+pub fn add(tx: &mut Tx<'_>, human: &Human) -> Result<(), ApplyError> {
+    HUMANS.insert(tx, &columns(human))
+}
+
+/// Replaces a human as it was read.
+///
+/// # Errors
+/// [`crate::Refused::Stale`] when it changed since.
+pub fn put(tx: &mut Tx<'_>, human: &Stored<Human>) -> Result<(), ApplyError> {
+    HUMANS.update(tx, &columns(human), human.changed)
+}
+
+/// One human.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the row is not ours.
+pub fn get(conn: &mut Conn, name: &Name) -> Result<Option<Stored<Human>>, StoreError> {
+    HUMANS.get(conn, &[name.as_str().into()])?.map(read).transpose()
+}
+
+/// All humans by name.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn list(conn: &mut Conn) -> Result<Vec<Stored<Human>>, StoreError> {
+    HUMANS
+        .load(conn, "ORDER BY t.name", &[])?
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+fn columns(human: &Human) -> [Value<'_>; 3] {
+    [
+        human.name.as_str().into(),
+        roles_to_json(&human.roles).to_string().into(),
+        human.standing.as_str().into(),
+    ]
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a row is read once")]
+fn read(row: Checked) -> Result<Stored<Human>, StoreError> {
+    let columns = Columns::of(&HUMANS, &row);
+    let value = Human {
+        name: columns.parsed(0)?,
+        roles: columns.json(1, roles_from_json)?,
+        standing: columns.word(2, Standing::parse)?,
+    };
+    Ok(Stored {
+        value,
+        changed: row.changed,
+    })
+}

@@ -1,0 +1,395 @@
+//! Rows that grant: authenticated one by one, tied to the ledger, and counted whole.
+//!
+//! Somebody who can write to the database, but does not hold the row key, must gain nothing by it:
+//!
+//! * a changed or invented row fails its HMAC, which covers the table, every column and the sequence number of the
+//!   record that last changed it;
+//! * an old row put back is not the latest one the index of records knows about that row;
+//! * a removed row (a freeze lifted, a retired human revived together with the index) changes the sum over the
+//!   table's rows, which the authenticated head carries.
+
+use std::sync::OnceLock;
+
+use aws_lc_rs::hmac;
+
+use crate::append::{ApplyError, Refused, Tx};
+use crate::error::StoreError;
+use crate::sql::{Conn, DbError, Row, Value};
+
+/// The key that authenticates rows: kept outside the database, 32 bytes.
+pub struct RowKey(hmac::Key);
+
+impl RowKey {
+    /// Takes the 32 bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// HMAC-SHA256 over a purpose and values, each with its kind and length.
+    pub(crate) fn mac(&self, purpose: &str, values: &[Value<'_>]) -> [u8; 32] {
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(b"remit row v1\n");
+        push(&mut text, b't', purpose.as_bytes());
+        for value in values {
+            match value {
+                Value::Null => text.push(b'n'),
+                Value::Int(int) => push(&mut text, b'i', &int.to_be_bytes()),
+                Value::Text(word) => push(&mut text, b't', word.as_bytes()),
+                Value::Bytes(bytes) => push(&mut text, b'b', bytes),
+            }
+        }
+        let mut out = [0_u8; 32];
+        for (to, from) in out.iter_mut().zip(hmac::sign(&self.0, &text).as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+fn push(text: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+    text.push(kind);
+    text.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    text.extend_from_slice(bytes);
+}
+
+/// Sum over a table's rows, modulo 2^256: what it was made of does not depend on the order.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Sum([u64; 4]);
+
+impl Sum {
+    pub(crate) fn add(&mut self, term: Self) {
+        let mut carry = false;
+        for (mine, more) in self.0.iter_mut().zip(term.0) {
+            let (low, first) = mine.overflowing_add(more);
+            let (low, second) = low.overflowing_add(u64::from(carry));
+            *mine = low;
+            carry = first || second;
+        }
+    }
+
+    pub(crate) fn sub(&mut self, term: Self) {
+        let mut borrow = false;
+        for (mine, less) in self.0.iter_mut().zip(term.0) {
+            let (low, first) = mine.overflowing_sub(less);
+            let (low, second) = low.overflowing_sub(u64::from(borrow));
+            *mine = low;
+            borrow = first || second;
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 32] {
+        let mut out = [0_u8; 32];
+        for (to, limb) in out.chunks_exact_mut(8).zip(self.0) {
+            to.copy_from_slice(&limb.to_be_bytes());
+        }
+        out
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let mut sum = Self::default();
+        for (limb, from) in sum.0.iter_mut().zip(bytes.chunks_exact(8)) {
+            *limb = from.iter().fold(0, |all, byte| (all << 8) | u64::from(*byte));
+        }
+        sum
+    }
+
+    fn of_row(key: &RowKey, mac: &[u8]) -> Self {
+        Self::from_bytes(&key.mac("sum", &[Value::from(mac)]))
+    }
+}
+
+/// A table whose rows grant. Columns `changed` (sequence number) and `mac` come on top of those listed.
+pub(crate) struct Table {
+    name: &'static str,
+    /// The columns of the primary key.
+    keys: &'static [&'static str],
+    /// The other columns.
+    columns: &'static [&'static str],
+    /// Place of its sum in the head.
+    slot: usize,
+    /// Changes are marked in the index of records. Counters that change with every call are not: the writer keeps
+    /// them in memory, and the sum covers them when the store opens.
+    marked: bool,
+    sql: OnceLock<Texts>,
+}
+
+struct Texts {
+    select: String,
+    insert: String,
+    update: String,
+    old: String,
+    delete: String,
+}
+
+/// A row that passed every check.
+pub(crate) struct Checked {
+    /// Key columns, then the others, in the order of the table.
+    pub row: Row,
+    /// The record that last changed it.
+    pub changed: i64,
+}
+
+impl Table {
+    pub(crate) const fn new(
+        name: &'static str,
+        keys: &'static [&'static str],
+        columns: &'static [&'static str],
+        slot: usize,
+    ) -> Self {
+        Self {
+            name,
+            keys,
+            columns,
+            slot,
+            marked: true,
+            sql: OnceLock::new(),
+        }
+    }
+
+    pub(crate) const fn unmarked(mut self) -> Self {
+        self.marked = false;
+        self
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) const fn slot(&self) -> usize {
+        self.slot
+    }
+
+    fn width(&self) -> usize {
+        self.keys.len() + self.columns.len()
+    }
+
+    fn texts(&self) -> &Texts {
+        self.sql.get_or_init(|| {
+            let name = self.name;
+            let all: Vec<&str> = self.keys.iter().chain(self.columns).copied().collect();
+            let columns = all.join(", ");
+            let holes: Vec<String> = (1..=all.len() + 2).map(|n| format!("${n}")).collect();
+            let key_text: Vec<String> = self.keys.iter().map(|key| format!("t.{key}")).collect();
+            let wanted: Vec<String> =
+                self.keys.iter().zip(1..).map(|(key, n): (_, usize)| format!("{key} = ${n}")).collect();
+            let sets: Vec<String> = self
+                .columns
+                .iter()
+                .chain(&["changed", "mac"])
+                .zip(self.keys.len() + 1..)
+                .map(|(column, n)| format!("{column} = ${n}"))
+                .collect();
+            Texts {
+                select: format!(
+                    "SELECT {}, t.changed, t.mac, (SELECT max(k.seq) FROM record_keys k WHERE k.key = 'row/{name}/' || {}) FROM {name} t",
+                    all.iter().map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", "),
+                    key_text.join(" || '/' || "),
+                ),
+                insert: format!(
+                    "INSERT INTO {name} ({columns}, changed, mac) VALUES ({}) ON CONFLICT DO NOTHING",
+                    holes.join(", ")
+                ),
+                update: format!("UPDATE {name} SET {} WHERE {}", sets.join(", "), wanted.join(" AND ")),
+                delete: format!("DELETE FROM {name} WHERE {}", wanted.join(" AND ")),
+                old: format!("SELECT changed, mac FROM {name} WHERE {}", wanted.join(" AND ")),
+            }
+        })
+    }
+
+    /// The text that names a row: its key columns joined by `/`.
+    fn key_of(&self, values: &[Value<'_>]) -> String {
+        let mut key = String::new();
+        for value in values.iter().take(self.keys.len()) {
+            if !key.is_empty() {
+                key.push('/');
+            }
+            match value {
+                Value::Text(text) => key.push_str(text),
+                Value::Int(int) => key.push_str(&int.to_string()),
+                Value::Null | Value::Bytes(_) => key.push('?'),
+            }
+        }
+        key
+    }
+
+    pub(crate) fn tampered(&self, values: &[Value<'_>], why: &'static str) -> StoreError {
+        StoreError::Tampered {
+            table: self.name,
+            key: self.key_of(values),
+            why,
+        }
+    }
+
+    /// The rows that `clause` (`WHERE …`, columns as `t.…`) picks, each one checked.
+    pub(crate) fn load(
+        &self,
+        conn: &mut Conn,
+        clause: &str,
+        params: &[Value<'_>],
+    ) -> Result<Vec<Checked>, StoreError> {
+        let rows = conn.query(&format!("{} {clause}", self.texts().select), params)?;
+        rows.into_iter().map(|row| self.check(conn.key(), row)).collect()
+    }
+
+    /// The one row with these key columns.
+    pub(crate) fn get(&self, conn: &mut Conn, key: &[Value<'_>]) -> Result<Option<Checked>, StoreError> {
+        let clause = match self.keys {
+            [one] => format!("WHERE t.{one} = $1"),
+            keys => {
+                let wanted: Vec<String> = keys
+                    .iter()
+                    .zip(1..)
+                    .map(|(key, n): (_, usize)| format!("t.{key} = ${n}"))
+                    .collect();
+                format!("WHERE {}", wanted.join(" AND "))
+            }
+        };
+        Ok(self.load(conn, &clause, key)?.into_iter().next())
+    }
+
+    fn check(&self, key: &RowKey, row: Row) -> Result<Checked, StoreError> {
+        let width = self.width();
+        let values = row.values();
+        let (own, rest) = values.split_at_checked(width).unwrap_or((values, &[]));
+        let [Value::Int(changed), Value::Bytes(mac), latest] = rest else {
+            return Err(self.tampered(values, "it has no authentication"));
+        };
+        if !same(&self.mac(key, own, *changed), mac) {
+            return Err(self.tampered(values, "its content was not written by us"));
+        }
+        if self.marked && *latest != Value::Int(*changed) {
+            return Err(self.tampered(values, "it is not the latest version of this row"));
+        }
+        Ok(Checked {
+            changed: *changed,
+            row,
+        })
+    }
+
+    fn mac(&self, key: &RowKey, values: &[Value<'_>], changed: i64) -> [u8; 32] {
+        let mut all: Vec<Value<'_>> = values.iter().map(borrow).collect();
+        all.push(Value::Int(changed));
+        key.mac(self.name, &all)
+    }
+
+    /// Adds a row that must not exist yet; `values` are the key columns, then the others.
+    pub(crate) fn insert(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<(), ApplyError> {
+        let seq = tx.seq();
+        let mac = self.mac(tx.key(), values, seq);
+        let mut params: Vec<Value<'_>> = values.iter().map(borrow).collect();
+        params.push(Value::Int(seq));
+        params.push(Value::from(mac.as_slice()));
+        if tx.execute(&self.texts().insert, &params)? == 0 {
+            return Err(Refused::Duplicate {
+                what: self.name,
+                key: self.key_of(values),
+            }
+            .into());
+        }
+        let term = Sum::of_row(tx.key(), &mac);
+        tx.sum(self.slot).add(term);
+        self.note_change(tx, values)
+    }
+
+    /// Replaces a row whose last change the caller saw as record `expected`.
+    pub(crate) fn update(
+        &self,
+        tx: &mut Tx<'_>,
+        values: &[Value<'_>],
+        expected: i64,
+    ) -> Result<(), ApplyError> {
+        let texts = self.texts();
+        let key_values = values.get(..self.keys.len()).unwrap_or_default();
+        let old = tx.query_opt(&texts.old, key_values)?;
+        let stale = || Refused::Stale {
+            what: self.name,
+            key: self.key_of(values),
+        };
+        let Some(old) = old else {
+            return Err(stale().into());
+        };
+        if old.int(0)? != expected {
+            return Err(stale().into());
+        }
+        let old_mac = old.bytes(1)?.to_vec();
+        let seq = tx.seq();
+        let mac = self.mac(tx.key(), values, seq);
+        let mut params: Vec<Value<'_>> = values.iter().map(borrow).collect();
+        params.push(Value::Int(seq));
+        params.push(Value::from(mac.as_slice()));
+        tx.execute(&texts.update, &params)?;
+        let (gone, new) = (Sum::of_row(tx.key(), &old_mac), Sum::of_row(tx.key(), &mac));
+        let sum = tx.sum(self.slot);
+        sum.sub(gone);
+        sum.add(new);
+        // Two changes of one row by one record leave one mark.
+        if expected == seq {
+            Ok(())
+        } else {
+            self.note_change(tx, values)
+        }
+    }
+
+    /// Removes a row; only where a missing row grants nothing.
+    pub(crate) fn delete(&self, tx: &mut Tx<'_>, key: &[Value<'_>]) -> Result<(), ApplyError> {
+        let texts = self.texts();
+        if let Some(old) = tx.query_opt(&texts.old, key)? {
+            let term = Sum::of_row(tx.key(), old.bytes(1)?);
+            tx.execute(&texts.delete, key)?;
+            tx.sum(self.slot).sub(term);
+        }
+        Ok(())
+    }
+
+    fn note_change(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<(), ApplyError> {
+        if !self.marked {
+            return Ok(());
+        }
+        let key = format!("row/{}/{}", self.name, self.key_of(values));
+        let seq = tx.seq();
+        tx.execute(
+            "INSERT INTO record_keys (key, seq) VALUES ($1, $2)",
+            &[key.into(), seq.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Refuses a table from which rows were removed, or to which old ones were added.
+    pub(crate) fn complete(&self, conn: &mut Conn, expected: Sum) -> Result<(), StoreError> {
+        let rows = conn.query(&format!("SELECT mac FROM {}", self.name), &[])?;
+        let mut sum = Sum::default();
+        for row in &rows {
+            sum.add(Sum::of_row(conn.key(), row.bytes(0)?));
+        }
+        if sum == expected {
+            Ok(())
+        } else {
+            Err(StoreError::Tampered {
+                table: self.name,
+                key: "*".to_owned(),
+                why: "rows were added or removed behind our back",
+            })
+        }
+    }
+}
+
+/// Compares without telling how much was right.
+pub(crate) fn same(ours: &[u8; 32], theirs: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(ours, theirs).is_ok()
+}
+
+fn borrow<'a>(value: &'a Value<'_>) -> Value<'a> {
+    match value {
+        Value::Null => Value::Null,
+        Value::Int(int) => Value::Int(*int),
+        Value::Text(text) => Value::Text(text.as_ref().into()),
+        Value::Bytes(bytes) => Value::Bytes(bytes.as_ref().into()),
+    }
+}
+
+impl From<DbError> for ApplyError {
+    fn from(error: DbError) -> Self {
+        Self::Store(StoreError::Db(error))
+    }
+}

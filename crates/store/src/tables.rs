@@ -1,0 +1,115 @@
+//! The tables that grant, and the place of each one's sum in the head. A place is never used for another table.
+
+use crate::rows::Table;
+
+pub(crate) static AGENTS: Table = Table::new(
+    "agents",
+    &["name"],
+    &["owner", "backup_owner", "purpose", "ceiling", "standing"],
+    0,
+);
+pub(crate) static HUMANS: Table = Table::new("humans", &["name"], &["roles", "standing"], 1);
+pub(crate) static SERVERS: Table =
+    Table::new("servers", &["name"], &["id", "spec", "identity", "retired"], 2);
+pub(crate) static TOOLS: Table = Table::new(
+    "tools",
+    &["server", "tool"],
+    &["state", "fingerprint", "admitted", "classification"],
+    3,
+);
+pub(crate) static TASKS: Table = Table::new(
+    "tasks",
+    &["id"],
+    &[
+        "parent",
+        "state",
+        "version",
+        "expires_at",
+        "suspended_by",
+        "initiator",
+        "agent",
+        "run",
+        "goal",
+        "purpose",
+        "mode",
+        "template",
+        "authority",
+        "cut",
+        "opened_at",
+    ],
+    4,
+);
+pub(crate) static RUNS: Table = Table::new(
+    "runs",
+    &["id"],
+    &[
+        "token",
+        "agent",
+        "task",
+        "confinement",
+        "proof",
+        "process",
+        "opened_at",
+        "ended_at",
+    ],
+    5,
+);
+pub(crate) static LABELS: Table = Table::new("labels", &["run"], &["labels"], 6);
+pub(crate) static BUDGETS: Table = Table::new("budgets", &["task", "budget"], &["used"], 7).unmarked();
+pub(crate) static APPROVALS: Table = Table::new(
+    "approvals",
+    &["id"],
+    &[
+        "task",
+        "state",
+        "expires_at",
+        "call",
+        "digest",
+        "run",
+        "initiator",
+        "tool",
+        "requirement",
+        "rules",
+        "card",
+        "card_text",
+        "votes",
+        "opened_at",
+    ],
+    8,
+);
+pub(crate) static GRANTS: Table = Table::new(
+    "grants",
+    &["id"],
+    &[
+        "task",
+        "approval",
+        "tool",
+        "fingerprint",
+        "salient",
+        "bound",
+        "used",
+        "level",
+        "revoked",
+    ],
+    9,
+);
+pub(crate) static FREEZES: Table = Table::new(
+    "freezes",
+    &["resource"],
+    &["until", "placed_by", "why", "lifted"],
+    10,
+);
+pub(crate) static POLICIES: Table = Table::new(
+    "policies",
+    &["number"],
+    &["version", "bundle", "applied_by", "applied_at"],
+    11,
+);
+
+/// Checked whole whenever the store opens: they do not grow with every task.
+pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
+/// All of them.
+pub(crate) static ALL: [&Table; 12] = [
+    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
+    &POLICIES,
+];

@@ -1,0 +1,429 @@
+//! Tasks: opened once, then only narrowed, suspended, renewed by a decision, ended. What is done to a task is done
+//! to everything delegated from it, by the same record.
+
+use remit_core::authority::Authority;
+use remit_core::id::{RunId, TaskId};
+use remit_core::json::Value as Json;
+use remit_core::name::Name;
+use remit_core::task::{Ending, Intent, Mode, Task, TaskState};
+use remit_core::time::Timestamp;
+
+use crate::append::{ApplyError, Refused, TaskFacts, Tx};
+use crate::codec::{authority_from_json, authority_to_json, text_list, texts};
+use crate::error::StoreError;
+use crate::rows::Checked;
+use crate::sql::{Conn, Value};
+use crate::stored::{Columns, Stored};
+use crate::tables::TASKS;
+
+/// A task as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredTask {
+    /// The task.
+    pub task: Task,
+    /// The task whose suspension suspended this one; it is resumed with it.
+    pub suspended_by: Option<TaskId>,
+}
+
+/// What an end took with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The tasks that ended now, the one asked for first.
+    pub tasks: Vec<TaskId>,
+    /// The runs that ended with them.
+    pub runs: Vec<RunId>,
+}
+
+/// Opens a task. A parent must be open; that the authority is attenuated is the caller's to have done and is
+/// checked against nothing here.
+///
+/// # Errors
+/// [`Refused::Duplicate`] when the id is taken, [`Refused::NotOpen`] when the parent is not open.
+pub fn open(tx: &mut Tx<'_>, task: &Task) -> Result<(), ApplyError> {
+    if let Some(parent) = task.parent {
+        let state = facts(tx, parent)?.state;
+        if state != TaskState::Open {
+            return Err(Refused::NotOpen { task: parent, state }.into());
+        }
+    }
+    let stored = StoredTask {
+        task: task.clone(),
+        suspended_by: None,
+    };
+    TASKS.insert(tx, &columns(&stored, &texts_of(&stored)))?;
+    remember(tx, task);
+    Ok(())
+}
+
+/// One task.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the row is not ours.
+pub fn get(conn: &mut Conn, task: TaskId) -> Result<Option<Stored<StoredTask>>, StoreError> {
+    TASKS.get(conn, &[task.to_string().into()])?.map(read).transpose()
+}
+
+/// A task and its ancestors, itself first.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours or an ancestor is missing.
+pub fn chain(conn: &mut Conn, task: TaskId) -> Result<Vec<Stored<StoredTask>>, StoreError> {
+    let mut chain: Vec<Stored<StoredTask>> = Vec::new();
+    let mut next = Some(task);
+    while let Some(id) = next {
+        let Some(stored) = get(conn, id)? else {
+            if chain.is_empty() {
+                return Ok(chain);
+            }
+            return Err(TASKS.tampered(&[id.to_string().into()], "it is missing, but was delegated from"));
+        };
+        next = stored.task.parent;
+        chain.push(stored);
+        if chain.len() > remit_core::limits::DELEGATION_DEPTH_MAX + 1 {
+            return Err(TASKS.tampered(&[task.to_string().into()], "its delegation chain is too deep"));
+        }
+    }
+    Ok(chain)
+}
+
+/// A task and everything delegated from it, parents before children.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn tree(conn: &mut Conn, task: TaskId) -> Result<Vec<Stored<StoredTask>>, StoreError> {
+    let Some(root) = get(conn, task)? else {
+        return Ok(Vec::new());
+    };
+    let mut tree = vec![root];
+    let mut at = 0;
+    while let Some(parent) = tree.get(at).map(|stored| stored.task.id) {
+        let rows = TASKS.load(
+            conn,
+            "WHERE t.parent = $1 ORDER BY t.id",
+            &[parent.to_string().into()],
+        )?;
+        for row in rows {
+            tree.push(read(row)?);
+        }
+        at += 1;
+    }
+    Ok(tree)
+}
+
+/// Which tasks a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those of this agent.
+    pub agent: Option<Name>,
+    /// Only open and suspended ones.
+    pub live: bool,
+    /// Only those after this id, for paging.
+    pub after: Option<TaskId>,
+}
+
+/// Up to `limit` tasks, oldest first.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn list(conn: &mut Conn, filter: &Filter, limit: u32) -> Result<Vec<Stored<StoredTask>>, StoreError> {
+    let after = filter.after.map_or_else(String::new, |id| id.to_string());
+    let mut clause = "WHERE t.id > $1".to_owned();
+    let mut params: Vec<Value<'_>> = vec![after.into()];
+    if filter.live {
+        clause.push_str(" AND t.state IN ('open', 'suspended')");
+    }
+    if let Some(agent) = &filter.agent {
+        params.push(agent.as_str().into());
+        clause.push_str(" AND t.agent = $2");
+    }
+    params.push(i64::from(limit).into());
+    clause.push_str(&format!(" ORDER BY t.id LIMIT ${}", params.len()));
+    TASKS
+        .load(conn, &clause, &params)?
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// Up to `limit` live tasks whose window has closed by `now`, those first that closed first.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn due(conn: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Stored<StoredTask>>, StoreError> {
+    let rows = TASKS.load(
+        conn,
+        "WHERE t.state IN ('open', 'suspended') AND t.expires_at <= $1 ORDER BY t.expires_at LIMIT $2",
+        &[now.0.into(), i64::from(limit).into()],
+    )?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Narrows a task to `authority` and `expires_at`, and everything below it with it. What is wider is cut, never
+/// refused.
+///
+/// # Errors
+/// [`Refused::StaleTask`] when it is not at `version`, [`Refused::NotOpen`] when it ended.
+pub fn narrow(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    version: i64,
+    authority: &Authority,
+    expires_at: Timestamp,
+) -> Result<Vec<TaskId>, ApplyError> {
+    let tree = live_tree(tx, task, Some(version))?;
+    let mut changed = Vec::new();
+    for mut stored in tree {
+        stored.task.authority = stored.task.authority.attenuate(authority);
+        stored.task.expires_at = stored.task.expires_at.min(expires_at);
+        changed.push(save(tx, stored)?);
+    }
+    Ok(changed)
+}
+
+/// Moves the end of a window; a decision of its own, never a side effect. Children keep theirs.
+///
+/// # Errors
+/// [`Refused::StaleTask`] when it is not at `version`, [`Refused::NotOpen`] when it ended, [`Refused::NotAllowed`]
+/// when it would outlive its parent.
+pub fn renew(tx: &mut Tx<'_>, task: TaskId, version: i64, expires_at: Timestamp) -> Result<(), ApplyError> {
+    let tree = live_tree(tx, task, Some(version))?;
+    let Some(mut stored) = tree.into_iter().next() else {
+        return Ok(());
+    };
+    if let Some(parent) = stored.task.parent {
+        let parent = known(get(tx, parent)?, parent)?;
+        if parent.task.expires_at < expires_at {
+            return Err(Refused::NotAllowed(
+                "a task cannot outlive the task it was delegated from".to_owned(),
+            )
+            .into());
+        }
+    }
+    stored.task.expires_at = expires_at;
+    save(tx, stored)?;
+    Ok(())
+}
+
+/// Suspends a task and everything below it that is open.
+///
+/// # Errors
+/// [`Refused::NotOpen`] when it is not open.
+pub fn suspend(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<TaskId>, ApplyError> {
+    let tree = live_tree(tx, task, None)?;
+    let mut changed = Vec::new();
+    for mut stored in tree {
+        if stored.task.state == TaskState::Open {
+            stored.task.state = TaskState::Suspended;
+            stored.suspended_by = Some(task);
+            changed.push(save(tx, stored)?);
+        } else if stored.task.id == task {
+            return Err(Refused::NotOpen {
+                task,
+                state: stored.task.state,
+            }
+            .into());
+        }
+    }
+    Ok(changed)
+}
+
+/// Resumes a task and what was suspended with it.
+///
+/// # Errors
+/// [`Refused::NotAllowed`] when it is not suspended, or its parent is not open.
+pub fn resume(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<TaskId>, ApplyError> {
+    let tree = live_tree(tx, task, None)?;
+    let root = tree
+        .first()
+        .map(|stored| (stored.task.state, stored.task.parent, stored.suspended_by));
+    let Some((state, parent, by)) = root else {
+        return Ok(Vec::new());
+    };
+    state
+        .to(TaskState::Open)
+        .map_err(|error| Refused::NotAllowed(error.to_string()))?;
+    if let Some(parent) = parent {
+        let state = facts(tx, parent)?.state;
+        if state != TaskState::Open {
+            return Err(Refused::NotOpen { task: parent, state }.into());
+        }
+    }
+    let mut changed = Vec::new();
+    for mut stored in tree {
+        if stored.task.state == TaskState::Suspended && (stored.task.id == task || stored.suspended_by == by)
+        {
+            stored.task.state = TaskState::Open;
+            stored.suspended_by = None;
+            changed.push(save(tx, stored)?);
+        }
+    }
+    Ok(changed)
+}
+
+/// Ends a task and everything below it: runs, pending approvals, grants, kept results and counters go with them.
+/// Ending an ended task does nothing and says so with an empty answer.
+///
+/// What is below ends as `revoked` when the task was revoked, as `expired` when it expired, else as `cancelled`.
+///
+/// # Errors
+/// [`Refused::NotFound`].
+pub fn end(tx: &mut Tx<'_>, task: TaskId, ending: Ending) -> Result<Ended, ApplyError> {
+    let below = match ending {
+        Ending::Completed | Ending::Cancelled => Ending::Cancelled,
+        Ending::Expired | Ending::Revoked => ending,
+    };
+    let tree = tree(tx, task)?;
+    if tree.is_empty() {
+        return Err(not_found(task).into());
+    }
+    let mut ended = Ended::default();
+    for mut stored in tree {
+        if matches!(stored.task.state, TaskState::Ended(_)) {
+            continue;
+        }
+        let id = stored.task.id;
+        stored.task.state = TaskState::Ended(if id == task { ending } else { below });
+        stored.suspended_by = None;
+        ended.tasks.push(save(tx, stored)?);
+        ended.runs.extend(crate::runs::end_all(tx, id)?);
+        crate::approvals::cancel_all(tx, id)?;
+        crate::grants::revoke_all(tx, id)?;
+        crate::results::forget(tx, id)?;
+        crate::budgets::forget(tx, id)?;
+    }
+    Ok(ended)
+}
+
+fn not_found(task: TaskId) -> Refused {
+    Refused::NotFound {
+        what: "tasks",
+        key: task.to_string(),
+    }
+}
+
+fn known(stored: Option<Stored<StoredTask>>, task: TaskId) -> Result<Stored<StoredTask>, Refused> {
+    stored.ok_or_else(|| not_found(task))
+}
+
+/// Version and state of a task, remembered once it was verified.
+pub(crate) fn facts(tx: &mut Tx<'_>, task: TaskId) -> Result<TaskFacts, ApplyError> {
+    if let Some(facts) = tx.cache().task(task) {
+        return Ok(facts);
+    }
+    let stored = known(get(tx, task)?, task)?;
+    remember(tx, &stored.task);
+    Ok(TaskFacts {
+        version: stored.task.version,
+        state: stored.task.state,
+    })
+}
+
+fn remember(tx: &mut Tx<'_>, task: &Task) {
+    tx.cache().set_task(
+        task.id,
+        TaskFacts {
+            version: task.version,
+            state: task.state,
+        },
+    );
+}
+
+/// The part of the tree that has not ended, if its root has not.
+fn live_tree(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    version: Option<i64>,
+) -> Result<Vec<Stored<StoredTask>>, ApplyError> {
+    let facts = facts(tx, task)?;
+    if matches!(facts.state, TaskState::Ended(_)) {
+        return Err(Refused::NotOpen {
+            task,
+            state: facts.state,
+        }
+        .into());
+    }
+    if let Some(expected) = version
+        && facts.version != expected
+    {
+        return Err(Refused::StaleTask {
+            task,
+            expected,
+            found: facts.version,
+        }
+        .into());
+    }
+    let mut tree = tree(tx, task)?;
+    tree.retain(|stored| !matches!(stored.task.state, TaskState::Ended(_)));
+    Ok(tree)
+}
+
+/// Writes a changed task as its next version.
+fn save(tx: &mut Tx<'_>, mut stored: Stored<StoredTask>) -> Result<TaskId, ApplyError> {
+    stored.task.version += 1;
+    TASKS.update(tx, &columns(&stored, &texts_of(&stored)), stored.changed)?;
+    remember(tx, &stored.task);
+    Ok(stored.task.id)
+}
+
+struct Texts {
+    authority: String,
+    cut: String,
+}
+
+fn texts_of(stored: &StoredTask) -> Texts {
+    Texts {
+        authority: authority_to_json(&stored.task.authority).to_string(),
+        cut: text_list(&stored.task.cut).to_string(),
+    }
+}
+
+fn columns<'a>(stored: &'a StoredTask, texts: &'a Texts) -> [Value<'a>; 16] {
+    let task = &stored.task;
+    [
+        task.id.to_string().into(),
+        task.parent.map(|id| id.to_string()).into(),
+        task.state.as_str().into(),
+        task.version.into(),
+        task.expires_at.0.into(),
+        stored.suspended_by.map(|id| id.to_string()).into(),
+        task.initiator.as_str().into(),
+        task.agent.as_str().into(),
+        task.run.to_string().into(),
+        (&task.intent.goal).into(),
+        (&task.intent.purpose).into(),
+        task.mode.as_str().into(),
+        task.template.as_ref().map(Name::as_str).into(),
+        (&texts.authority).into(),
+        (&texts.cut).into(),
+        task.opened_at.0.into(),
+    ]
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a row is read once")]
+fn read(row: Checked) -> Result<Stored<StoredTask>, StoreError> {
+    let columns = Columns::of(&TASKS, &row);
+    let task = Task {
+        id: columns.parsed(0)?,
+        parent: columns.opt_parsed(1)?,
+        state: columns.word(2, TaskState::parse)?,
+        version: columns.int(3)?,
+        expires_at: Timestamp(columns.int(4)?),
+        initiator: columns.parsed(6)?,
+        agent: columns.parsed(7)?,
+        run: columns.parsed(8)?,
+        intent: Intent {
+            goal: columns.text(9)?.to_owned(),
+            purpose: columns.text(10)?.to_owned(),
+        },
+        mode: columns.word(11, Mode::parse)?,
+        template: columns.opt_parsed(12)?,
+        authority: columns.json(13, authority_from_json)?,
+        cut: columns.json(14, |list: &Json| texts::<String, _>(list))?,
+        opened_at: Timestamp(columns.int(15)?),
+    };
+    let suspended_by = columns.opt_parsed(5)?;
+    Ok(Stored {
+        value: StoredTask { task, suspended_by },
+        changed: row.changed,
+    })
+}
