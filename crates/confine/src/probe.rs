@@ -61,9 +61,31 @@ pub fn probe(denied: &[PathBuf]) -> Vec<Finding> {
         mark(),
         memory(),
         outsiders(),
+        open_doors(&doors(), hides),
     ];
     findings.extend(denied.iter().map(|path| tree(path)));
     findings
+}
+
+/// Sockets by which a process can have somebody else start programs for it, outside its confinement: container engines
+/// and the user's service manager. Those that exist here, for [`crate::LaunchSpec::doors`].
+#[must_use]
+pub fn doors() -> Vec<PathBuf> {
+    let runtime = PathBuf::from(format!("/run/user/{}", geteuid().as_raw()));
+    let system = [
+        "docker.sock",
+        "podman",
+        "containerd/containerd.sock",
+        "crio/crio.sock",
+        "systemd/private",
+    ];
+    let user = ["systemd", "bus", "docker.sock", "podman"];
+    system
+        .iter()
+        .map(|name| Path::new("/run").join(name))
+        .chain(user.iter().map(|name| runtime.join(name)))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 fn finding(
@@ -235,6 +257,34 @@ fn memory() -> Finding {
     }
 }
 
+fn open_doors(doors: &[PathBuf], hides: bool) -> Finding {
+    if doors.is_empty() {
+        return finding(
+            "doors",
+            State::Ok,
+            "no container engine or service manager offers a way around",
+            "",
+        );
+    }
+    let names: Vec<String> = doors.iter().map(|p| format!("`{}`", p.display())).collect();
+    let names = names.join(", ");
+    if hides {
+        return finding(
+            "doors",
+            State::Ok,
+            format!("hidden from runs, as ways around confinement: {names}"),
+            "",
+        );
+    }
+    finding(
+        "doors",
+        State::Open,
+        format!("a run can have programs started outside its confinement through {names}"),
+        "allow user namespaces (where AppArmor restricts them: a profile with `userns,` for `remit`), or give runs a \
+         user of their own",
+    )
+}
+
 fn outsiders() -> Finding {
     let uid = geteuid().as_raw();
     finding(
@@ -297,6 +347,10 @@ mod tests {
         assert_eq!(control_socket(Some(9), false).state, State::Ok);
         assert_eq!(control_socket(None, false).state, State::Open);
         assert_eq!(hiding(Some("switched off")).state, State::Warn);
+        let door = ["/run/docker.sock".into()];
+        assert_eq!(open_doors(&door, false).state, State::Open);
+        assert_eq!(open_doors(&door, true).state, State::Ok);
+        assert_eq!(open_doors(&[], false).state, State::Ok);
     }
 
     #[test]

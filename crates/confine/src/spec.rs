@@ -12,6 +12,9 @@ pub struct LaunchSpec {
     /// configuration, policies. Absolute. Create directories before the launch: a missing one can only be guarded by
     /// Landlock, at the price of a read-only parent directory.
     pub denied: Vec<PathBuf>,
+    /// Sockets and directories that are not ours but lead out of the confinement ([`crate::probe::doors`]). Covered where
+    /// hiding works, left alone where it does not: Landlock below ABI 9 has no say over sockets.
+    pub doors: Vec<PathBuf>,
     /// Whether the denied trees are also covered by empty mounts in a mount namespace of the child.
     pub hide: Hide,
     /// The user the child becomes. Needs root; otherwise it is reported as a gap.
@@ -78,7 +81,7 @@ impl LaunchSpec {
     /// Not JSON, an unknown field, or a value that makes no sense.
     pub fn from_line(line: &str) -> io::Result<Self> {
         let spec: Self = serde_json::from_str(line).map_err(|e| invalid(format!("launch spec: {e}")))?;
-        for path in &spec.denied {
+        for path in spec.denied.iter().chain(&spec.doors) {
             if !path.is_absolute() || path.parent().is_none() {
                 let path = path.display();
                 return Err(invalid(format!(
@@ -117,6 +120,7 @@ mod tests {
     fn a_spec_survives_its_line() {
         let spec = LaunchSpec {
             denied: vec!["/var/lib/remit".into(), "/run/remit \"q\"\n".into()],
+            doors: vec!["/run/docker.sock".into()],
             hide: Hide::Never,
             own: Some(Identity { uid: 7, gid: 8 }),
             netns: Netns::Empty,

@@ -15,6 +15,8 @@ pub(super) struct Mount {
     pub(super) root: PathBuf,
     /// Where.
     pub(super) point: PathBuf,
+    /// The name the mount was given by whoever made it, or its device.
+    pub(super) source: PathBuf,
 }
 
 pub(super) fn read() -> io::Result<Vec<Mount>> {
@@ -29,11 +31,13 @@ fn parse(line: &[u8]) -> Option<Mount> {
     let device = String::from_utf8(fields.next()?.to_vec()).ok()?;
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
+    let source = unescape(fields.skip_while(|f| *f != b"-").nth(2)?);
     Some(Mount {
         id,
         device,
         root,
         point,
+        source,
     })
 }
 
@@ -88,6 +92,7 @@ mod tests {
         let mount = parse(line).unwrap();
         assert_eq!(mount.id, 36);
         assert_eq!(mount.device, "98:0");
+        assert_eq!(mount.source, Path::new("/dev/root"));
         assert_eq!(mount.root, Path::new("/mnt1/a b"));
         assert_eq!(mount.point, Path::new("/mnt\t2"));
         assert_eq!(parse(b""), None);
@@ -100,6 +105,7 @@ mod tests {
             device: "8:1".into(),
             root: root.into(),
             point: "/mnt".into(),
+            source: "none".into(),
         };
         let inner = Path::new("/home/u/data");
         assert_eq!(bind("/").shows(inner).unwrap(), Path::new("/mnt/home/u/data"));

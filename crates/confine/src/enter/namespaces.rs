@@ -5,7 +5,7 @@
 //! afterwards is lift the covers: it has no capability over this namespace, a user namespace it makes itself gets the
 //! mounts locked together, and Landlock forbids every change of mounts.
 
-use super::trees::{Kind, Trees};
+use super::trees::{self, COVER, Kind, Trees};
 use crate::{Confinement, Hide, LaunchSpec, Netns};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 const USERNS_SWITCHES: [(&str, &str); 3] = [
     ("/proc/sys/user/max_user_namespaces", "0"),
     ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
-    // With this on, a user namespace can be made but gives no capability in it: a way of no return.
+    // With this on, a user namespace made without a profile gives no capability in it: a way of no return.
     ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
 ];
 
@@ -33,38 +33,71 @@ pub(super) fn enter(
     trees: &Trees,
     done: &mut Confinement,
 ) -> io::Result<BTreeSet<PathBuf>> {
-    let coverable = trees.values().any(|kind| *kind != Kind::Bare);
-    let hide = spec.hide == Hide::WhereAllowed && coverable;
+    let mut covered: BTreeSet<PathBuf> = of_kind(trees, &[Kind::Covered]);
+    let doors = trees::find(&spec.doors)?;
+    let hide = spec.hide == Hide::WhereAllowed
+        && trees
+            .values()
+            .chain(doors.values())
+            .any(|kind| matches!(kind, Kind::Directory | Kind::File));
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_NEWNS, hide);
     flags.set(CloneFlags::CLONE_NEWNET, spec.netns == Netns::Empty);
-    if flags.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    match open_namespaces(flags)? {
-        Ok(userns) => done.userns = userns,
-        Err(Refused(why)) => {
-            if hide {
-                done.gaps.push(format!("denied trees are not hidden: {why}"));
+    if !flags.is_empty() {
+        match open_namespaces(flags)? {
+            Ok(userns) => {
+                done.userns = userns;
+                done.netns = spec.netns == Netns::Empty;
+                if hide {
+                    covered.extend(hide_all(trees, &doors, done)?);
+                }
             }
-            if spec.netns == Netns::Empty {
-                done.gaps.push(format!("the network was not taken away: {why}"));
+            Err(Refused(why)) => {
+                if hide {
+                    done.gaps.push(format!("denied trees are not hidden: {why}"));
+                }
+                if spec.netns == Netns::Empty {
+                    done.gaps.push(format!("the network was not taken away: {why}"));
+                }
             }
-            return Ok(BTreeSet::new());
         }
     }
-    done.netns = spec.netns == Netns::Empty;
-    if !hide {
-        return Ok(BTreeSet::new());
-    }
+    let to_cover = of_kind(trees, &[Kind::Covered, Kind::Directory, Kind::File]);
+    done.hidden = !to_cover.is_empty() && to_cover.is_subset(&covered);
+    Ok(covered)
+}
+
+fn of_kind(trees: &Trees, kinds: &[Kind]) -> BTreeSet<PathBuf> {
+    trees
+        .iter()
+        .filter(|(_, kind)| kinds.contains(kind))
+        .map(|(path, _)| path.clone())
+        .collect()
+}
+
+fn hide_all(trees: &Trees, doors: &Trees, done: &mut Confinement) -> io::Result<BTreeSet<PathBuf>> {
     let cwd = std::env::current_dir()?;
     refuse_inside(&cwd, trees)?;
-    let covered = cover(trees)?;
+    if let Err(e) = mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC) {
+        // A run inside a run: Landlock lets nobody change mounts, and what the outer launcher covered is covered.
+        done.gaps
+            .push(format!("denied trees are not hidden: mounts are refused ({e})"));
+        return Ok(BTreeSet::new());
+    }
+    pin_ancestors(trees)?;
+    let mut covered = BTreeSet::new();
+    for (path, kind) in trees {
+        if cover(path, *kind)? {
+            covered.insert(path.clone());
+        }
+    }
+    for (path, kind) in doors {
+        if !trees.keys().any(|tree| path.starts_with(tree)) {
+            cover(path, *kind)?;
+        }
+    }
     // The old working directory lies below the covers: `..` from there would lead around them.
     std::env::set_current_dir(&cwd)?;
-    done.hidden = trees
-        .iter()
-        .all(|(path, kind)| *kind == Kind::Bare || covered.contains(path));
     Ok(covered)
 }
 
@@ -102,9 +135,16 @@ pub(crate) fn userns_forbidden() -> Option<String> {
     }
     USERNS_SWITCHES.iter().find_map(|(file, forbids)| {
         let value = std::fs::read_to_string(file).ok()?;
-        (value.trim() == *forbids)
+        let excepted = file.contains("apparmor") && has_profile();
+        (value.trim() == *forbids && !excepted)
             .then(|| format!("user namespaces are switched off (`{file}` is {forbids})"))
     })
+}
+
+/// True when AppArmor runs us under a profile, which may well grant user namespaces.
+fn has_profile() -> bool {
+    std::fs::read_to_string("/proc/self/attr/apparmor/current")
+        .is_ok_and(|profile| !profile.starts_with("unconfined"))
 }
 
 fn refuse_inside(cwd: &Path, trees: &Trees) -> io::Result<()> {
@@ -118,36 +158,28 @@ fn refuse_inside(cwd: &Path, trees: &Trees) -> io::Result<()> {
     ))
 }
 
-fn cover(trees: &Trees) -> io::Result<BTreeSet<PathBuf>> {
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|e| io::Error::new(e.kind(), format!("mounts cannot be made private: {e}")))?;
-    pin_ancestors(trees)?;
-    let mut covered = BTreeSet::new();
-    for (path, kind) in trees {
-        let before = std::fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
-        let result = match kind {
-            Kind::Directory => {
-                let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-                mount("remit", path, "tmpfs", flags, c"mode=000,size=4k,nr_inodes=2")
-            }
-            Kind::File => mount_bind("/dev/null", path),
-            Kind::Bare => continue,
-        };
-        let after = std::fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
-        match (result, before, after) {
-            (Ok(()), Ok(before), Ok(after)) if before != after => covered.insert(path.clone()),
-            (result, ..) => {
-                let (path, why) = (
-                    path.display(),
-                    result.err().map_or("no effect".to_owned(), |e| e.to_string()),
-                );
-                return Err(io::Error::other(format!(
-                    "`{path}` cannot be covered: {why}; hide never may help"
-                )));
-            }
-        };
+/// False when there is nothing that could be covered.
+fn cover(path: &Path, kind: Kind) -> io::Result<bool> {
+    let identity = || std::fs::symlink_metadata(path).map(|m| (m.dev(), m.ino()));
+    let before = identity();
+    let result = match kind {
+        Kind::Directory => {
+            let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            mount(COVER, path, "tmpfs", flags, c"mode=000,size=4k,nr_inodes=2")
+        }
+        Kind::File => mount_bind("/dev/null", path),
+        Kind::Covered | Kind::Bare => return Ok(false),
+    };
+    match (result, before, identity()) {
+        (Ok(()), Ok(before), Ok(after)) if before != after => Ok(true),
+        (result, ..) => {
+            let why = result.err().map_or("no effect".to_owned(), |e| e.to_string());
+            let path = path.display();
+            Err(io::Error::other(format!(
+                "`{path}` cannot be covered: {why}; hide never may help"
+            )))
+        }
     }
-    Ok(covered)
 }
 
 /// Renaming a parent of a cover would move our tree on disk, and a planted one could take its place at our next start.
@@ -155,7 +187,7 @@ fn cover(trees: &Trees) -> io::Result<BTreeSet<PathBuf>> {
 fn pin_ancestors(trees: &Trees) -> io::Result<()> {
     let ancestors: BTreeSet<&Path> = trees
         .iter()
-        .filter(|(_, kind)| **kind != Kind::Bare)
+        .filter(|(_, kind)| matches!(kind, Kind::Directory | Kind::File))
         .flat_map(|(path, _)| path.ancestors().skip(1))
         .filter(|a| {
             a.parent()

@@ -18,9 +18,14 @@ pub(super) enum Kind {
     Directory,
     /// Can be covered by `/dev/null`.
     File,
+    /// Covered already, by the launcher of a run we are part of.
+    Covered,
     /// Nothing yet, or a symbolic link on the way: cannot be covered, only left out of what Landlock allows.
     Bare,
 }
+
+/// The name of every empty filesystem that covers a tree, in the mount table.
+pub(super) const COVER: &str = "remit-cover";
 
 /// Denied places by absolute path without links; none lies below another.
 pub(super) type Trees = BTreeMap<PathBuf, Kind>;
@@ -40,8 +45,15 @@ pub(super) fn find(denied: &[PathBuf]) -> io::Result<Trees> {
                 format!("denied path `{path}` is the root directory"),
             ));
         }
-        let kind = kind_of(&resolved.path);
-        if kind != Kind::Bare {
+        let is_cover = |m: &Mount| {
+            m.point == resolved.path && (m.source == Path::new(COVER) || m.root == Path::new("/null"))
+        };
+        let kind = if mounts.iter().any(is_cover) {
+            Kind::Covered
+        } else {
+            kind_of(&resolved.path)
+        };
+        if matches!(kind, Kind::Directory | Kind::File) {
             for alias in aliases(&resolved.path, &mounts)? {
                 all.insert(alias.clone(), kind_of(&alias));
             }
