@@ -20,6 +20,8 @@ pub const AGGREGATED_NAME_BYTES_MAX: usize = 64;
 pub const RESOURCE_BYTES_MAX: usize = 4096;
 /// Most segments in a resource path.
 pub const RESOURCE_SEGMENTS_MAX: usize = 128;
+/// Most resources, and most destinations, one call may touch.
+pub const TOUCHED_PER_CALL_MAX: usize = 256;
 /// Longest intent (goal or purpose), in bytes.
 pub const INTENT_BYTES_MAX: usize = 4096;
 /// Longest note given with a verdict, in bytes.

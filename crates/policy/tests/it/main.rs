@@ -1,0 +1,3 @@
+//! Tests of the policy crate through its public API.
+
+mod matrix;
