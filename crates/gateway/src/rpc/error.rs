@@ -37,12 +37,9 @@ impl RpcError {
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
         let status = match code {
             METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
-            PARSE
-            | INVALID_REQUEST
-            | INVALID_PARAMS
-            | HEADER_MISMATCH
-            | MISSING_CLIENT_CAPABILITY
-            | UNSUPPORTED_VERSION => StatusCode::BAD_REQUEST,
+            PARSE | INVALID_REQUEST | HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY | UNSUPPORTED_VERSION => {
+                StatusCode::BAD_REQUEST
+            }
             _ => StatusCode::OK,
         };
         Self {

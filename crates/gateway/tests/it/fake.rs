@@ -130,8 +130,18 @@ impl FakeEngine {
                     r#"{"type":"object","properties":{"region":{"type":"string","x-mcp-header":"Region"}}}"#,
                 ),
             ],
-            prompts: vec![listed("ref", "greet", &name("ref", "greet"), r#"{"name":"greet"}"#)],
-            resources: vec![listed("ref", "test://a", "test://a", r#"{"uri":"test://a","name":"a"}"#)],
+            prompts: vec![listed(
+                "ref",
+                "greet",
+                &name("ref", "greet"),
+                r#"{"name":"greet"}"#,
+            )],
+            resources: vec![listed(
+                "ref",
+                "test://a",
+                "test://a",
+                r#"{"uri":"test://a","name":"a"}"#,
+            )],
             templates: vec![listed(
                 "ref",
                 "test://t/{id}",
@@ -191,10 +201,21 @@ impl FakeEngine {
             "version" => Self::upstream_error(-32022, None),
             "progress" => {
                 let logs = r#"{"level":"info","data":"loud"}"#;
-                events.send(Event::Progress(obj(r#"{"progress":1,"total":2,"progressToken":"theirs"}"#))).await.unwrap();
-                events.send(Event::Log(obj(r#"{"level":"debug","data":"quiet"}"#))).await.unwrap();
+                events
+                    .send(Event::Progress(obj(
+                        r#"{"progress":1,"total":2,"progressToken":"theirs"}"#,
+                    )))
+                    .await
+                    .unwrap();
+                events
+                    .send(Event::Log(obj(r#"{"level":"debug","data":"quiet"}"#)))
+                    .await
+                    .unwrap();
                 events.send(Event::Log(obj(logs))).await.unwrap();
-                events.send(Event::Progress(obj(r#"{"progress":2,"message":"half"}"#))).await.unwrap();
+                events
+                    .send(Event::Progress(obj(r#"{"progress":2,"message":"half"}"#)))
+                    .await
+                    .unwrap();
                 Self::result(r#"{"content":[]}"#)
             }
             "wait" => {
@@ -216,9 +237,19 @@ impl FakeEngine {
                 let (sender, receiver) = tokio::sync::oneshot::channel();
                 let params = obj(r#"{"message":"who?","requestedSchema":{"type":"object"}}"#);
                 let feature = ClientFeature::Elicitation;
-                events.send(Event::ClientRequest { feature, params, reply: sender }).await.unwrap();
+                events
+                    .send(Event::ClientRequest {
+                        feature,
+                        params,
+                        reply: sender,
+                    })
+                    .await
+                    .unwrap();
                 let answer = receiver.await;
-                self.client_answers.lock().unwrap().push(answer.unwrap_or(Err(Object::new())));
+                self.client_answers
+                    .lock()
+                    .unwrap()
+                    .push(answer.unwrap_or(Err(Object::new())));
                 Self::result(r#"{"content":[]}"#)
             }
             _ => {
@@ -297,9 +328,7 @@ impl Engine for FakeEngine {
             Operation::ReadResource(uri) if uri.contains("held") => {
                 Self::refused(Effect::Hold, Reason::ApprovalRequired, false, None)
             }
-            Operation::ReadResource(_) => {
-                Self::result(r#"{"contents":[],"cacheScope":"public","ttlMs":7}"#)
-            }
+            Operation::ReadResource(_) => Self::result(r#"{"contents":[],"cacheScope":"public","ttlMs":7}"#),
             Operation::GetPrompt(_) => Self::result(r#"{"messages":[]}"#),
             Operation::Complete(_) => Self::result(r#"{"completion":{"values":[]}}"#),
             other => panic!("not asked by a client: {other:?}"),
@@ -315,7 +344,10 @@ impl Engine for FakeEngine {
 
     async fn subscribe(&self, _session: &Session, server: Name, uri: String, on: bool, _era: Era) -> Reply {
         let refused = uri.contains("secret");
-        self.subscriptions.lock().unwrap().push((server.to_string(), uri, on));
+        self.subscriptions
+            .lock()
+            .unwrap()
+            .push((server.to_string(), uri, on));
         if refused {
             return Self::refused(Effect::Deny, Reason::OutOfAuthority, false, None);
         }

@@ -1,5 +1,7 @@
 //! The gateway over real TCP, in front of an engine that does what each test says.
 
+#![cfg(test)]
+
 mod bad_input;
 mod fake;
 mod legacy;

@@ -43,13 +43,18 @@ pub struct Answered {
 impl Answered {
     /// The last message.
     pub fn message(&self) -> &Value {
-        self.messages.last().unwrap_or_else(|| panic!("no message in {self:?}"))
+        self.messages
+            .last()
+            .unwrap_or_else(|| panic!("no message in {self:?}"))
     }
 
     /// HTTP status and JSON-RPC code.
     pub fn error(&self) -> (u16, i64) {
         let code = self.message().pointer("/error/code").and_then(Value::as_i64);
-        (self.status.as_u16(), code.unwrap_or_else(|| panic!("no error in {self:?}")))
+        (
+            self.status.as_u16(),
+            code.unwrap_or_else(|| panic!("no error in {self:?}")),
+        )
     }
 
     /// The result, at a pointer.
@@ -88,7 +93,13 @@ impl Server {
         }
     }
 
-    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Request<Full<Bytes>> {
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in [
             ("host", "127.0.0.1"),
@@ -121,7 +132,10 @@ impl Server {
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let is_stream = parts.headers.get("content-type").is_some_and(|v| v == "text/event-stream");
+        let is_stream = parts
+            .headers
+            .get("content-type")
+            .is_some_and(|v| v == "text/event-stream");
         let messages = if is_stream {
             messages(&text)
         } else if text.is_empty() {
@@ -153,7 +167,9 @@ impl Server {
     ) -> Answered {
         let body = modern_body(method, params, capabilities, meta);
         let parsed = json::parse(body.as_bytes(), &Bounds::REQUEST).unwrap();
-        let name = parsed.pointer("/params/name").or_else(|| parsed.pointer("/params/uri"));
+        let name = parsed
+            .pointer("/params/name")
+            .or_else(|| parsed.pointer("/params/uri"));
         let mut all = MODERN.to_vec();
         all.push(("mcp-method", method));
         if let Some(name) = name.and_then(Value::as_str) {
@@ -177,9 +193,17 @@ impl Server {
         );
         let answered = self.legacy("initialize", &params, &[]).await;
         assert_eq!(answered.status, 200, "{answered:?}");
-        let id = answered.headers.get("mcp-session-id").unwrap().to_str().unwrap().to_owned();
+        let id = answered
+            .headers
+            .get("mcp-session-id")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         let body = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-        let done = self.send("POST", "/mcp/ref", &[("mcp-session-id", &id)], body).await;
+        let done = self
+            .send("POST", "/mcp/ref", &[("mcp-session-id", &id)], body)
+            .await;
         assert_eq!((done.status.as_u16(), done.text.as_str()), (202, ""));
         id
     }
@@ -220,7 +244,11 @@ pub async fn next_messages(body: &mut Incoming, count: usize) -> Vec<Value> {
         if found.len() >= count {
             return found;
         }
-        let frame = body.frame().await.unwrap_or_else(|| panic!("the stream ended: {text}")).unwrap();
+        let frame = body
+            .frame()
+            .await
+            .unwrap_or_else(|| panic!("the stream ended: {text}"))
+            .unwrap();
         if let Ok(data) = frame.into_data() {
             text.push_str(std::str::from_utf8(&data).unwrap());
         }
