@@ -78,14 +78,12 @@ impl Bundle {
                 let Some(rule) = self.rules.get(place as usize) else {
                     continue;
                 };
-                // What does not read `resource` says the same for each: the first round has asked it.
-                if round > 0 && !rule.reads_resource {
-                    if rule.kind == Kind::Permit && permits.contains(&place) {
-                        covered.get_or_insert(place);
+                if rule.kind == Kind::Permit {
+                    if covered.is_some() {
+                        continue;
                     }
-                    continue;
-                }
-                if rule.kind == Kind::Permit && covered.is_some() {
+                } else if round > 0 && !rule.reads_resource {
+                    // What does not read `resource` says the same for each: the first round has asked it.
                     continue;
                 }
                 findings.note(place, rule, holds(&evaluator, &rule.condition), &mut covered);

@@ -2,6 +2,8 @@
 
 mod evaluate;
 mod instead;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -19,7 +21,7 @@ use crate::redeem::covered;
 use crate::rule::{Kind, RuleRef};
 use crate::verdict::{Allow, Denial, Hold, Verdict};
 
-pub(crate) use evaluate::{Findings, Stage};
+pub(crate) use evaluate::{Findings, Stage, holds};
 
 impl Bundle {
     /// Decides one call.

@@ -157,15 +157,15 @@ impl TestFile {
         toml::from_str(text).map_err(|e| TestError::File(e.to_string().trim_end().to_owned()))
     }
 
-    pub(super) fn tools(&self) -> Result<Vec<Known>, TestError> {
+    pub(crate) fn tools(&self) -> Result<Vec<Known>, TestError> {
         self.tools.iter().map(Known::new).collect()
     }
 
-    pub(super) fn cases(&self) -> impl Iterator<Item = &Case> {
+    pub(crate) fn cases(&self) -> impl Iterator<Item = &Case> {
         self.cases.iter()
     }
 
-    pub(super) fn task(&self, case: &Case) -> Result<&CaseTask, TestError> {
+    pub(crate) fn task(&self, case: &Case) -> Result<&CaseTask, TestError> {
         self.tasks
             .get(&case.task)
             .ok_or_else(|| case.error(format!("there is no task `{}` in [tasks]", case.task)))

@@ -18,7 +18,7 @@ use crate::template::Template;
 use crate::verdict::Verdict;
 
 pub use file::{Case, CaseTask, Expectation, TestFile, TestTool};
-use world::World;
+pub(crate) use world::{Known, World};
 
 /// Why a test file cannot be run. The person who wrote the file or the rules has to change them.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +73,7 @@ pub fn run(
     groups: &BTreeSet<Role>,
 ) -> Result<Vec<Outcome>, TestError> {
     let tools = file.tools()?;
-    let catalogue = Arc::new(Catalogue::new(tools.iter().map(world::Known::schema)));
+    let catalogue = Arc::new(Catalogue::new(tools.iter().map(Known::schema)));
     let mut all = sources.to_vec();
     all.extend(templates.iter().filter_map(Template::source));
     let bundle = Bundle::load(&all, catalogue, groups).map_err(TestError::Rules)?;

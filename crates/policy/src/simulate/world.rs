@@ -31,7 +31,7 @@ const MIDNIGHT: i64 = 1_795_219_200_000;
 
 /// A tool with its schema parsed.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(crate) struct Known {
     name: ToolRef,
     classification: Classification,
     state: ToolState,
@@ -65,7 +65,7 @@ impl Known {
         })
     }
 
-    pub(super) fn schema(&self) -> ToolSchema<'_> {
+    pub(crate) fn schema(&self) -> ToolSchema<'_> {
         ToolSchema {
             tool: self.name.clone(),
             class: self.classification.class,
@@ -76,7 +76,7 @@ impl Known {
 
 /// Everything a case says, owned, so that facts can borrow from it.
 #[derive(Debug)]
-pub(super) struct World {
+pub(crate) struct World {
     call: Call,
     digest: Digest,
     principal: Principal,
@@ -108,7 +108,7 @@ impl World {
     ///
     /// # Errors
     /// [`TestError::Case`] about the first thing that cannot be read.
-    pub(super) fn new(
+    pub(crate) fn new(
         case: &Case,
         task: &CaseTask,
         tools: &[Known],
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// The facts.
-    pub(super) fn facts<'a>(&'a self, approval: Option<Given<'a>>) -> Facts<'a> {
+    pub(crate) fn facts<'a>(&'a self, approval: Option<Given<'a>>) -> Facts<'a> {
         Facts {
             call: &self.call,
             digest: self.digest,
