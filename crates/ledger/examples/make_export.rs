@@ -28,17 +28,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir = args.next().ok_or(usage)?;
     let records: u64 = args.next().ok_or(usage)?.parse()?;
     let first: u64 = args.next().map_or(Ok(0), |first| first.parse())?;
-    let (dir, signer) = (
-        Path::new(&dir),
-        Ed25519Signer::generate(KeyName::new(ORIGIN)?, &SeededEntropy::new(1))?,
-    );
+    write_sample(Path::new(&dir), records, first)
+}
 
+/// Writes the four files for a log of `records`, exported from record `first` on.
+pub fn write_sample(dir: &Path, records: u64, first: u64) -> Result<(), Box<dyn Error>> {
+    let signer = Ed25519Signer::generate(KeyName::new(ORIGIN)?, &SeededEntropy::new(1))?;
     let mut stored: Vec<Hash> = Vec::new();
     let mut frontier = Frontier::new();
     let mut checkpoints: Vec<SignedCheckpoint> = Vec::new();
     for seq in 0..records {
         frontier.append(leaf_hash(&sample(seq).encode()?), |hash| stored.push(hash))?;
-        if frontier.size() % CHECKPOINT_EVERY == 0 || frontier.size() == records {
+        if frontier.size().is_multiple_of(CHECKPOINT_EVERY) || frontier.size() == records {
             let head = Checkpoint::new(ORIGIN, frontier.size(), frontier.root());
             checkpoints.push(head.sign(&signer)?);
         }

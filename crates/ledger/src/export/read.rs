@@ -55,6 +55,7 @@ pub fn verify(input: impl Read, trust: &Trust) -> Result<ExportReport, ExportErr
     for held in &trust.held {
         verifier.hold(held).map_err(ExportError::Held)?;
     }
+    let mut announced = header.start.size();
     while lines.next()? {
         if !lines.ended() {
             verifier.damaged(format!("line {} has no newline", lines.number));
@@ -68,10 +69,20 @@ pub fn verify(input: impl Read, trust: &Trust) -> Result<ExportReport, ExportErr
                 for note in &bundle.checkpoints {
                     verifier.checkpoint(note.as_bytes());
                 }
+                if bundle.first != announced {
+                    let why = format!("leaf hashes from {} on where {announced} is next", bundle.first);
+                    verifier.damaged(format!("line {}: {why}", lines.number));
+                }
                 verifier.leaf_hashes(bundle.first, &bundle.leaves);
+                announced = bundle.first.saturating_add(bundle.leaves.len() as u64);
             }
             Err(why) => verifier.damaged(format!("line {}: {why}", lines.number)),
         }
+    }
+    if announced < verifier.size() {
+        verifier.damaged(format!(
+            "there are leaf hashes for the records below {announced} only"
+        ));
     }
     let report = verifier.finish();
     Ok(ExportReport {

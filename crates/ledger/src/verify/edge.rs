@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::hash::{Hash, empty_root, node_hash};
-use crate::tree::{Frontier, stored_hash_count, stored_hash_index};
+use crate::tree::{Frontier, stored_hash_count, stored_hash_index, stored_hash_position};
 
 /// Most differences kept between two checkpoints; beyond it, what is reported stays true but coarser.
 const DIFFERENCES_MAX: usize = 1000;
@@ -122,12 +122,16 @@ impl Edge {
         self.queue.get(at).copied().flatten()
     }
 
-    /// How many leaves the stored hashes that are still ahead stand for, at least.
-    pub(super) fn leaves_ahead(&self) -> u64 {
+    /// Leaves of the tree that the stored hashes given so far belong to.
+    pub(super) fn stored_size(&self) -> u64 {
+        let end = self.base + self.queue.len() as u64;
         match self.given {
-            Given::Nothing => 0,
-            Given::Leaves => self.queue.len() as u64,
-            Given::All => (self.queue.len() as u64).div_ceil(2),
+            Given::All if !self.queue.is_empty() => {
+                let (level, n) = stored_hash_position(end - 1);
+                (n + 1) << level
+            }
+            Given::Leaves => end,
+            _ => self.size,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Verifier {
     ahead: VecDeque<Head>,
     /// Largest size of any signed head.
     signed_size: u64,
+    /// Largest size of any head held outside.
+    held_size: u64,
     /// Size of the checkpoint of the log read last.
     last_size: Option<u64>,
     /// Checkpoints read, good or bad.
@@ -81,6 +83,7 @@ impl Verifier {
             edge: Edge::new(start),
             ahead: VecDeque::new(),
             signed_size: 0,
+            held_size: 0,
             last_size: None,
             read: 0,
             good: first,
@@ -118,6 +121,7 @@ impl Verifier {
                 first: self.edge.size(),
             });
         }
+        self.held_size = self.held_size.max(signed.size());
         self.expect(Head { signed, held: true });
         Ok(())
     }
@@ -132,6 +136,12 @@ impl Verifier {
         }
     }
 
+    /// Records taken so far, from the start of the log; one row may still be in question.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.edge.size()
+    }
+
     /// Adds the next checkpoint of the log, at the latest with the last record it covers.
     pub fn checkpoint(&mut self, note: &[u8]) {
         self.read += 1;
@@ -142,8 +152,8 @@ impl Verifier {
             }
         };
         let size = signed.size();
-        if self.last_size.is_some_and(|last| size < last) {
-            return self.doubtful_checkpoint(size, "it is older than the one in front of it");
+        if self.last_size.is_some_and(|last| size <= last) {
+            return self.doubtful_checkpoint(size, "it is not newer than the one in front of it");
         }
         self.last_size = Some(size);
         if size < self.edge.size() {
@@ -442,7 +452,7 @@ impl Verifier {
             self.settle(waiting, Next::End(self.signed_size));
         }
         let size = self.edge.size();
-        let stored_size = size + self.edge.leaves_ahead();
+        let stored_size = self.edge.stored_size();
         if self.signed_size.max(stored_size) > size {
             let note = if self.signed_size > size {
                 format!("a signed head covers {} records", self.signed_size)
@@ -450,6 +460,14 @@ impl Verifier {
                 "stored hashes of more records are there".to_owned()
             };
             self.find(Kind::Truncated, size, self.signed_size.max(stored_size) - 1, note);
+        }
+        let own = self.last_size.unwrap_or(self.first);
+        if self.held_size > own && !self.sealed {
+            let note = format!(
+                "a head of size {} was seen outside and is not here",
+                self.held_size
+            );
+            self.find(Kind::Checkpoint, own, self.held_size - 1, note);
         }
         self.report.tail = size.saturating_sub(self.good.max(self.signed_size));
         if self.sealed && self.report.tail > 0 {

@@ -47,6 +47,9 @@ impl Row {
         if is_stored(at) || next == Next::Seq(at + 1) {
             return Place::Here;
         }
+        if next == Next::Seq(at) {
+            return Place::Nowhere;
+        }
         if let Some(seq) = self.seq()
             && seq > at
             && is_stored(seq)
@@ -54,7 +57,6 @@ impl Row {
             return Place::AfterGap(seq);
         }
         match (self.seq(), next) {
-            (_, Next::Seq(next)) if next == at => Place::Nowhere,
             (Some(seq), Next::Seq(next)) if seq > at && next > seq => Place::AfterGap(seq),
             (Some(seq), Next::End(size)) if seq > at && seq + 1 == size => Place::AfterGap(seq),
             (Some(seq), Next::Seq(next)) if seq < at && next == seq + 1 => Place::Nowhere,
