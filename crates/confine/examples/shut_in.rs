@@ -175,6 +175,11 @@ mod linux {
         detours(&tree, &work, victim);
         processes(victim, args[4].to_str().expect("name"));
         sockets(&tree);
+        let odd = ["fuse", "kmsg", "loop-control", "net/tun", "kvm", "mem"];
+        let device = odd
+            .iter()
+            .find_map(|name| File::open(Path::new("/dev").join(name)).ok());
+        tell("device", some(device.is_some()));
         if rustix::process::geteuid().is_root() {
             levers(&work);
         }

@@ -1,6 +1,6 @@
 //! A child that knows where the tree is and tries everything; and the same child unconfined, as the control.
 
-use crate::house::{House, NOBODY, is_root, skipped, text, words};
+use crate::house::{House, NOBODY, is_root, offered, skipped, text, words};
 use remit_confine::{Confinement, Hide, Identity, LaunchSpec};
 use std::collections::BTreeMap;
 
@@ -88,8 +88,13 @@ fn without_confinement_the_same_child_gets_everything() {
                 "the control cannot even `{expected}` as {uid:?}: {out}"
             );
         }
-        if !got.contains(&"ptrace") {
-            skipped("ptrace control", "this machine restricts ptrace by itself");
+        for (odd, why) in [
+            ("ptrace", "this machine restricts it by itself"),
+            ("device", "none here to open"),
+        ] {
+            if !got.contains(&odd) {
+                skipped(&format!("the control of `{odd}`"), why);
+            }
         }
     }
 }
@@ -100,10 +105,12 @@ fn hidden_and_locked_nothing_gets_through() {
         let house = House::new(uid);
         let (attested, tries) = tries(&house, &house.spec(), uid);
         let Some(abi) = attested.landlock_abi else {
+            assert!(!offered("landlock"), "{attested:?}");
             skipped("hidden_and_locked", "no Landlock");
             return;
         };
         if !attested.hidden {
+            assert!(!offered("hide"), "{attested:?}");
             skipped("hidden_and_locked", &attested.gaps.join("; "));
             continue;
         }
@@ -136,6 +143,7 @@ fn landlock_alone_keeps_contents_and_is_honest_about_the_rest() {
         };
         let (attested, tries) = tries(&house, &spec, uid);
         let Some(abi) = attested.landlock_abi else {
+            assert!(!offered("landlock"), "{attested:?}");
             skipped("landlock_alone", "no Landlock");
             return;
         };
@@ -262,6 +270,21 @@ fn a_linked_tree_can_be_neither_read_nor_swapped() {
 }
 
 #[test]
+fn a_link_beside_the_way_opens_nothing() {
+    let house = House::new(None);
+    for (link, target) in [("home/shortcut", house.tree.as_path()), ("home/up", &house.dir)] {
+        std::os::unix::fs::symlink(target, house.dir.join(link)).unwrap();
+    }
+    let spec = LaunchSpec {
+        hide: Hide::Never,
+        ..house.spec()
+    };
+    let line =
+        "cat ../shortcut/secret ../up/home/.local/share/remit/secret ../.local/share/remit/secret; echo end";
+    assert_eq!(text(&house.shell(&spec, None, line).stdout), "end\n");
+}
+
+#[test]
 fn a_missing_tree_cannot_be_planted() {
     let house = House::new(None);
     let missing = house.dir.join("home/.config/remit");
@@ -295,6 +318,7 @@ fn a_run_inside_a_run_works_and_stays_shut() {
         );
         let (attested, output) = house.launch(&spec, uid, &words(&["sh", "-c", &line]));
         if !attested.hidden {
+            assert!(!offered("hide"), "{attested:?}");
             skipped("a_run_inside_a_run", &attested.gaps.join("; "));
             return;
         }

@@ -1,5 +1,6 @@
 //! The scene of the tests: a Remit-owned tree with a secret and a socket in it, a working directory, a victim outside.
 
+use remit_confine::probe::{State, probe};
 use remit_confine::{Confinement, LaunchSpec, command};
 use std::ffi::OsString;
 use std::io::Write;
@@ -156,6 +157,15 @@ pub(crate) fn skipped(test: &str, why: &str) {
     std::io::stderr()
         .write_all(format!("SKIPPED {test}: {why}\n").as_bytes())
         .unwrap();
+}
+
+/// Whether the machine offers what finding `id` is about, asked independently of any launch: a launch that does not
+/// use what is offered must fail a test, not skip it.
+pub(crate) fn offered(id: &str) -> bool {
+    let found = probe(&[]);
+    let finding = found.iter().find(|f| f.id == id).unwrap();
+    // An old Landlock is a warning and offered all the same; hiding with a warning is not.
+    finding.state == State::Ok || (id == "landlock" && finding.state == State::Warn)
 }
 
 pub(crate) fn is_root() -> bool {

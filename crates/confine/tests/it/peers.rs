@@ -150,6 +150,11 @@ fn a_dead_caller_is_nobody() {
     let (stream, _) = scene.listener.accept().unwrap();
     assert_eq!(examine(&stream).unwrap().id.pid, child.id());
     child.kill().unwrap();
+    // Dead, and its pid still taken: nobody has collected it.
+    let pid = rustix::process::Pid::from_child(&child);
+    let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+    rustix::process::waitid(rustix::process::WaitId::Pid(pid), ended).unwrap();
+    assert_eq!(examine(&stream).unwrap_err().kind(), io::ErrorKind::NotFound);
     child.wait().unwrap();
     let error = examine(&stream).unwrap_err();
     let gone = error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(3);

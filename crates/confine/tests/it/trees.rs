@@ -38,12 +38,20 @@ fn marked(mark: &str) -> Vec<u32> {
         .collect()
 }
 
+/// A duration nobody else sleeps, also no leftover of an earlier, failed run.
+fn mark(n: u32) -> String {
+    format!("{}.{n}", 80_000 + std::process::id())
+}
+
 #[test]
 fn a_tree_ends_whole_and_alone() {
     let house = House::new(None);
-    let (mut bystander, _) = start(&house, &house.spec(), "echo ready; exec sleep 81111.5");
-    let line = "sleep 81112.5 & (sleep 81112.5 & exec sleep 81112.5) & (setsid sleep 81112.5 & setsid sleep 81112.5 &); \
-        sh -c 'trap \"\" TERM; while :; do sleep 81112.5; done' & echo ready; wait";
+    let (stays, goes) = (mark(1), mark(2));
+    let (mut bystander, _) = start(&house, &house.spec(), &format!("echo ready; exec sleep {stays}"));
+    let line = format!(
+        "sleep {goes} & (sleep {goes} & exec sleep {goes}) & (setsid sleep {goes} & setsid sleep {goes} &); \
+         sh -c 'trap \"\" TERM; while :; do sleep {goes}; done' & echo ready; wait"
+    );
     for new_session in [false, true] {
         let (mut child, id) = start(
             &house,
@@ -51,14 +59,14 @@ fn a_tree_ends_whole_and_alone() {
                 new_session,
                 ..house.spec()
             },
-            line,
+            &line,
         );
         let end = kill_tree(id, Duration::from_millis(300)).unwrap();
         assert_eq!(end.survivors, []);
         assert!(end.ended.contains(&id) && end.ended.len() >= 7, "{end:?}");
-        assert_eq!(marked("81112.5"), Vec::<u32>::new());
+        assert_eq!(marked(&goes), Vec::<u32>::new());
         child.wait().unwrap();
-        assert_eq!(marked("81111.5"), [bystander.id()]);
+        assert_eq!(marked(&stays), [bystander.id()]);
     }
     bystander.kill().unwrap();
     bystander.wait().unwrap();
@@ -67,12 +75,13 @@ fn a_tree_ends_whole_and_alone() {
 #[test]
 fn a_tree_that_keeps_forking_away_ends() {
     let house = House::new(None);
-    let line = "echo ready; trap '' TERM; while :; do (sleep 83333.5 &); sleep 0.01; done";
-    let (mut child, id) = start(&house, &house.spec(), line);
+    let goes = mark(3);
+    let line = format!("echo ready; trap '' TERM; while :; do (sleep {goes} &); sleep 0.01; done");
+    let (mut child, id) = start(&house, &house.spec(), &line);
     let end = kill_tree(id, Duration::from_millis(200)).unwrap();
     assert_eq!(end.survivors, []);
     child.wait().unwrap();
-    assert_eq!(marked("83333.5"), Vec::<u32>::new());
+    assert_eq!(marked(&goes), Vec::<u32>::new());
 }
 
 #[test]

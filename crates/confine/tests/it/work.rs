@@ -1,6 +1,6 @@
 //! A child that is shut in can still do its work.
 
-use crate::house::{House, NOBODY, is_root, skipped, text};
+use crate::house::{House, NOBODY, is_root, offered, skipped, text};
 use remit_confine::{Hide, LaunchSpec};
 
 /// Programs an agent lives on, and a line that exercises each.
@@ -64,6 +64,7 @@ fn the_home_around_a_hidden_tree_stays_a_home() {
     let house = House::new(None);
     let (attested, _) = house.launch(&house.spec(), None, &crate::house::words(&["true"]));
     if !attested.hidden {
+        assert!(!offered("hide"), "{attested:?}");
         skipped("the_home_around", &attested.gaps.join("; "));
         return;
     }
