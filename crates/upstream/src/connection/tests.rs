@@ -1,0 +1,1 @@
+//! Conversations with servers of the tests' own, honest and hostile.

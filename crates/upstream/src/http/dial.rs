@@ -1,0 +1,144 @@
+//! Opens one connection: name → checked addresses → TCP → TLS → HTTP/1.1.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+
+use super::address::{Reach, Resolve, reach};
+use super::url::Endpoint;
+use crate::error::{ErrorKind, Sent};
+use crate::wire::Failure;
+
+/// How long one address may take to answer a connect.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Most headers taken in one answer.
+const HEADERS_MAX: usize = 64;
+/// Most addresses tried.
+const ADDRESSES_MAX: usize = 8;
+
+/// A connection of our own, closed when dropped.
+#[derive(Debug)]
+pub(crate) struct Dialled {
+    pub(crate) sender: SendRequest<Full<Bytes>>,
+    driver: AbortHandle,
+}
+
+impl Drop for Dialled {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Where and under which conditions connections are opened.
+#[derive(Clone)]
+pub(crate) struct Dialler {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) allow_private: bool,
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
+}
+
+impl Dialler {
+    /// Opens a connection. No byte of any request leaves here.
+    pub(crate) async fn dial(&self) -> Result<Dialled, Failure> {
+        let stream = self.connect(&self.addresses().await?).await?;
+        // Small requests must not wait for the acknowledgement of earlier ones.
+        let _ = stream.set_nodelay(true);
+        if !self.endpoint.https {
+            return handshake(stream).await;
+        }
+        let name = ServerName::try_from(self.endpoint.host.clone())
+            .map_err(|_| Failure::new(ErrorKind::Tls, Sent::No, "its host name cannot be verified"))?;
+        let stream = TlsConnector::from(self.tls.clone())
+            .connect(name, stream)
+            .await
+            .map_err(|e| Failure::new(ErrorKind::Tls, Sent::No, e))?;
+        handshake(stream).await
+    }
+
+    /// Every address of the host, all of them allowed. One that is not refuses the host: names that resolve to both kinds
+    /// are how a resolver is used to get past a check.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        let (host, port) = (self.endpoint.host.as_str(), self.endpoint.port);
+        let all = self
+            .resolver
+            .resolve(host, port)
+            .await
+            .map_err(|e| Failure::new(ErrorKind::Unreachable, Sent::No, format!("`{host}`: {e}")))?;
+        for address in &all {
+            self.check(address.ip()).map_err(|why| {
+                let ip = address.ip();
+                Failure::new(
+                    ErrorKind::AddressRefused,
+                    Sent::No,
+                    format!("`{host}` is {ip}, {why}"),
+                )
+            })?;
+        }
+        if all.is_empty() {
+            return Err(Failure::new(
+                ErrorKind::Unreachable,
+                Sent::No,
+                format!("`{host}` has no address"),
+            ));
+        }
+        Ok(all)
+    }
+
+    fn check(&self, ip: std::net::IpAddr) -> Result<(), &'static str> {
+        match (reach(ip), self.allow_private) {
+            (Reach::Never, _) => Err("which is never a server"),
+            (Reach::Private, false) => Err("which is not public: set `allow_private` to reach it"),
+            (Reach::Public, _) if !self.endpoint.https => Err("which is public: use https"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, Failure> {
+        let mut last = None;
+        for &address in addresses.iter().take(ADDRESSES_MAX) {
+            match tokio::time::timeout(CONNECT, connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(e)) => last = Some(format!("{address}: {e}")),
+                Err(_) => last = Some(format!("{address}: no answer")),
+            }
+        }
+        Err(Failure::new(
+            ErrorKind::Unreachable,
+            Sent::No,
+            last.unwrap_or_default(),
+        ))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the dialler")]
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
+}
+
+async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Dialled, Failure> {
+    let (sender, driver) = http1::Builder::new()
+        .max_headers(HEADERS_MAX)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| Failure::new(ErrorKind::Unreachable, Sent::No, e))?;
+    let driver = tokio::spawn(async move {
+        // How it ended is seen by whoever waits for an answer.
+        let _ = driver.await;
+    });
+    Ok(Dialled {
+        sender,
+        driver: driver.abort_handle(),
+    })
+}

@@ -1,0 +1,12 @@
+//! Streamable HTTP towards servers: who may be dialled, how, and what of the answer is taken.
+
+pub(crate) mod address;
+pub(crate) mod dial;
+pub(crate) mod leg;
+pub(crate) mod pool;
+pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod session;
+pub(crate) mod stream;
+pub(crate) mod tls;
+pub(crate) mod url;

@@ -1,0 +1,129 @@
+//! Cleans what servers say: known secrets in any common encoding, terminal escapes and control characters are removed.
+
+mod control;
+mod encodings;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use remit_core::json::{Object, Value};
+
+/// What stands where a secret stood.
+const REMOVED: &str = "[removed by remit]";
+/// Shorter secrets would be found in ordinary text, in bytes.
+const SECRET_BYTES_MIN: usize = 6;
+
+/// Knows the secrets that must never come back from a server. Cheap to use when there is nothing to remove.
+///
+/// It works on parsed strings, so it does not matter how a server cut its answer into chunks.
+#[derive(Debug, Default)]
+pub struct Scrubber {
+    secrets: Option<AhoCorasick>,
+}
+
+impl Scrubber {
+    /// A scrubber for these secrets; those shorter than 6 bytes are left out, they would be found everywhere.
+    ///
+    /// # Errors
+    /// Too many or too long secrets for one search (hundreds of megabytes).
+    pub fn new(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, TooManySecrets> {
+        let patterns: Vec<Vec<u8>> = secrets
+            .into_iter()
+            .filter(|secret| secret.as_ref().len() >= SECRET_BYTES_MIN)
+            .flat_map(|secret| encodings::of(secret.as_ref()))
+            .collect();
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
+        let search = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            // Hexadecimal and percent encodings come in both cases.
+            .ascii_case_insensitive(true)
+            .build(patterns)
+            .map_err(|_| TooManySecrets)?;
+        Ok(Self {
+            secrets: Some(search),
+        })
+    }
+
+    /// The text without secrets, escape sequences and control characters (new lines and tabs stay).
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        // Escapes first: they could be what splits a secret.
+        let plain = control::without(text);
+        let Some(search) = &self.secrets else {
+            return plain;
+        };
+        if !search.is_match(plain.as_bytes()) {
+            return plain;
+        }
+        let mut clean = String::with_capacity(plain.len());
+        let mut rest = 0;
+        for found in search.find_iter(plain.as_bytes()) {
+            // Patterns are whole characters of ASCII or of the secret itself, so matches end on character boundaries.
+            clean.push_str(plain.get(rest..found.start()).unwrap_or_default());
+            clean.push_str(REMOVED);
+            rest = found.end();
+        }
+        clean.push_str(plain.get(rest..).unwrap_or_default());
+        Cow::Owned(clean)
+    }
+
+    /// Cleans every string and every key inside.
+    pub fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(clean) = self.text(text) {
+                    *text = clean;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(object) => self.object(object),
+            Value::Number(number) => {
+                let dirty = self
+                    .secrets
+                    .as_ref()
+                    .is_some_and(|search| search.is_match(number.lexeme().as_bytes()));
+                if dirty {
+                    *value = Value::from(REMOVED);
+                }
+            }
+            Value::Null | Value::Bool(_) => {}
+        }
+    }
+
+    /// Cleans every string and every key inside.
+    pub fn object(&self, object: &mut Object) {
+        let dirty = object.keys().any(|key| matches!(self.text(key), Cow::Owned(_)));
+        if dirty {
+            *object = std::mem::take(object)
+                .into_iter()
+                .map(|(key, value)| (self.text(&key).into_owned(), value))
+                .collect();
+        }
+        for (_, value) in object.iter_mut() {
+            self.value(value);
+        }
+    }
+
+    /// Cleans and shortens text for an error message: at most `max` characters, on one line.
+    pub(crate) fn excerpt(&self, text: &str, max: usize) -> String {
+        let clean = self.text(text);
+        let mut short: String = clean
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(max)
+            .collect();
+        if clean.chars().nth(max).is_some() {
+            short.push('…');
+        }
+        short.trim().to_owned()
+    }
+}
+
+/// More secrets than one search can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are too many secrets to look for in one answer")]
+pub struct TooManySecrets;
