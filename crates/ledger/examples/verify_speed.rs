@@ -1,11 +1,11 @@
 //! How fast a log verifies on one core: `cargo run --release --example verify_speed [RECORDS]`.
 //!
 //! Records of about 700 bytes, a checkpoint every 10,000, once as an export and once from rows with all stored
-//! hashes. Prints the best of five runs.
+//! hashes. Prints the best of five runs, in CPU time of the one thread.
 
 use std::error::Error;
 use std::io::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remit_core::digest::Digest;
 use remit_core::entropy::SeededEntropy;
@@ -29,7 +29,9 @@ struct Log {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let records: u64 = std::env::args().nth(1).map_or(Ok(200_000), |count| count.parse())?;
+    let records: u64 = std::env::args()
+        .nth(1)
+        .map_or(Ok(200_000), |count| count.parse())?;
     let log = build(records)?;
     let head = log.checkpoints.last().ok_or("no records, no head")?;
     let mut writer = ExportWriter::new(Vec::new(), log.signer.verifier(), &Frontier::new(), head)?;
@@ -41,16 +43,27 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let export = writer.finish()?;
-    let trust = Trust { key: Some(log.signer.verifier().clone()), ..Trust::default() };
+    let trust = Trust {
+        key: Some(log.signer.verifier().clone()),
+        ..Trust::default()
+    };
     let bytes: usize = log.rows.iter().map(Vec::len).sum();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{records} records of {} bytes", bytes / log.rows.len())?;
     for (what, run) in [
-        ("export", &(|| export::verify(export.as_slice(), &trust).is_ok_and(|found| found.report.is_ok())) as &dyn Fn() -> bool),
+        (
+            "export",
+            &(|| export::verify(export.as_slice(), &trust).is_ok_and(|found| found.report.is_ok()))
+                as &dyn Fn() -> bool,
+        ),
         ("rows and stored hashes", &|| verify_rows(&log)),
     ] {
         let best = best_of(run).ok_or("the log does not verify")?;
-        writeln!(out, "{what}: {:.0} records/s", count(records) / best.as_secs_f64())?;
+        writeln!(
+            out,
+            "{what}: {:.0} records/s",
+            count(records) / best.as_secs_f64()
+        )?;
     }
     Ok(())
 }
@@ -59,13 +72,25 @@ fn count(records: u64) -> f64 {
     u32::try_from(records).map_or(f64::INFINITY, f64::from)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this example measures time")]
 fn best_of(run: &dyn Fn() -> bool) -> Option<Duration> {
     let timed = |_| {
-        let start = Instant::now();
-        run().then(|| start.elapsed())
+        let start = cpu_time()?;
+        if !run() {
+            return None;
+        }
+        cpu_time()?.checked_sub(start)
     };
-    (0..RUNS).map(timed).collect::<Option<Vec<_>>>()?.into_iter().min()
+    (0..RUNS)
+        .map(timed)
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
+        .min()
+}
+
+/// What this thread has had of a core, so that other work on the machine does not count (Linux).
+fn cpu_time() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn verify_rows(log: &Log) -> bool {
@@ -96,7 +121,12 @@ fn build(records: u64) -> Result<Log, Box<dyn Error>> {
             checkpoints.push(Checkpoint::new(ORIGIN, frontier.size(), frontier.root()).sign(&signer)?);
         }
     }
-    Ok(Log { rows, stored, checkpoints, signer })
+    Ok(Log {
+        rows,
+        stored,
+        checkpoints,
+        signer,
+    })
 }
 
 fn record(seq: u64) -> Record {

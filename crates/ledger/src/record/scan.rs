@@ -8,6 +8,7 @@ use remit_core::limits::JSON_DEPTH_MAX;
 
 use super::encode::LEAF;
 use super::{FORMAT, LEAF_BYTES_MAX};
+use crate::tree::SIZE_MAX;
 
 /// What the verifier needs of every record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads one value inside `depth` arrays and objects; a small whole number is handed back.
+    /// Reads one value inside `depth` arrays and objects; a whole number below 2^53 is handed back.
     fn value(&mut self, depth: usize) -> Result<Option<u64>, Flaw> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| None),
@@ -214,7 +215,7 @@ impl<'a> Cursor<'a> {
             }
         }
         self.at += length;
-        Ok(whole)
+        Ok(whole.filter(|&whole| whole <= SIZE_MAX))
     }
 }
 

@@ -168,6 +168,11 @@ fn the_scanner_says_where() {
     assert_eq!(at("{\"a\":\"\n\"}"), 6);
     assert_eq!(at("{\"a\":\"x"), 7);
     assert_eq!(scan(b"{\"a\":\"\xff\"}").unwrap_err().offset, 6);
+    assert_eq!(
+        at(r#"{"seq":20064011344411690,"time":5,"v":1}"#),
+        40,
+        "canonical, but beyond 2^53"
+    );
     let deep = format!(r#"{{"a":{}{}"#, "[".repeat(64), "]".repeat(64));
     assert_eq!(at(&deep), 5 + 63);
     assert_eq!(scan(&vec![b' '; 65_536]).unwrap_err().offset, 65_535);

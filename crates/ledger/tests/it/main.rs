@@ -5,6 +5,8 @@ mod export;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod mutate;
+#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod proof;
