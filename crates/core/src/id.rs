@@ -92,6 +92,14 @@ macro_rules! ids {
                 RawId::fresh(now, entropy).map(Self)
             }
 
+            /// An identifier that only carries the time: for answers that stand for no record, when there is no
+            /// randomness to be had.
+            #[must_use]
+            pub fn without_entropy(now: Timestamp) -> Self {
+                let millis = u64::try_from(now.0).unwrap_or(0);
+                Self(RawId(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid().as_u128()))
+            }
+
             /// The 128 bits.
             #[must_use]
             pub const fn raw(self) -> RawId {

@@ -4,7 +4,9 @@
 //! [`Mint`] makes one, and there is one mint per process, made at start.
 
 mod lifeline;
+mod mint;
 mod permit;
 
 pub use lifeline::{Cut, Lifeline, LifelineHolder};
+pub use mint::{Bounds, Mint, Mismatch};
 pub use permit::{Act, Permit, Permitted, System};

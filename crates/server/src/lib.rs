@@ -1,9 +1,20 @@
 //! Issuer, approvals, tasks, registry, control API, jobs: everything with I/O and a life.
 
+pub mod app;
 pub mod approvals;
 pub mod clock;
 pub mod config;
+pub mod engine;
+pub mod evidence;
+pub mod freezes;
+mod health;
+pub mod jobs;
 pub mod keys;
 pub mod paths;
+pub mod people;
+pub mod policies;
 pub mod registry;
 pub mod seal;
+pub mod secrets;
+pub mod start;
+pub mod tasks;

@@ -120,3 +120,11 @@ impl Head {
         self.sums.get(slot).copied().unwrap_or_default()
     }
 }
+
+/// The epochs as they stand: what a snapshot of people, registry and policy is read under.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the head is not ours.
+pub fn epochs(conn: &mut Conn) -> Result<Epochs, StoreError> {
+    Ok(Head::load(conn)?.map_or_else(Epochs::default, |head| head.epochs))
+}

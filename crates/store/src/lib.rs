@@ -27,6 +27,7 @@ pub mod calls;
 pub mod freezes;
 pub mod grants;
 pub mod humans;
+pub mod integrity;
 pub mod labels;
 pub mod policies;
 pub mod records;
@@ -39,6 +40,7 @@ pub mod tree;
 
 pub use append::{AppendError, ApplyError, Epoch, Epochs, Receipt, Refused, TreeHead, Tx};
 pub use error::StoreError;
+pub use head::epochs;
 pub use open::{Location, OpenError, Options};
 pub use rows::RowKey;
 pub use sql::{Conn, DbError, DbErrorKind, Row, Value};

@@ -31,7 +31,7 @@ pub(crate) fn read_page(conn: &mut Conn, page: u64) -> Result<Vec<u8>, StoreErro
 
 /// The frontier of the stored tree, and the filled part of its last page.
 pub(crate) fn restore(conn: &mut Conn) -> Result<(Frontier, Vec<u8>), StoreError> {
-    let count = stored_count(conn)?;
+    let count = count(conn)?;
     let size = size_of(count);
     if stored_hash_count(size) != count {
         return Err(tampered(count / PAGE, "it ends in the middle of a record"));
@@ -42,7 +42,11 @@ pub(crate) fn restore(conn: &mut Conn) -> Result<(Frontier, Vec<u8>), StoreError
     Ok((frontier, page))
 }
 
-fn stored_count(conn: &mut Conn) -> Result<u64, StoreError> {
+/// Stored hashes so far: one more than the last index.
+///
+/// # Errors
+/// [`StoreError`] when the pages cannot be read.
+pub fn count(conn: &mut Conn) -> Result<u64, StoreError> {
     let Some(row) = conn.query_opt("SELECT page, hashes FROM tree ORDER BY page DESC LIMIT 1", &[])? else {
         return Ok(0);
     };
@@ -68,7 +72,7 @@ fn size_of(count: u64) -> u64 {
 /// # Errors
 /// [`StoreError`] when the pages cannot be read.
 pub fn size(conn: &mut Conn) -> Result<u64, StoreError> {
-    Ok(size_of(stored_count(conn)?))
+    Ok(size_of(count(conn)?))
 }
 
 /// Stored hashes by index: what `remit_ledger::tree` asks for to make proofs.

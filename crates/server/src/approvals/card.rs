@@ -98,10 +98,16 @@ impl Card {
         &self.0
     }
 
-    /// Hash of the canonical bytes.
+    /// The canonical text: what is stored beside the approval.
+    #[must_use]
+    pub fn text(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+
+    /// Hash of the canonical text.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        hash_of(&self.0)
+        Digest::of(self.text().as_bytes())
     }
 
     /// The card for a terminal: plain lines, everything already escaped.
@@ -109,14 +115,6 @@ impl Card {
     pub fn lines(&self) -> Vec<String> {
         lines_of(&self.0)
     }
-}
-
-/// Hash of a card's canonical bytes.
-#[must_use]
-pub fn hash_of(card: &Object) -> Digest {
-    let mut bytes = b"remit card v1\n".to_vec();
-    Value::Object(card.clone()).write_canonical(&mut bytes);
-    Digest::of(&bytes)
 }
 
 /// The lines of a stored card.

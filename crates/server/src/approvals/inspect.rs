@@ -1,6 +1,8 @@
 //! Inspection of argument text for a card: what is shown, what is said to be hidden, what cannot be seen through.
 
+use remit_core::call::Call;
 use remit_core::digest::Digest;
+use remit_core::tool::{ArgumentRole, Classification, ToolClass};
 
 use super::card::escape;
 
@@ -94,13 +96,27 @@ pub fn inspect(name: &str, text: &str) -> Inspected {
     Inspected { shown, findings }
 }
 
-/// True when every argument of the object can be understood by reading it; text argument values only.
+/// True when every text argument of a call can be understood by reading it. The payload of a tool that only changes
+/// objects is data, not meaning; of a tool that sends, runs or grants it is what happens.
 #[must_use]
-pub fn is_inspectable(arguments: &remit_core::json::Object) -> bool {
-    arguments.iter().all(|(name, value)| {
-        value
-            .as_str()
-            .is_none_or(|text| inspect(name, text).findings.iter().all(|f| f.inspectable))
+pub fn is_inspectable(call: &Call, classification: Option<&Classification>) -> bool {
+    let Some(classification) = classification else {
+        return true;
+    };
+    if classification.class == ToolClass::Read {
+        return true;
+    }
+    let is_payload = |name: &str| {
+        classification.class == ToolClass::Write
+            && classification.arguments.iter().any(|rule| {
+                rule.role == ArgumentRole::Content && rule.pointer.trim_start_matches('/') == name
+            })
+    };
+    call.arguments.iter().all(|(name, value)| {
+        is_payload(name)
+            || value
+                .as_str()
+                .is_none_or(|text| inspect(name, text).findings.iter().all(|found| found.inspectable))
     })
 }
 

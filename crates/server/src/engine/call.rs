@@ -1,0 +1,506 @@
+//! A call is decided: the loop from facts to a durable record, and what follows each answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use remit_core::approval::Grant;
+use remit_core::authority::Budget;
+use remit_core::call::{Call, Operation};
+use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::id::{ApprovalId, CallId, DecisionId};
+use remit_core::json::Object;
+use remit_core::label::Labels;
+use remit_core::limits::DENIALS_IN_A_ROW_MAX;
+use remit_core::name::Name;
+use remit_core::task::TaskState;
+use remit_enforce::{Bounds, Permitted};
+use remit_gateway::ports::Era;
+use remit_policy::{Allow, Denial, Given, Hold, Origin, Verdict};
+use remit_store::approvals::StoredApproval;
+use remit_store::calls::{CallState, NewCall};
+use remit_store::{AppendError, Refused};
+
+use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
+use super::links::{For, link};
+use super::live::{Live, Snapshot};
+use super::session;
+use super::world::World;
+use super::{body, record};
+use crate::app::{App, Failure};
+
+/// Tries before a decision gives up on facts that keep changing.
+const TRIES: usize = 12;
+
+/// What is asked, before it is decided.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The server.
+    pub server: Name,
+    /// The operation.
+    pub operation: Operation,
+    /// Its arguments.
+    pub arguments: Object,
+    /// The revision the client speaks.
+    pub era: Era,
+}
+
+/// What is redeemed with a call.
+#[derive(Clone, Debug)]
+pub enum Redeemed {
+    /// Nothing yet.
+    Nothing,
+    /// The approval of this very call; `call` is the stored one.
+    Approval {
+        /// The approval.
+        approval: Box<StoredApproval>,
+        /// The stored call.
+        call: CallId,
+    },
+    /// A grant that covers it, with the approval it came from.
+    Grant {
+        /// The grant.
+        grant: Box<Grant>,
+        /// Its approval.
+        approval: Box<StoredApproval>,
+    },
+}
+
+/// A decision that is durable, and what it lets happen.
+#[derive(Debug)]
+pub enum Decided {
+    /// It may be sent.
+    Allowed(Box<Allowed>),
+    /// Policy asks for people; not recorded yet: the caller may find a grant or an approval first.
+    Asks(Box<Asks>),
+    /// Refused, and recorded.
+    Denied {
+        /// The decision.
+        decision: Box<Decision>,
+        /// The tool declares an output schema.
+        has_output_schema: bool,
+    },
+}
+
+/// A call that may be sent.
+#[derive(Debug)]
+pub struct Allowed {
+    /// The permitted call.
+    pub permitted: Permitted<Call>,
+    /// Its id.
+    pub call: CallId,
+    /// The decision.
+    pub decision: Decision,
+    /// What the registry said.
+    pub prepared: Prepared,
+}
+
+/// A call that people have to agree to.
+#[derive(Debug)]
+pub struct Asks {
+    /// What policy asks.
+    pub hold: Hold,
+    /// The call.
+    pub prepared: Prepared,
+    /// The world it was decided in.
+    pub world: Arc<World>,
+    /// The task as it stood.
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// Decides one call and, unless people have to be asked, records the decision.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when no verdict could be recorded: nothing was sent and nothing may be.
+pub async fn decide(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+    redeemed: &Redeemed,
+) -> Result<Decided, Failure> {
+    let mut exhausted: Vec<Budget> = Vec::new();
+    let mut linked = false;
+    for _ in 0..TRIES {
+        let world = app.world();
+        let snapshot = session::current(live, &world);
+        let prepared = prepare(
+            &world,
+            &asked.server,
+            asked.operation.clone(),
+            asked.arguments.clone(),
+        );
+        if let Some((reason, message)) = standing(app, &snapshot).or_else(|| prepared.refused.clone()) {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
+        let labels = labels(app, live, &world).await?;
+        let given = match redeemed {
+            Redeemed::Nothing => None,
+            Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(Given {
+                requirement: &approval.approval.requirement,
+                rules: &approval.approval.rules,
+            }),
+        };
+        let at = Circumstances {
+            now: app.clock.now(),
+            labels: &labels,
+            exhausted: &exhausted,
+            origin: Origin::Initial,
+            approval: given,
+        };
+        let allow = match ask(&world, live, &snapshot, &prepared, at) {
+            Verdict::Deny(denial) => return deny(app, live, &prepared, denial).await,
+            Verdict::Hold(hold) => {
+                return Ok(Decided::Asks(Box::new(Asks {
+                    hold,
+                    prepared,
+                    world,
+                    snapshot,
+                })));
+            }
+            Verdict::Allow(allow) => allow,
+        };
+        if !linked && let Some(server) = &prepared.server {
+            // The link shows what the server offers now; what it shows may change the world this was decided in.
+            if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
+                let reason = if matches!(failure, Failure::Conflict(_)) {
+                    Reason::CapabilityDrift
+                } else {
+                    Reason::Unavailable
+                };
+                return deny(
+                    app,
+                    live,
+                    &prepared,
+                    plain_denial(&world, reason, failure.to_string()),
+                )
+                .await;
+            }
+            linked = true;
+            if app.world().epochs != world.epochs {
+                continue;
+            }
+        }
+        match allowed(app, live, &world, &snapshot, prepared, allow, redeemed, &labels).await {
+            Ok(decided) => return Ok(decided),
+            Err(Recording::Again(AppendError::Refused(refused))) => {
+                if let Refused::BudgetExceeded { budget, .. } = &refused {
+                    exhausted.extend(
+                        snapshot
+                            .task
+                            .authority
+                            .budgets
+                            .keys()
+                            .find(|b| text_of(b) == *budget)
+                            .cloned(),
+                    );
+                }
+                if let Refused::ApprovalUsed { .. } | Refused::GrantUsed { .. } = &refused {
+                    return Err(Failure::Conflict(refused.to_string()));
+                }
+                catch_up(app, live, &world).await?;
+            }
+            Err(Recording::Again(error)) => return Err(error.into()),
+            Err(Recording::Failed(failure)) => return Err(failure),
+        }
+    }
+    Err(Failure::Unavailable(
+        "the facts kept changing while this was decided: try again".to_owned(),
+    ))
+}
+
+fn text_of(budget: &Budget) -> String {
+    remit_store::codec::budget_to_text(budget)
+}
+
+/// Reads everything again that an append found stale.
+async fn catch_up(app: &Arc<App>, live: &Arc<Live>, world: &World) -> Result<(), Failure> {
+    app.world_since(world.epochs).await?;
+    session::reload(app, live).await
+}
+
+/// What the task itself refuses.
+fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
+    let task = &snapshot.task;
+    match task.state {
+        TaskState::Ended(ending) => Some((
+            Reason::TaskEnded,
+            format!("task {} has ended ({}): open a new one", task.id, ending.as_str()),
+        )),
+        TaskState::Suspended => Some((
+            Reason::TaskSuspended,
+            format!("task {} is suspended: ask its initiator", task.id),
+        )),
+        TaskState::Open if app.clock.now() >= task.expires_at => Some((
+            Reason::TaskEnded,
+            format!(
+                "task {} has ended (expired at {}): open a new one",
+                task.id, task.expires_at
+            ),
+        )),
+        TaskState::Open => None,
+    }
+}
+
+fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
+    Denial {
+        reason,
+        rules: Vec::new(),
+        message,
+        allowed_instead: Vec::new(),
+        policy_version: world.policy.version(),
+    }
+}
+
+/// Labels of the run. While no tool carries any, none can have been charged.
+async fn labels(app: &App, live: &Live, world: &World) -> Result<Labels, Failure> {
+    if !carries_labels(world) {
+        return Ok(Labels::new());
+    }
+    let run = live.run().id;
+    app.store
+        .read(move |conn| Ok::<_, Failure>(remit_store::labels::get(conn, run)?))
+        .await
+}
+
+fn carries_labels(world: &World) -> bool {
+    world
+        .registry
+        .tools()
+        .any(|tool| !tool.tool.classification.labels.is_empty())
+}
+
+/// Why recording an allow did not work.
+enum Recording {
+    Again(AppendError),
+    Failed(Failure),
+}
+
+impl From<Failure> for Recording {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Records an allow with everything it depends on, and mints the permit.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one decision, with everything that must still hold when it is recorded"
+)]
+async fn allowed(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    world: &World,
+    snapshot: &Snapshot,
+    prepared: Prepared,
+    allow: Allow,
+    redeemed: &Redeemed,
+    labels: &Labels,
+) -> Result<Decided, Recording> {
+    let now = app.clock.now();
+    let fresh_call = CallId::fresh(now, &*app.entropy).map_err(Failure::from)?;
+    let approval = match redeemed {
+        Redeemed::Nothing => None,
+        Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(approval.approval.id),
+    };
+    let used = allow.required().is_some();
+    let decision = Decision {
+        id: DecisionId::fresh(now, &*app.entropy).map_err(Failure::from)?,
+        effect: Effect::Allow,
+        reason: Reason::Permitted,
+        tier: allow.tier(),
+        rules: allow.rules().iter().map(ToString::to_string).collect(),
+        policy_version: allow.policy_version().to_string(),
+        message: Reason::Permitted.sentence().to_owned(),
+        allowed_instead: Vec::new(),
+        approval: approval.filter(|_| used),
+    };
+    let class = prepared.classification().map(|c| c.class.as_str());
+    let mut entry = record::of_live("decision", live);
+    record::about_call(&mut entry, &prepared.call, class);
+    record::decided(&mut entry, &decision);
+    let charge = prepared
+        .entry
+        .as_ref()
+        .map(|tool| tool.tool.classification.labels.clone())
+        .unwrap_or_default();
+    entry.labels = labels
+        .union(&charge)
+        .map(remit_core::label::Label::text)
+        .collect();
+    let call_id = match redeemed {
+        Redeemed::Approval { call, .. } => *call,
+        Redeemed::Nothing | Redeemed::Grant { .. } => fresh_call,
+    };
+    entry.detail.insert("call", call_id.to_string());
+    let sealed = body::seal(app, snapshot.task.id, call_id, &prepared.call)?;
+    entry.commitment = Some(sealed.commitment);
+    entry.body = Some(sealed.digest);
+    let held = matches!(redeemed, Redeemed::Approval { .. });
+    let new_call = NewCall {
+        id: call_id,
+        task: snapshot.task.id,
+        run: snapshot.task.run,
+        decision: decision.id,
+        digest: prepared.digest,
+        reference: None,
+        state: CallState::Open,
+        call: None,
+        body: Some(sealed.bytes),
+    };
+    let spend = match redeemed {
+        Redeemed::Approval { approval, .. } => Some(approval.approval.id),
+        Redeemed::Nothing | Redeemed::Grant { .. } => None,
+    };
+    let grant = match redeemed {
+        Redeemed::Grant { grant, .. } if used => Some(grant.id),
+        _ => None,
+    };
+    let (epochs, task, version, expires_at) = (
+        world.epochs,
+        snapshot.task.id,
+        snapshot.task.version,
+        snapshot.task.expires_at,
+    );
+    let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
+    let take = reservations(snapshot, &prepared);
+    let (seen, labelled) = (labels.clone(), carries_labels(world));
+    let (receipt, ()) = app
+        .store
+        .append(entry, move |tx| {
+            tx.expect_epochs(epochs)?;
+            tx.expect_task(task, version)?;
+            if tx.time() >= expires_at {
+                let state = TaskState::Ended(remit_core::task::Ending::Expired);
+                return Err(Refused::NotOpen { task, state }.into());
+            }
+            for (budget, amount, max) in &take {
+                remit_store::budgets::reserve(tx, task, budget, *amount, *max)?;
+            }
+            if let Some(approval) = spend {
+                remit_store::approvals::spend(tx, approval, digest)?;
+            }
+            if let Some(grant) = grant {
+                remit_store::grants::spend(tx, grant)?;
+            }
+            if labelled {
+                remit_store::labels::charge(tx, run, &seen, &charge)?;
+            }
+            if held {
+                remit_store::calls::release(tx, call_id, decision_id)
+            } else {
+                remit_store::calls::add(tx, &new_call)
+            }
+        })
+        .await
+        .map_err(Recording::Again)?;
+    live.calls.fetch_add(1, Ordering::Relaxed);
+    live.denials_in_a_row.store(0, Ordering::Relaxed);
+    let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
+    let bounds = Bounds {
+        deadline: app.clock.boot().plus_ms(left),
+        lifeline: live.lifeline(),
+    };
+    let permitted = app
+        .mint
+        .call(allow, &receipt, prepared.call.clone(), bounds)
+        .map_err(|mismatch| Failure::Unavailable(mismatch.to_string()))?;
+    if decision.tier == Tier::Notify {
+        tracing::info!(decision = %decision.id, "a call people asked to be told of was allowed");
+    }
+    Ok(Decided::Allowed(Box::new(Allowed {
+        permitted,
+        call: call_id,
+        decision,
+        prepared,
+    })))
+}
+
+/// Records a denial.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded: the agent is then told that there is no verdict.
+async fn deny(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    prepared: &Prepared,
+    denial: Denial,
+) -> Result<Decided, Failure> {
+    let decision = Decision {
+        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
+        effect: Effect::Deny,
+        reason: denial.reason,
+        tier: Tier::Never,
+        rules: denial.rules.iter().map(ToString::to_string).collect(),
+        policy_version: denial.policy_version.to_string(),
+        message: denial.message,
+        allowed_instead: denial.allowed_instead,
+        approval: None,
+    };
+    record_refusal(app, live, prepared, &decision).await?;
+    let in_a_row = live.denials_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+    if in_a_row == u64::from(DENIALS_IN_A_ROW_MAX) {
+        let task = live.snapshot().task.id;
+        let why = format!("{DENIALS_IN_A_ROW_MAX} denials in a row");
+        if let Err(failure) = crate::tasks::suspend(app, task, &app.me.clone(), &why).await {
+            tracing::error!(%task, %failure, "a task with too many denials could not be suspended");
+        }
+    }
+    Ok(Decided::Denied {
+        decision: Box::new(decision),
+        has_output_schema: prepared.has_output_schema(),
+    })
+}
+
+/// Records a decision that lets nothing happen.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub async fn record_refusal(
+    app: &Arc<App>,
+    live: &Live,
+    prepared: &Prepared,
+    decision: &Decision,
+) -> Result<(), Failure> {
+    let mut entry = record::of_live("decision", live);
+    record::about_call(
+        &mut entry,
+        &prepared.call,
+        prepared.classification().map(|c| c.class.as_str()),
+    );
+    record::decided(&mut entry, decision);
+    app.store.append(entry, |_| Ok(())).await?;
+    Ok(())
+}
+
+/// A decision that could not be made, for the agent: nothing was recorded, nothing was sent. Its id has no randomness
+/// when the system gives none; it stands for no record.
+#[must_use]
+pub fn unavailable(app: &App, failure: &Failure) -> Decision {
+    let now = app.clock.now();
+    Decision {
+        id: DecisionId::fresh(now, &*app.entropy).unwrap_or_else(|_| DecisionId::without_entropy(now)),
+        effect: Effect::Deny,
+        reason: Reason::Unavailable,
+        tier: Tier::Never,
+        rules: Vec::new(),
+        policy_version: String::new(),
+        message: failure.to_string(),
+        allowed_instead: Vec::new(),
+        approval: None,
+    }
+}
+
+/// The decision of a call that waits.
+#[must_use]
+pub fn pending(id: DecisionId, hold: &Hold, approval: ApprovalId) -> Decision {
+    Decision {
+        id,
+        effect: Effect::Hold,
+        reason: Reason::ApprovalRequired,
+        tier: hold.requirement.tier,
+        rules: hold.rules.iter().map(ToString::to_string).collect(),
+        policy_version: hold.policy_version.to_string(),
+        message: hold.message.clone(),
+        allowed_instead: Vec::new(),
+        approval: Some(approval),
+    }
+}

@@ -1,0 +1,340 @@
+//! Deciding: from a request to the canonical call, its facts, and the verdict. No effect, no I/O.
+
+use std::sync::Arc;
+
+use remit_core::authority::{Budget, Scope};
+use remit_core::call::{Call, Operation};
+use remit_core::decision::Reason;
+use remit_core::destination::Destination;
+use remit_core::digest::Digest;
+use remit_core::json::{Object, Value};
+use remit_core::label::Labels;
+use remit_core::name::Name;
+use remit_core::resource::Resource;
+use remit_core::time::Timestamp;
+use remit_core::tool::Classification;
+use remit_policy::{Facts, Given, NoEnvironments, Origin, Risk, ToolFacts, Verdict, salient_opaque};
+
+use super::live::{Live, Snapshot};
+use super::world::World;
+use crate::registry::arguments::{self, uri_resource};
+use crate::registry::snapshot::{SURFACE, ServerEntry, ToolEntry};
+
+/// A request that became a call, with what the registry says about it.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The canonical call.
+    pub call: Call,
+    /// Its digest.
+    pub digest: Digest,
+    /// The registry's entry: the tool, or the server's surface for other operations.
+    pub entry: Option<Arc<ToolEntry>>,
+    /// The server.
+    pub server: Option<Arc<ServerEntry>>,
+    /// JSON Pointer and value of the fields people judge by.
+    pub salient: Vec<(String, Value)>,
+    /// Why policy need not be asked: the request is refused by what it is.
+    pub refused: Option<(Reason, String)>,
+}
+
+impl Prepared {
+    /// What the registry says about the tool; `None` for other operations.
+    #[must_use]
+    pub fn classification(&self) -> Option<&Classification> {
+        let entry = self.entry.as_ref()?;
+        matches!(self.call.operation, Operation::CallTool(_)).then_some(&entry.tool.classification)
+    }
+
+    /// True when the tool declares an output schema.
+    #[must_use]
+    pub fn has_output_schema(&self) -> bool {
+        self.classification().is_some()
+            && self
+                .entry
+                .as_ref()
+                .is_some_and(|entry| entry.definition.has_output_schema())
+    }
+}
+
+/// Makes the canonical call of a request. What is refused here is still a call, so that its denial can be recorded.
+#[must_use]
+pub fn prepare(world: &World, server: &Name, operation: Operation, arguments: Object) -> Prepared {
+    let mut prepared = Prepared {
+        call: Call {
+            server: server.clone(),
+            server_identity: Digest::of(b""),
+            operation,
+            fingerprint: Digest::of(b""),
+            arguments,
+            resources: Vec::new(),
+            destinations: Vec::new(),
+            opaque: Vec::new(),
+        },
+        digest: Digest::of(b""),
+        entry: None,
+        server: world.registry.server(server).cloned(),
+        salient: Vec::new(),
+        refused: None,
+    };
+    prepared.refused = fill(world, &mut prepared).err();
+    prepared.digest = prepared.call.digest();
+    prepared
+}
+
+fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> {
+    let call = &mut prepared.call;
+    let Some(server) = prepared.server.clone() else {
+        return Err((
+            Reason::OutOfAuthority,
+            format!("no server `{}` is registered", call.server),
+        ));
+    };
+    call.server_identity = server.server.identity.unwrap_or(call.server_identity);
+    let tool = match &call.operation {
+        Operation::CallTool(tool) if tool.as_str() != SURFACE => Some(tool.clone()),
+        Operation::CallTool(tool) => {
+            return Err((Reason::ToolQuarantined, format!("`{tool}` is not a tool")));
+        }
+        _ => SURFACE.parse().ok(),
+    };
+    let entry = tool.and_then(|tool| server.tools.get(&tool).cloned());
+    prepared.entry.clone_from(&entry);
+    let Some(entry) = entry else {
+        let sentence = format!(
+            "`{}` has no admitted `{}`; nothing unknown is allowed",
+            call.server,
+            call.operation.target()
+        );
+        return Err((Reason::ToolQuarantined, sentence));
+    };
+    call.fingerprint = entry.admitted.unwrap_or(entry.tool.fingerprint);
+    if entry.changed() {
+        let sentence = format!(
+            "the definition of `{}` changed since it was admitted: a person has to look at it (`remit tools diff {0}`)",
+            entry.tool.name
+        );
+        return Err((Reason::ToolChanged, sentence));
+    }
+    if !entry.is_callable() {
+        let why = entry
+            .check
+            .as_ref()
+            .err()
+            .cloned()
+            .unwrap_or_else(|| format!("it is {}", entry.tool.state.as_str()));
+        return Err((
+            Reason::ToolQuarantined,
+            format!("`{}` cannot be used: {why}", entry.tool.name),
+        ));
+    }
+    if matches!(call.operation, Operation::CallTool(_)) {
+        read_tool_arguments(world, &entry, call, &mut prepared.salient)
+    } else {
+        read_operation(call)
+    }
+}
+
+fn read_tool_arguments(
+    world: &World,
+    entry: &ToolEntry,
+    call: &mut Call,
+    salient: &mut Vec<(String, Value)>,
+) -> Result<(), (Reason, String)> {
+    let bad = |error: arguments::BadArgument| {
+        (
+            Reason::ParameterViolation,
+            format!("{}: {error}", entry.tool.name),
+        )
+    };
+    let check = entry
+        .check
+        .as_ref()
+        .map_err(|why| (Reason::NotInspectable, why.clone()))?;
+    check.check(&call.arguments).map_err(bad)?;
+    let reading = arguments::read(&entry.tool.classification.arguments, &call.arguments).map_err(bad)?;
+    call.resources = reading.resources;
+    call.destinations = reading.destinations;
+    call.opaque = reading.opaque;
+    call.opaque
+        .extend(world.policy.catalogue().opaque(&entry.tool.name, &call.arguments));
+    call.opaque.sort();
+    call.opaque.dedup();
+    *salient = reading.salient;
+    Ok(())
+}
+
+/// What operations other than tools touch.
+fn read_operation(call: &mut Call) -> Result<(), (Reason, String)> {
+    let bad = |sentence: String| (Reason::ParameterViolation, sentence);
+    match &call.operation {
+        Operation::ReadResource(uri) | Operation::Subscribe(uri) => {
+            let resource = match uri.split_once("://") {
+                Some((scheme, rest)) => uri_resource(&call.server, scheme, rest).map_err(bad)?,
+                None => {
+                    let path = uri
+                        .split_once(':')
+                        .map_or_else(|| uri.clone(), |(scheme, rest)| format!("{scheme}/{rest}"));
+                    Resource::new(call.server.clone(), path.trim_end_matches('/'))
+                        .map_err(|e| bad(e.to_string()))?
+                }
+            };
+            call.resources.push(resource);
+        }
+        Operation::AnswerServer(_) => {
+            let destination = Destination::new(
+                remit_core::destination::DestinationKind::Other,
+                call.server.as_str(),
+            );
+            call.destinations.extend(destination.ok());
+        }
+        Operation::CallTool(_) | Operation::GetPrompt(_) | Operation::Complete(_) => {}
+    }
+    Ok(())
+}
+
+/// What changes between two decisions of the same call.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'c> {
+    /// Now.
+    pub now: Timestamp,
+    /// Labels the run carries.
+    pub labels: &'c Labels,
+    /// Budgets that an append refused to take from.
+    pub exhausted: &'c [Budget],
+    /// Where the call comes from.
+    pub origin: Origin,
+    /// What is being redeemed.
+    pub approval: Option<Given<'c>>,
+}
+
+/// Asks policy.
+#[must_use]
+pub fn ask(
+    world: &World,
+    live: &Live,
+    snapshot: &Snapshot,
+    prepared: &Prepared,
+    at: Circumstances<'_>,
+) -> Verdict {
+    let classification = prepared.classification();
+    let unknown = unknown_destinations(&snapshot.task.authority.destinations, &prepared.call.destinations);
+    let frozen = world.frozen(at.now);
+    let facts = Facts {
+        call: &prepared.call,
+        digest: prepared.digest,
+        principal: &snapshot.principal,
+        tool: classification
+            .zip(prepared.entry.as_ref())
+            .map(|(classification, entry)| ToolFacts {
+                classification,
+                state: entry.tool.state,
+            }),
+        environments: &NoEnvironments,
+        labels: at.labels,
+        unknown_destinations: &unknown,
+        frozen: &frozen,
+        exhausted: at.exhausted,
+        calls_made: live.calls.load(std::sync::atomic::Ordering::Relaxed),
+        proof: live.proof,
+        origin: at.origin,
+        risk: risk(classification, at.labels),
+        salient_opaque: classification
+            .is_some_and(|c| salient_opaque(&prepared.call.opaque, c, &prepared.call.arguments))
+            || !crate::approvals::inspect::is_inspectable(&prepared.call, classification),
+        now: at.now,
+        utc_offset_minutes: 0,
+        approval: at.approval,
+    };
+    world.policy.decide(&facts)
+}
+
+/// Destinations the task does not name. A web address is known when the task names it or its host.
+fn unknown_destinations(scope: &Scope<Destination>, destinations: &[Destination]) -> Vec<Destination> {
+    use remit_core::destination::DestinationKind::{Host, Url};
+    let host_is_known = |url: &Destination| {
+        destinations.iter().any(|host| {
+            host.kind() == Host && scope.covers(host) && host_of(url.value()) == Some(host.value())
+        })
+    };
+    let url_is_known = |host: &Destination| {
+        destinations
+            .iter()
+            .any(|url| url.kind() == Url && scope.covers(url) && host_of(url.value()) == Some(host.value()))
+    };
+    let known = |place: &&Destination| {
+        !(scope.covers(place)
+            || (place.kind() == Url && host_is_known(place))
+            || (place.kind() == Host && url_is_known(place)))
+    };
+    destinations.iter().filter(known).cloned().collect()
+}
+
+fn host_of(url: &str) -> Option<&str> {
+    let after = url.split_once("://").map_or(url, |(_, rest)| rest);
+    after.split(['/', '?', '#', ':']).next()
+}
+
+/// Points for class, marks and labels; novelty and volume join when use is measured.
+fn risk(classification: Option<&Classification>, labels: &Labels) -> Risk {
+    let class = classification.map_or(0, |c| {
+        let base = match c.class {
+            remit_core::tool::ToolClass::Read => 0,
+            remit_core::tool::ToolClass::Write => 5,
+            remit_core::tool::ToolClass::Transfer => 10,
+            remit_core::tool::ToolClass::Delete | remit_core::tool::ToolClass::Exec => 15,
+            remit_core::tool::ToolClass::Privilege => 20,
+        };
+        base + if c.marks.irreversible { 5 } else { 0 }
+    });
+    let label = u8::try_from(labels.len().min(5) * 5).unwrap_or(25);
+    Risk {
+        novelty: 0,
+        class,
+        label,
+        volume: 0,
+    }
+}
+
+/// What a call takes from each budget of its task: budget, amount, maximum.
+#[must_use]
+pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<(Budget, u64, u64)> {
+    let authority = &snapshot.task.authority;
+    let class = prepared.classification().map(|c| c.class);
+    let tool = prepared
+        .entry
+        .as_ref()
+        .filter(|_| class.is_some())
+        .map(|entry| &entry.tool.name);
+    let whole = Value::Object(prepared.call.arguments.clone());
+    authority
+        .budgets
+        .iter()
+        .filter_map(|(budget, max)| {
+            let amount = match budget {
+                Budget::Calls => 1,
+                Budget::Class(counted) => u64::from(class == Some(*counted)),
+                Budget::Tool(counted) => u64::from(tool == Some(counted)),
+                Budget::Sum(argument) if tool == Some(&argument.tool) => whole
+                    .pointer(&argument.pointer)
+                    .and_then(Value::as_f64)
+                    .map_or(0, whole_units),
+                Budget::Sum(_) => 0,
+            };
+            (amount > 0).then(|| (budget.clone(), amount, *max))
+        })
+        .collect()
+}
+
+/// A quantity as whole units, rounded up; what is negative or too large counts as everything.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked in front of the cast"
+)]
+fn whole_units(amount: f64) -> u64 {
+    if (0.0..=9_007_199_254_740_991.0).contains(&amount) {
+        amount.ceil() as u64
+    } else {
+        u64::MAX
+    }
+}

@@ -1,0 +1,174 @@
+//! Holding: the call is stored, a card is rendered, people are told, the agent's request waits for a while.
+
+use std::sync::Arc;
+
+use remit_core::approval::{Approval, ApprovalState};
+use remit_core::call::Operation;
+use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::id::{ApprovalId, CallId, DecisionId};
+use remit_core::limits::PENDING_APPROVALS_PER_TASK_MAX;
+use remit_core::tool::ToolRef;
+use remit_store::Refused;
+use remit_store::approvals::StoredApproval;
+use remit_store::calls::{CallState, NewCall};
+
+use super::call::{Asks, pending};
+use super::live::Live;
+use super::{body, record};
+use crate::app::{App, Failure};
+use crate::approvals::card::{Card, CardFacts};
+
+/// A call that waits.
+#[derive(Debug)]
+pub struct Held {
+    /// Its approval.
+    pub approval: ApprovalId,
+    /// The decision.
+    pub decision: Decision,
+    /// The tool declares an output schema.
+    pub has_output_schema: bool,
+}
+
+/// Stores the call and opens its approval.
+///
+/// # Errors
+/// [`Failure::Conflict`] when too many wait already or the facts changed; [`Failure::Unavailable`] when it cannot be
+/// recorded.
+pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held, Failure> {
+    let now = app.clock.now();
+    let task = &asks.snapshot.task;
+    let approval_id = ApprovalId::fresh(now, &*app.entropy)?;
+    let call_id = CallId::fresh(now, &*app.entropy)?;
+    let decision = pending(DecisionId::fresh(now, &*app.entropy)?, &asks.hold, approval_id);
+    let because = because(&asks.hold);
+    let card = Card::render(&CardFacts {
+        approval: approval_id,
+        call: &asks.prepared.call,
+        classification: asks.prepared.classification(),
+        task,
+        confinement: live.run().confinement,
+        proof: live.proof,
+        requirement: &asks.hold.requirement,
+        because: &because,
+    });
+    let window = app.config.hold_window_ms().map_err(Failure::invalid)?;
+    let approval = Approval {
+        id: approval_id,
+        call: call_id,
+        digest: asks.prepared.digest,
+        task: task.id,
+        run: task.run,
+        initiator: task.initiator.clone(),
+        tool: tool_of(asks),
+        requirement: asks.hold.requirement.clone(),
+        rules: asks.hold.rules.iter().map(ToString::to_string).collect(),
+        card: card.hash(),
+        votes: Vec::new(),
+        state: ApprovalState::Pending,
+        opened_at: now,
+        expires_at: task.expires_at.min(now.plus_ms(window)),
+    };
+    let sealed = body::seal(app, task.id, call_id, &asks.prepared.call)?;
+    let mut entry = record::of_live("decision", live);
+    record::about_call(
+        &mut entry,
+        &asks.prepared.call,
+        asks.prepared.classification().map(|c| c.class.as_str()),
+    );
+    record::decided(&mut entry, &decision);
+    entry.commitment = Some(sealed.commitment);
+    entry.body = Some(sealed.digest);
+    entry.detail.insert("call", call_id.to_string());
+    entry.detail.insert("card", card.hash().to_string());
+    let stored = NewCall {
+        id: call_id,
+        task: task.id,
+        run: task.run,
+        decision: decision.id,
+        digest: asks.prepared.digest,
+        reference: None,
+        state: CallState::Held,
+        call: None,
+        body: Some(sealed.bytes),
+    };
+    let (epochs, id, version) = (asks.world.epochs, task.id, task.version);
+    let text = card.text();
+    app.store
+        .append(entry, move |tx| {
+            tx.expect_epochs(epochs)?;
+            tx.expect_task(id, version)?;
+            if remit_store::approvals::pending_in(tx, id)? >= PENDING_APPROVALS_PER_TASK_MAX as u64 {
+                let sentence = format!("{PENDING_APPROVALS_PER_TASK_MAX} calls of this task wait for people already: wait for an answer first");
+                return Err(Refused::NotAllowed(sentence).into());
+            }
+            remit_store::approvals::open(tx, &approval, &text)?;
+            remit_store::calls::add(tx, &stored)
+        })
+        .await?;
+    app.rooms.ring(approval_id);
+    Ok(Held {
+        approval: approval_id,
+        decision,
+        has_output_schema: asks.prepared.has_output_schema(),
+    })
+}
+
+fn tool_of(asks: &Asks) -> Option<ToolRef> {
+    match &asks.prepared.call.operation {
+        Operation::CallTool(tool) => Some(ToolRef {
+            server: asks.prepared.call.server.clone(),
+            tool: tool.clone(),
+        }),
+        _ => None,
+    }
+}
+
+fn because(hold: &remit_policy::Hold) -> Vec<String> {
+    let mut because = vec![hold.message.clone()];
+    because.extend(hold.wider.as_ref().map(|wider| format!("asked again: {wider}")));
+    because
+}
+
+/// What an agent is told about an approval that is not there for its use.
+///
+/// # Errors
+/// Without randomness a decision has no id.
+pub fn closed(app: &App, stored: &StoredApproval) -> Result<Decision, Failure> {
+    let approval = &stored.approval;
+    let said = approval.votes.last();
+    let (reason, message) = match approval.state {
+        ApprovalState::Denied => {
+            let who = said.map_or("a person", |vote| vote.human.as_str());
+            let note = said.map_or("", |vote| vote.note.as_str());
+            let sentence = if note.is_empty() {
+                format!("{who} denied this call")
+            } else {
+                format!("{who} denied this call: {note}")
+            };
+            (Reason::ApprovalDenied, sentence)
+        }
+        ApprovalState::Cancelled => (
+            Reason::TaskEnded,
+            "this approval was cancelled: its task ended or its rules changed".to_owned(),
+        ),
+        ApprovalState::Spent => (
+            Reason::DuplicateSuppressed,
+            Reason::DuplicateSuppressed.sentence().to_owned(),
+        ),
+        ApprovalState::Expired | ApprovalState::Pending | ApprovalState::Approved => (
+            Reason::ApprovalExpired,
+            Reason::ApprovalExpired.sentence().to_owned(),
+        ),
+    };
+    Ok(Decision {
+        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
+        effect: Effect::Deny,
+        reason,
+        tier: Tier::Never,
+        rules: approval.rules.clone(),
+        policy_version: String::new(),
+        message,
+        allowed_instead: Vec::new(),
+        approval: Some(approval.id),
+    })
+}

@@ -1,0 +1,18 @@
+//! The way of a call: prepare, decide, record, permit, send, record the outcome, answer.
+
+pub mod body;
+pub mod call;
+pub mod catalog;
+pub mod decide;
+pub mod features;
+pub mod hold;
+pub mod links;
+pub mod live;
+pub mod port;
+pub mod record;
+pub mod redeem;
+pub mod rooms;
+pub mod send;
+pub mod session;
+pub mod subscribe;
+pub mod world;

@@ -1,0 +1,92 @@
+//! Records: what every record about a task or a call carries.
+
+use remit_core::call::{Call, Operation};
+use remit_core::decision::Decision;
+use remit_core::json::Object;
+use remit_core::name::Name;
+use remit_core::task::Task;
+use remit_ledger::record::Record;
+
+use super::live::Live;
+
+/// The lane of everything whose bytes we send ourselves.
+pub const ENFORCED: &str = "enforced";
+
+/// An empty record of `kind`.
+#[must_use]
+pub fn of(kind: &str) -> Record {
+    Record {
+        kind: kind.to_owned(),
+        ..Record::default()
+    }
+}
+
+/// A record about a task.
+#[must_use]
+pub fn of_task(kind: &str, task: &Task) -> Record {
+    Record {
+        kind: kind.to_owned(),
+        task: Some(task.id.to_string()),
+        run: Some(task.run.to_string()),
+        agent: Some(task.agent.to_string()),
+        initiator: Some(task.initiator.to_string()),
+        ..Record::default()
+    }
+}
+
+/// A record of something a person did.
+#[must_use]
+pub fn by_human(kind: &str, human: &Name, detail: Object) -> Record {
+    let mut detail = detail;
+    detail.insert("by", human.as_str());
+    Record {
+        kind: kind.to_owned(),
+        detail,
+        ..Record::default()
+    }
+}
+
+/// A record about something of a live run: adds chain, confinement and proof.
+#[must_use]
+pub fn of_live(kind: &str, live: &Live) -> Record {
+    let snapshot = live.snapshot();
+    let mut record = of_task(kind, &snapshot.task);
+    record.chain = live.chain.iter().map(ToString::to_string).collect();
+    record.confinement = Some(live.run().confinement.as_str().to_owned());
+    record.proof = Some(live.proof.as_str().to_owned());
+    record.lane = Some(ENFORCED.to_owned());
+    record
+}
+
+/// The parts of a record that say which call it is about.
+pub fn about_call(record: &mut Record, call: &Call, class: Option<&str>) {
+    record.digest = Some(call.digest());
+    record.class = class.map(str::to_owned);
+    record.tool = Some(format!("{}/{}", call.server, call.operation.target()));
+    if !matches!(call.operation, Operation::CallTool(_)) {
+        record.detail.insert("method", call.operation.method());
+    }
+    let mut resources = call.resources.iter().map(ToString::to_string);
+    record.resource = resources.next();
+    let more: Vec<remit_core::json::Value> = resources.map(Into::into).collect();
+    if !more.is_empty() {
+        record.detail.insert(remit_store::records::RESOURCES, more);
+    }
+    let destinations: Vec<remit_core::json::Value> =
+        call.destinations.iter().map(|d| d.to_string().into()).collect();
+    if !destinations.is_empty() {
+        record.detail.insert("destinations", destinations);
+    }
+}
+
+/// The parts of a record that say what was decided.
+pub fn decided(record: &mut Record, decision: &Decision) {
+    record.decision_id = Some(decision.id.to_string());
+    record.decision = Some(decision.effect.as_str().to_owned());
+    record.reason = Some(decision.reason.as_str().to_owned());
+    record.rules.clone_from(&decision.rules);
+    record.policy_version = Some(decision.policy_version.clone());
+    record.approval = decision.approval.map(|id| id.to_string());
+    record.detail.insert("tier", decision.tier.as_str());
+    record.detail.insert("message", decision.message.as_str());
+}

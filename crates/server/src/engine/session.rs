@@ -1,0 +1,186 @@
+//! Sessions: from a token to the live task, and keeping its snapshot current.
+
+use std::sync::Arc;
+
+use remit_core::authority::Authority;
+use remit_core::digest::Digest;
+use remit_core::name::Name;
+use remit_core::people::{Agent, Human, Standing};
+use remit_core::task::{Task, TaskState};
+use remit_gateway::ports::AuthFailure;
+use remit_policy::{Principal, PrincipalFacts};
+use remit_store::Stored;
+use remit_store::runs::StoredRun;
+use remit_store::tasks::StoredTask;
+
+use super::live::{Live, Snapshot};
+use super::world::World;
+use crate::app::{App, Failure};
+use crate::tasks::token;
+
+/// The live task behind a token. Checked on every request; the store is asked only when it is not in memory.
+///
+/// # Errors
+/// [`AuthFailure`] says whether it is missing, unknown, ended, or could not be checked.
+pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Live>, AuthFailure> {
+    let bearer = bearer.ok_or(AuthFailure::Missing)?;
+    let digest = token::digest(bearer).ok_or(AuthFailure::Unknown)?;
+    let live = match app.live.by_token(digest) {
+        Some(live) => live,
+        None => load(app, digest).await?,
+    };
+    live.touch(app.clock.boot());
+    match live.snapshot().task.state {
+        TaskState::Ended(ending) => Err(AuthFailure::TaskEnded(ending.as_str().to_owned())),
+        TaskState::Open if app.clock.now() >= live.snapshot().task.expires_at => {
+            Err(AuthFailure::TaskEnded("expired".to_owned()))
+        }
+        TaskState::Open | TaskState::Suspended => Ok(live),
+    }
+}
+
+async fn load(app: &Arc<App>, digest: Digest) -> Result<Arc<Live>, AuthFailure> {
+    let read = app.store.read(move |conn| -> Result<_, Failure> {
+        let Some(run) = remit_store::runs::by_token(conn, digest)? else {
+            return Ok(None);
+        };
+        let chain = remit_store::tasks::chain(conn, run.run.task)?;
+        Ok(Some((run, chain)))
+    });
+    let unavailable = |failure: Failure| AuthFailure::Unavailable(failure.to_string());
+    let Some((run, chain)) = read.await.map_err(unavailable)? else {
+        return Err(AuthFailure::Unknown);
+    };
+    let live = enliven(app, &run, &chain).map_err(unavailable)?;
+    Ok(app.live.insert(Arc::new(live)))
+}
+
+/// The live task of an id, read when it is not in memory.
+///
+/// # Errors
+/// [`Failure::NotFound`] when there is none.
+pub async fn of_task(app: &Arc<App>, task: remit_core::id::TaskId) -> Result<Arc<Live>, Failure> {
+    if let Some(live) = app.live.by_task(task) {
+        return Ok(live);
+    }
+    let (run, chain) = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let run = remit_store::runs::of_task(conn, task)?.into_iter().next();
+            let chain = remit_store::tasks::chain(conn, task)?;
+            Ok((run, chain))
+        })
+        .await?;
+    let run = run.ok_or_else(|| Failure::NotFound(format!("no task `{task}`: see `remit task list`")))?;
+    Ok(app.live.insert(Arc::new(enliven(app, &run, &chain)?)))
+}
+
+/// A live task from what is stored, with the entities policy reads.
+///
+/// # Errors
+/// [`Failure`] when the chain is empty or the agent unknown.
+pub fn enliven(app: &App, run: &StoredRun, chain: &[Stored<StoredTask>]) -> Result<Live, Failure> {
+    let agents: Vec<Name> = chain
+        .iter()
+        .rev()
+        .map(|stored| stored.task.agent.clone())
+        .collect();
+    let templates: Vec<Name> = chain
+        .iter()
+        .filter_map(|stored| stored.task.template.clone())
+        .collect();
+    let task = chain
+        .first()
+        .ok_or_else(|| Failure::NotFound("the task of this run is gone".to_owned()))?;
+    let world = app.world();
+    let snapshot = snapshot(&world, Arc::new(task.task.clone()), &run.run, &agents, &templates);
+    Ok(Live::new(run, agents, templates, snapshot))
+}
+
+fn snapshot(
+    world: &World,
+    task: Arc<Task>,
+    run: &remit_core::task::Run,
+    chain: &[Name],
+    templates: &[Name],
+) -> Snapshot {
+    let agent = world
+        .agents
+        .get(&task.agent)
+        .map(|agent| Agent::clone(agent))
+        .unwrap_or_else(|| unknown_agent(&task));
+    let initiator = world
+        .humans
+        .get(&task.initiator)
+        .map(|human| Human::clone(human))
+        .unwrap_or_else(|| Human {
+            name: task.initiator.clone(),
+            roles: std::collections::BTreeSet::new(),
+            standing: Standing::Retired,
+        });
+    let facts = PrincipalFacts {
+        task: Arc::clone(&task),
+        run,
+        agent: &agent,
+        initiator: &initiator,
+        chain,
+        templates,
+    };
+    Snapshot {
+        principal: Arc::new(Principal::new(&facts)),
+        task,
+        epochs: world.epochs,
+    }
+}
+
+/// An agent that is not registered any more has no ceiling above nothing.
+fn unknown_agent(task: &Task) -> Agent {
+    Agent {
+        name: task.agent.clone(),
+        owner: task.initiator.clone(),
+        backup_owner: None,
+        purpose: String::new(),
+        ceiling: Authority::none(),
+        standing: Standing::Retired,
+    }
+}
+
+/// The task's snapshot under this world; rebuilt when people or agents may have changed.
+#[must_use]
+pub fn current(live: &Live, world: &World) -> Arc<Snapshot> {
+    let held = live.snapshot();
+    if held.epochs != world.epochs {
+        live.refresh(snapshot(
+            world,
+            Arc::clone(&held.task),
+            &live.run(),
+            &live.chain,
+            &live.templates,
+        ));
+    }
+    live.snapshot()
+}
+
+/// Reads the task again after an append found it stale.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub async fn reload(app: &Arc<App>, live: &Arc<Live>) -> Result<(), Failure> {
+    let id = live.snapshot().task.id;
+    let stored = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::tasks::get(conn, id)?))
+        .await?;
+    let Some(stored) = stored else {
+        return Err(Failure::NotFound(format!("task `{id}` is gone")));
+    };
+    let world = app.world();
+    live.refresh(snapshot(
+        &world,
+        Arc::new(stored.value.task),
+        &live.run(),
+        &live.chain,
+        &live.templates,
+    ));
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The world: one immutable snapshot of everything a decision reads that is not the task itself.
+//!
+//! Every change of it is an append that moves an epoch; a decision made with an older world is refused by its own append
+//! and made anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use remit_core::name::Name;
+use remit_core::people::{Agent, Human, Role};
+use remit_core::resource::Resource;
+use remit_core::time::Timestamp;
+use remit_policy::Bundle;
+use remit_store::Epochs;
+
+use crate::registry::snapshot::Registry;
+
+/// One snapshot.
+#[derive(Debug)]
+pub struct World {
+    /// Which one; every append of a decision expects these.
+    pub epochs: Epochs,
+    /// Agents by name.
+    pub agents: BTreeMap<Name, Arc<Agent>>,
+    /// Humans by name.
+    pub humans: BTreeMap<Name, Arc<Human>>,
+    /// Servers and tools.
+    pub registry: Registry,
+    /// What is frozen, until when.
+    pub freezes: Vec<Freeze>,
+    /// Rules against this registry.
+    pub policy: Arc<Bundle>,
+}
+
+/// Nothing may change below `resource` until `until`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// The root.
+    pub resource: Resource,
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// Who placed it.
+    pub by: Name,
+    /// Why.
+    pub why: String,
+}
+
+impl World {
+    /// Roots frozen at `now`.
+    #[must_use]
+    pub fn frozen(&self, now: Timestamp) -> Vec<Resource> {
+        self.freezes
+            .iter()
+            .filter(|freeze| now < freeze.until)
+            .map(|freeze| freeze.resource.clone())
+            .collect()
+    }
+
+    /// Roles and groups that have at least one active human in them.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<Role> {
+        groups(self.humans.values().map(AsRef::as_ref))
+    }
+}
+
+/// Roles that have at least one active human, and the built-in roles.
+pub(crate) fn groups<'h>(humans: impl Iterator<Item = &'h Human>) -> BTreeSet<Role> {
+    let built_in = [
+        Role::Initiator,
+        Role::Approver,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+    built_in
+        .into_iter()
+        .chain(
+            humans
+                .filter(|human| human.may_decide())
+                .flat_map(|human| human.roles.iter().cloned()),
+        )
+        .collect()
+}
+
+/// A world that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store cannot be read, or a row in it is not ours.
+    #[error(transparent)]
+    Store(#[from] remit_store::StoreError),
+    /// A stored definition is not one.
+    #[error("the stored definition of `{0}` cannot be read")]
+    Definition(String),
+    /// The policy files do not fit the registry.
+    #[error("the policy cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Policy(Vec<remit_policy::Problem>),
+}
+
+/// Reads the world as it stands.
+///
+/// # Errors
+/// [`LoadError`]; there is no partial world.
+pub fn load(
+    conn: &mut remit_store::Conn,
+    now: Timestamp,
+    sources: &[remit_policy::Source],
+) -> Result<World, LoadError> {
+    let epochs = remit_store::epochs(conn)?;
+    let agents = remit_store::agents::list(conn)?
+        .into_iter()
+        .map(|a| (a.name.clone(), Arc::new(a.value)))
+        .collect();
+    let humans: BTreeMap<Name, Arc<Human>> = remit_store::humans::list(conn)?
+        .into_iter()
+        .map(|h| (h.name.clone(), Arc::new(h.value)))
+        .collect();
+    let registry = load_registry(conn)?;
+    let freezes = remit_store::freezes::on(conn, now)?
+        .into_iter()
+        .map(|f| Freeze {
+            resource: f.resource,
+            until: f.until,
+            by: f.placed_by,
+            why: f.why,
+        })
+        .collect();
+    let groups = groups(humans.values().map(AsRef::as_ref));
+    let policy = compile(&registry, sources, &groups).map_err(LoadError::Policy)?;
+    Ok(World {
+        epochs,
+        agents,
+        humans,
+        registry,
+        freezes,
+        policy: Arc::new(policy),
+    })
+}
+
+/// Rules against the tools of a registry.
+///
+/// # Errors
+/// Every problem found, with file, line and column.
+pub fn compile(
+    registry: &Registry,
+    sources: &[remit_policy::Source],
+    groups: &BTreeSet<Role>,
+) -> Result<Bundle, Vec<remit_policy::Problem>> {
+    let schemas: Vec<_> = registry
+        .tools()
+        .map(|entry| {
+            let schema = remit_core::json::Value::Object(entry.definition.input_schema());
+            (entry.tool.name.clone(), entry.tool.classification.class, schema)
+        })
+        .collect();
+    let tools = schemas
+        .iter()
+        .map(|(tool, class, input_schema)| remit_policy::ToolSchema {
+            tool: tool.clone(),
+            class: *class,
+            input_schema,
+        });
+    Bundle::load(sources, Arc::new(remit_policy::Catalogue::new(tools)), groups)
+}
+
+fn load_registry(conn: &mut remit_store::Conn) -> Result<Registry, LoadError> {
+    use crate::registry::definition::Definition;
+    use crate::registry::snapshot::{ServerEntry, ToolEntry};
+    let mut tools: BTreeMap<Name, BTreeMap<_, Arc<ToolEntry>>> = BTreeMap::new();
+    for stored in remit_store::tools::list(conn)? {
+        let registered = stored.value;
+        let name = registered.tool.name.clone();
+        let shown = registered.admitted.unwrap_or(registered.tool.fingerprint);
+        let bad = || LoadError::Definition(name.to_string());
+        let kept = remit_store::tools::definition(conn, &name, shown)?.ok_or_else(bad)?;
+        let value = remit_core::json::parse(&kept.definition, &remit_core::json::Bounds::RESPONSE)
+            .map_err(|_| bad())?;
+        let object = value.as_object().cloned().ok_or_else(bad)?;
+        let definition = Definition::new(object).ok_or_else(bad)?;
+        let entry = ToolEntry::new(registered.tool, registered.admitted, definition);
+        tools
+            .entry(name.server)
+            .or_default()
+            .insert(name.tool, Arc::new(entry));
+    }
+    let servers = remit_store::servers::list(conn)?.into_iter().map(|stored| {
+        let tools = tools.remove(&stored.name).unwrap_or_default();
+        ServerEntry {
+            server: stored.value,
+            tools,
+        }
+    });
+    Ok(Registry::new(servers.collect::<Vec<_>>()))
+}

@@ -1,0 +1,228 @@
+//! Humans and agents: registered, suspended, retired; and what a person may do.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use remit_core::authority::Authority;
+use remit_core::json::{Object, Value};
+use remit_core::name::Name;
+use remit_core::people::{Agent, Human, Role, Standing};
+use remit_store::{Epoch, Refused};
+
+use crate::app::{App, Failure};
+use crate::engine::record;
+
+/// Refuses a person who is unknown, not active, or does not hold `role`.
+///
+/// # Errors
+/// [`Failure::Forbidden`] saying what is missing.
+pub fn expect_role(app: &App, human: &Name, role: &Role) -> Result<(), Failure> {
+    let world = app.world();
+    let known = world.humans.get(human).ok_or_else(|| no_human(human))?;
+    if known.may(role) {
+        return Ok(());
+    }
+    if known.standing != Standing::Active {
+        return Err(Failure::Forbidden(format!(
+            "{human} is {}",
+            known.standing.as_str()
+        )));
+    }
+    Err(Failure::Forbidden(format!(
+        "{human} may not do this: it needs the role `{role}`"
+    )))
+}
+
+fn no_human(human: &Name) -> Failure {
+    Failure::Forbidden(format!(
+        "no human `{human}` is registered: `remit human add {human} --role initiator`"
+    ))
+}
+
+/// An agent as a person describes it.
+#[derive(Clone, Debug)]
+pub struct NewAgent {
+    /// Name.
+    pub name: Name,
+    /// Who answers for it.
+    pub owner: Name,
+    /// Who answers when the owner cannot.
+    pub backup_owner: Option<Name>,
+    /// What it is for.
+    pub purpose: String,
+    /// The most it may ever hold; nothing said = no ceiling beyond policy.
+    pub ceiling: Option<Authority>,
+}
+
+/// Registers an agent.
+///
+/// # Errors
+/// [`Failure`] when the name is taken, the owner is unknown, or the person may not.
+pub async fn add_agent(app: &Arc<App>, new: NewAgent, by: &Name) -> Result<Agent, Failure> {
+    expect_role(app, by, &Role::Administrator)?;
+    let world = app.world();
+    for owner in std::iter::once(&new.owner).chain(&new.backup_owner) {
+        if !world
+            .humans
+            .get(owner)
+            .is_some_and(|human| human.standing == Standing::Active)
+        {
+            return Err(Failure::invalid(format!(
+                "the owner `{owner}` is not an active human here: `remit human add {owner} --role initiator`"
+            )));
+        }
+    }
+    let agent = Agent {
+        name: new.name,
+        owner: new.owner,
+        backup_owner: new.backup_owner,
+        purpose: new.purpose,
+        ceiling: new.ceiling.unwrap_or_else(Authority::unbounded),
+        standing: Standing::Active,
+    };
+    let mut detail = Object::new();
+    detail.insert("owner", agent.owner.as_str());
+    let mut entry = record::by_human("agent.add", by, detail);
+    entry.agent = Some(agent.name.to_string());
+    let added = agent.clone();
+    app.store
+        .append(entry, move |tx| {
+            remit_store::agents::add(tx, &added)?;
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    app.reload().await?;
+    Ok(agent)
+}
+
+/// Registers a human.
+///
+/// # Errors
+/// [`Failure`] when the name is taken or the person may not.
+pub async fn add_human(
+    app: &Arc<App>,
+    name: Name,
+    roles: BTreeSet<Role>,
+    by: &Name,
+) -> Result<Human, Failure> {
+    expect_role(app, by, &Role::Administrator)?;
+    if roles.is_empty() {
+        return Err(Failure::invalid(
+            "a human needs at least one role: initiator, approver, auditor, administrator or a group",
+        ));
+    }
+    let human = Human {
+        name,
+        roles,
+        standing: Standing::Active,
+    };
+    put_human(app, human, by).await
+}
+
+pub(crate) async fn put_human(app: &Arc<App>, human: Human, by: &Name) -> Result<Human, Failure> {
+    let mut detail = Object::new();
+    detail.insert("human", human.name.as_str());
+    detail.insert(
+        "roles",
+        human
+            .roles
+            .iter()
+            .map(|role| Value::from(role.to_string()))
+            .collect::<Vec<_>>(),
+    );
+    let entry = record::by_human("human.add", by, detail);
+    let added = human.clone();
+    app.store
+        .append(entry, move |tx| {
+            remit_store::humans::add(tx, &added)?;
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    app.reload().await?;
+    Ok(human)
+}
+
+/// Changes an agent's standing; suspending or retiring takes the authority of its open tasks away.
+///
+/// # Errors
+/// [`Failure`] when it is unknown, retired already, or the person may not.
+pub async fn set_agent(app: &Arc<App>, name: &Name, standing: Standing, by: &Name) -> Result<(), Failure> {
+    expect_role(app, by, &Role::Administrator)?;
+    let mut entry = record::by_human(&format!("agent.{}", standing.as_str()), by, Object::new());
+    entry.agent = Some(name.to_string());
+    let agent = name.clone();
+    app.store
+        .append_urgent(entry, move |tx| {
+            let Some(mut stored) = remit_store::agents::get(tx, &agent)? else {
+                return Err(Refused::NotFound {
+                    what: "agents",
+                    key: agent.to_string(),
+                }
+                .into());
+            };
+            expect_change(stored.standing, standing)?;
+            stored.standing = standing;
+            remit_store::agents::put(tx, &stored)?;
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    app.reload().await?;
+    if standing != Standing::Active {
+        crate::tasks::kill::agent(app, name, by, &format!("the agent was {}", standing.as_str())).await?;
+    }
+    Ok(())
+}
+
+/// Changes a human's standing.
+///
+/// # Errors
+/// [`Failure`] when they are unknown, retired already, the last administrator, or the person may not.
+pub async fn set_human(app: &Arc<App>, name: &Name, standing: Standing, by: &Name) -> Result<(), Failure> {
+    expect_role(app, by, &Role::Administrator)?;
+    let world = app.world();
+    let others = world
+        .humans
+        .values()
+        .filter(|human| human.name != *name && human.may(&Role::Administrator))
+        .count();
+    if standing != Standing::Active && others == 0 {
+        return Err(Failure::Conflict(format!(
+            "{name} is the last administrator: add another one first"
+        )));
+    }
+    let mut detail = Object::new();
+    detail.insert("human", name.as_str());
+    let entry = record::by_human(&format!("human.{}", standing.as_str()), by, detail);
+    let human = name.clone();
+    app.store
+        .append_urgent(entry, move |tx| {
+            let Some(mut stored) = remit_store::humans::get(tx, &human)? else {
+                return Err(Refused::NotFound {
+                    what: "humans",
+                    key: human.to_string(),
+                }
+                .into());
+            };
+            expect_change(stored.standing, standing)?;
+            stored.standing = standing;
+            remit_store::humans::put(tx, &stored)?;
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    app.reload().await?;
+    Ok(())
+}
+
+fn expect_change(from: Standing, to: Standing) -> Result<(), Refused> {
+    match (from, to) {
+        (Standing::Retired, _) => Err(Refused::NotAllowed(
+            "retired is final: register a new one".to_owned(),
+        )),
+        (from, to) if from == to => Err(Refused::NotAllowed(format!("already {}", to.as_str()))),
+        _ => Ok(()),
+    }
+}

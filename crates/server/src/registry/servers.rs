@@ -1,0 +1,391 @@
+//! Servers: added by a person, pinned by identity, started or dialled only through links.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use remit_confine::LaunchSpec;
+use remit_core::id::ServerId;
+use remit_core::json::{Object, Value};
+use remit_core::name::Name;
+use remit_core::tool::{Tool, ToolRef, ToolState};
+use remit_gateway::ports::Era;
+use remit_store::Epoch;
+use remit_store::servers::{Server, Transport as Stored};
+use remit_store::tools::RegisteredTool;
+use remit_upstream::{
+    Artefacts, Environment, HttpSpec, Identity, Introspection, Launcher, Scrubber, ServerSpec, StdioSpec,
+    SystemResolver, Transport,
+};
+
+use super::definition::Finding;
+use super::observe::{Shown, shown};
+use super::snapshot::{SURFACE, ServerEntry};
+use crate::app::{App, Failure};
+use crate::engine::links::{For, link};
+use crate::engine::record;
+
+/// A server as a person describes it.
+#[derive(Clone, Debug)]
+pub struct NewServer {
+    /// Its name here.
+    pub name: Name,
+    /// Where it is.
+    pub transport: Stored,
+    /// Its address may be on this machine or in a private network.
+    pub allow_private: bool,
+    /// One process or session may serve several tasks.
+    pub shareable: bool,
+    /// Environment of a stdio server.
+    pub environment: Vec<(String, String)>,
+    /// An artefact that is not pinned to a version is accepted.
+    pub accept_floating: bool,
+}
+
+/// What came of adding or looking at a server.
+#[derive(Clone, Debug, Default)]
+pub struct Added {
+    /// Digest of its identity, as text.
+    pub identity: String,
+    /// What is not pinned, if anything.
+    pub floating: Option<String>,
+    /// Tools usable now.
+    pub admitted: Vec<AddedTool>,
+    /// Tools a person has to look at.
+    pub quarantined: Vec<AddedTool>,
+}
+
+/// One tool of an added server.
+#[derive(Clone, Debug)]
+pub struct AddedTool {
+    /// Name as the server gives it.
+    pub tool: String,
+    /// Proposed class.
+    pub class: Option<String>,
+    /// Cannot be undone.
+    pub irreversible: bool,
+    /// Why this class.
+    pub because: String,
+    /// What a person has to see.
+    pub findings: Vec<Finding>,
+}
+
+/// Adds a server: pins its identity, looks at it once, admits the tools whose class the rules propose, quarantines the
+/// rest.
+///
+/// # Errors
+/// [`Failure`] with what is wrong; when the server cannot be started or reached nothing is registered.
+pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Failure> {
+    crate::people::expect_role(app, by, &remit_core::people::Role::Administrator)?;
+    if app.world().registry.server(&new.name).is_some() {
+        return Err(Failure::Conflict(format!(
+            "a server `{}` is registered already: retire it first, or use another name",
+            new.name
+        )));
+    }
+    if new.name.as_str() == "remit" {
+        return Err(Failure::invalid("the name `remit` is ours: choose another"));
+    }
+    let mut server = Server {
+        name: new.name.clone(),
+        id: ServerId::fresh(app.clock.now(), &*app.entropy)?,
+        transport: new.transport,
+        allow_private: new.allow_private,
+        shareable: new.shareable,
+        environment: new.environment,
+        identity: None,
+        retired: false,
+    };
+    let spec = spec_of(app, &server)?;
+    let identity = identify(app, spec).await?;
+    server.identity = Some(identity.digest);
+    register(app, &server, &identity, by).await?;
+    app.reload().await?;
+    match look(app, &server.name).await {
+        Ok(seen) => admit_plain(app, &server.name, &seen, &identity, new.accept_floating, by).await,
+        Err(failure) => {
+            retire(app, &server.name, by).await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn register(app: &Arc<App>, server: &Server, identity: &Identity, by: &Name) -> Result<(), Failure> {
+    let mut detail = Object::new();
+    detail.insert("server", server.name.as_str());
+    detail.insert("identity", identity.inputs.clone());
+    let mut record = record::by_human("server.add", by, detail);
+    record.digest = Some(identity.digest);
+    let server = server.clone();
+    app.store
+        .append(record, move |tx| {
+            match remit_store::servers::get(tx, &server.name)? {
+                None => remit_store::servers::add(tx, &server)?,
+                Some(mut retired) => {
+                    retired.value = server.clone();
+                    remit_store::servers::put(tx, &retired)?;
+                }
+            }
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    Ok(())
+}
+
+/// Opens a link for the registry and reads what the server shows.
+async fn look(app: &Arc<App>, name: &Name) -> Result<Introspection, Failure> {
+    let world = app.world();
+    let entry = world.registry.server(name).ok_or_else(|| no_server(name))?;
+    let opened = link(app, For::Registry, entry, Era::Modern).await?;
+    let seen = crate::engine::links::introspect_for_registry(app, &opened, name).await;
+    if !entry.server.shareable {
+        for closing in app.links.take_server(name) {
+            closing.connection.close().await;
+        }
+    }
+    seen
+}
+
+/// Looks at a server again: new and changed tools are quarantined.
+///
+/// # Errors
+/// [`Failure`] when it is not registered, or cannot be started or reached.
+pub async fn refresh(app: &Arc<App>, name: &Name) -> Result<Added, Failure> {
+    look(app, name).await?;
+    let world = app.world();
+    let entry = world.registry.server(name).ok_or_else(|| no_server(name))?;
+    let mut added = Added {
+        identity: entry.server.identity.map_or_else(String::new, |d| d.to_string()),
+        ..Added::default()
+    };
+    for tool in entry
+        .tools
+        .values()
+        .filter(|tool| !tool.is_surface() || !tool.is_callable())
+    {
+        let findings = tool.definition.findings(&[]);
+        let shown = AddedTool {
+            tool: tool.tool.name.tool.to_string(),
+            class: Some(tool.tool.classification.class.to_string()),
+            irreversible: tool.tool.classification.marks.irreversible,
+            because: tool.tool.classification.because.clone(),
+            findings,
+        };
+        if tool.is_callable() {
+            added.admitted.push(shown)
+        } else {
+            added.quarantined.push(shown)
+        }
+    }
+    Ok(added)
+}
+
+/// Admits what a person need not look at; the person who adds the server answers for that.
+async fn admit_plain(
+    app: &Arc<App>,
+    server: &Name,
+    seen: &Introspection,
+    identity: &Identity,
+    accept_floating: bool,
+    by: &Name,
+) -> Result<Added, Failure> {
+    let world = app.world();
+    let known: Vec<ToolRef> = world
+        .registry
+        .tools()
+        .map(|t| t.tool.name.clone())
+        .filter(|tool| tool.server != *server)
+        .collect();
+    let may_admit = identity.floating.is_none() || accept_floating;
+    let mut added = Added {
+        identity: identity.digest.to_string(),
+        floating: identity.floating.clone(),
+        ..Added::default()
+    };
+    let mut admit = Vec::new();
+    for shown in shown(server, seen, &known) {
+        let plain = may_admit && shown.is_plain();
+        if plain && let Ok(name) = &shown.name {
+            admit.push(ToolRef {
+                server: server.clone(),
+                tool: name.clone(),
+            });
+        }
+        if shown.definition.raw_name != SURFACE || !plain {
+            let list = if plain {
+                &mut added.admitted
+            } else {
+                &mut added.quarantined
+            };
+            list.push(describe(&shown));
+        }
+    }
+    super::admit::admit(app, &admit, None, by).await?;
+    Ok(added)
+}
+
+fn describe(shown: &Shown) -> AddedTool {
+    let proposal = shown.proposal.as_ref();
+    AddedTool {
+        tool: crate::approvals::card::escape(&shown.definition.raw_name),
+        class: proposal.map(|p| p.class.to_string()),
+        irreversible: proposal.is_some_and(|p| p.marks.irreversible),
+        because: proposal.map_or_else(
+            || "no rule knows this name: a person has to say what it does".to_owned(),
+            |p| p.because.clone(),
+        ),
+        findings: shown.findings.clone(),
+    }
+}
+
+/// Retires a server and its tools.
+///
+/// # Errors
+/// [`Failure::NotFound`] when it is not registered.
+pub async fn retire(app: &Arc<App>, name: &Name, by: &Name) -> Result<(), Failure> {
+    let mut detail = Object::new();
+    detail.insert("server", name.as_str());
+    let record = record::by_human("server.retire", by, detail);
+    let server = name.clone();
+    app.store
+        .append(record, move |tx| {
+            let Some(mut stored) = remit_store::servers::get(tx, &server)? else {
+                return Err(remit_store::Refused::NotFound {
+                    what: "servers",
+                    key: server.to_string(),
+                }
+                .into());
+            };
+            stored.retired = true;
+            remit_store::servers::put(tx, &stored)?;
+            for mut tool in remit_store::tools::of_server(tx, &server)? {
+                let retired = RegisteredTool {
+                    tool: Tool {
+                        state: ToolState::Retired,
+                        ..tool.tool.clone()
+                    },
+                    admitted: None,
+                };
+                tool.value = retired;
+                remit_store::tools::put(tx, &tool)?;
+            }
+            tx.bump(Epoch::Registry);
+            Ok(())
+        })
+        .await?;
+    for closing in app.links.take_server(name) {
+        closing.connection.close().await;
+    }
+    app.reload().await?;
+    Ok(())
+}
+
+fn no_server(name: &Name) -> Failure {
+    Failure::NotFound(format!("no server `{name}` is registered: see `remit mcp list`"))
+}
+
+/// The dialler's description of a stored server.
+///
+/// # Errors
+/// [`Failure::Invalid`] when the address cannot be used.
+pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
+    let transport = match &server.transport {
+        Stored::Url(url) => {
+            let spec = HttpSpec {
+                url: url.clone(),
+                allow_private: server.allow_private,
+            };
+            spec.parse().map_err(Failure::invalid)?;
+            Transport::Http(spec)
+        }
+        Stored::Command(words) => {
+            let mut words = words.iter().map(OsString::from);
+            let command = words
+                .next()
+                .ok_or_else(|| Failure::invalid("the command of the server is empty"))?;
+            let mut env: Vec<(OsString, OsString)> = vec![
+                ("PATH".into(), app.search_path.clone()),
+                ("LANG".into(), "C.UTF-8".into()),
+                ("HOME".into(), server_home(app).into_os_string()),
+            ];
+            env.extend(
+                server
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name.into(), value.into())),
+            );
+            Transport::Stdio(StdioSpec {
+                command,
+                args: words.collect(),
+                cwd: None,
+                env,
+            })
+        }
+    };
+    Ok(ServerSpec {
+        name: server.name.clone(),
+        transport,
+        shareable: server.shareable,
+    })
+}
+
+/// Stdio servers get a home of their own, away from the user's keys.
+fn server_home(_: &App) -> PathBuf {
+    std::env::temp_dir()
+}
+
+async fn identify(app: &Arc<App>, spec: ServerSpec) -> Result<Identity, Failure> {
+    static ARTEFACTS: OnceLock<Artefacts> = OnceLock::new();
+    let search_path = app.search_path.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        ARTEFACTS
+            .get_or_init(Artefacts::new)
+            .identify(&spec, &search_path)
+    });
+    found
+        .await
+        .map_err(Failure::unavailable)?
+        .map_err(Failure::invalid)
+}
+
+/// Refuses a server that is not the one that was added: another address, another executable, another script.
+///
+/// # Errors
+/// [`Failure::Conflict`] naming what to do.
+pub async fn expect_identity(app: &Arc<App>, entry: &ServerEntry, spec: &ServerSpec) -> Result<(), Failure> {
+    let found = identify(app, spec.clone()).await?;
+    if Some(found.digest) == entry.server.identity {
+        return Ok(());
+    }
+    let mut record = record::of("server.drift");
+    record.detail.insert("server", entry.server.name.as_str());
+    record.detail.insert("found", Value::Object(found.inputs));
+    record.reason = Some("capability_drift".to_owned());
+    app.store.append(record, |_| Ok(())).await?;
+    Err(Failure::Conflict(format!(
+        "server `{0}` is not the one that was added (its program or address changed): look at it, then `remit mcp add {0}` again",
+        entry.server.name
+    )))
+}
+
+/// What the dialler needs from us; the secrets to scrub are those of this moment.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when TLS cannot be set up or there are too many secrets.
+pub fn environment(app: &App) -> Result<Environment, Failure> {
+    let scrubber = Arc::new(Scrubber::new(crate::secrets::known(app)).map_err(Failure::unavailable)?);
+    if let Some(made) = app.dialler.get() {
+        return Ok(Environment { scrubber, ..made.clone() });
+    }
+    let confine = LaunchSpec { denied: app.paths.denied_to_runs(), new_session: true, ..LaunchSpec::default() };
+    let made = Environment {
+        clock: Arc::clone(&app.clock),
+        launcher: Launcher { exe: app.launcher.clone(), confine },
+        resolver: Arc::new(SystemResolver),
+        tls: remit_upstream::tls_config().map_err(Failure::unavailable)?,
+        scrubber: Arc::clone(&scrubber),
+        search_path: app.search_path.clone(),
+    };
+    Ok(Environment { scrubber, ..app.dialler.get_or_init(|| made).clone() })
+}

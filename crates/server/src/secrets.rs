@@ -1,0 +1,34 @@
+//! Secrets we know and must never let through: scrubbed from everything an upstream says.
+
+use crate::app::App;
+
+/// Values that must not appear in an answer: environment values of stdio servers that look like credentials.
+#[must_use]
+pub fn known(app: &App) -> Vec<String> {
+    let world = app.world();
+    let mut known = Vec::new();
+    for server in world.registry.servers() {
+        for (name, value) in &server.server.environment {
+            if is_credential(name) && value.len() >= 8 {
+                known.push(value.clone());
+            }
+        }
+    }
+    known
+}
+
+/// Names under which people keep credentials.
+fn is_credential(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    [
+        "TOKEN",
+        "KEY",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "CREDENTIAL",
+        "AUTH",
+    ]
+    .iter()
+    .any(|word| upper.contains(word))
+}

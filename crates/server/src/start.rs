@@ -1,0 +1,269 @@
+//! Starting and stopping: everything is opened, checked and wired here, and ended here.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use remit_core::entropy::Entropy;
+use remit_core::name::Name;
+use remit_core::people::{Human, Role, Standing};
+use remit_core::time::Clock;
+use remit_enforce::{Cut, LifelineHolder, Mint};
+use remit_gateway::{AllowedHosts, GatewayConfig, router};
+use remit_store::{Location, OpenError, Options, RowKey, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::{App, Background, Failure};
+use crate::config::Config;
+use crate::engine::port::Port;
+use crate::engine::{record, world};
+use crate::keys::{KeyError, Keys};
+use crate::paths::{PathError, Paths};
+
+/// What the wiring needs from outside.
+pub struct Parts {
+    /// Configuration.
+    pub config: Config,
+    /// Folders.
+    pub paths: Paths,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The person at this machine; registered as a local human the first time.
+    pub me: Name,
+    /// The `remit` binary that launches stdio servers.
+    pub launcher: PathBuf,
+    /// Where programs of stdio servers are looked for.
+    pub search_path: OsString,
+}
+
+/// Why it does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The world cannot be read.
+    #[error(transparent)]
+    World(#[from] world::LoadError),
+    /// Something else failed on the way.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// The address is taken or not ours.
+    #[error(
+        "cannot listen on {address}: {source}; is another `remit up` running? Choose another with `[listen] address`"
+    )]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A running app.
+#[derive(Debug)]
+pub struct Running {
+    /// The app.
+    pub app: Arc<App>,
+    /// Where agents reach it.
+    pub address: SocketAddr,
+    serving: JoinHandle<()>,
+    jobs: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+/// Opens the store, reads the world, closes what a crash left open, and serves agents.
+///
+/// # Errors
+/// [`StartError`]; nothing listens then.
+pub async fn start(parts: Parts) -> Result<Running, StartError> {
+    let app = open(parts).await?;
+    let (stop, stopping) = watch::channel(false);
+    let address = app.config.listen.address;
+    let listen = |source| StartError::Listen { address, source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    app.base_url.send_replace(format!("http://{address}"));
+    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
+        .merge(crate::health::router(&app));
+    let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
+    app.store
+        .append(record::of("engine.start"), |_| Ok(()))
+        .await
+        .map_err(Failure::from)?;
+    crate::jobs::recover(&app).await?;
+    Ok(Running {
+        app,
+        address,
+        serving,
+        jobs,
+        stop,
+    })
+}
+
+/// Opens everything but the listeners.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
+    parts.paths.prepare()?;
+    let keys = Keys::open(&parts.paths.keys(), &*parts.entropy)?;
+    let location = parts
+        .config
+        .store
+        .path
+        .clone()
+        .unwrap_or_else(|| parts.paths.store());
+    let options = Options {
+        location: Location::Sqlite(location),
+        row_key: RowKey::new(keys.row.bytes()),
+        clock: Arc::clone(&parts.clock),
+    };
+    let store = tokio::task::spawn_blocking(move || Store::open(options))
+        .await
+        .map_err(Failure::unavailable)??;
+    greet(&store, &parts.me)?;
+    let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
+    let now = parts.clock.now();
+    let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let app = Arc::new(App {
+        clock: parts.clock,
+        entropy: parts.entropy,
+        config: parts.config,
+        paths: parts.paths,
+        keys,
+        store,
+        world: ArcSwap::from_pointee(world),
+        live: Default::default(),
+        rooms: Default::default(),
+        links: Default::default(),
+        dialler: Default::default(),
+        subscriptions: Default::default(),
+        head: watch::channel(None).0,
+        signing: Default::default(),
+        mint: Mint::at_start(),
+        life: LifelineHolder::new().0,
+        background: Background::default(),
+        me: parts.me,
+        launcher: parts.launcher,
+        search_path: parts.search_path,
+        base_url: watch::channel(String::new()).0,
+    });
+    crate::evidence::checkpoint::sign(&app).await?;
+    Ok(app)
+}
+
+/// The first start registers the person at this machine with every role: a laptop needs no set-up.
+fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
+    let humans = store.read_blocking(|conn| Ok::<_, Failure>(remit_store::humans::list(conn)?))?;
+    if !humans.is_empty() {
+        return Ok(());
+    }
+    let roles = [
+        Role::Initiator,
+        Role::Approver,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+    let human = Human {
+        name: me.clone(),
+        roles: BTreeSet::from(roles),
+        standing: Standing::Active,
+    };
+    let mut entry = record::of("human.add");
+    entry.detail.insert("human", me.as_str());
+    entry
+        .detail
+        .insert("why", "first start: the person at this machine");
+    store.append_blocking(entry, move |tx| {
+        remit_store::humans::add(tx, &human)?;
+        tx.bump(remit_store::Epoch::Registry);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn gateway_config(app: &App) -> GatewayConfig {
+    GatewayConfig {
+        hosts: AllowedHosts { hosts: app.config.listen.hosts.clone(), origins: Vec::new() },
+        clock: Arc::clone(&app.clock),
+        entropy: Arc::clone(&app.entropy),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stopping: watch::Receiver<bool>) {
+    let stopped = async move {
+        // A sender that is gone is a stop too.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    if let Err(error) = axum::serve(listener, routes)
+        .with_graceful_shutdown(stopped)
+        .await
+    {
+        tracing::error!(%error, "the listener for agents ended");
+    }
+}
+
+impl Running {
+    /// Resolves when the store has stopped: the process must end then.
+    pub async fn failed(&self) -> Arc<str> {
+        self.app.store.failed().await
+    }
+
+    /// Stops listening, lets what is under way end within `patience`, cuts the rest, records the stop.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.send_replace(true);
+        let drained = tokio::time::timeout(patience, self.app.background.idle()).await;
+        self.app.life.cut(Cut::Shutdown);
+        for live in self.app.live.all() {
+            live.cut(Cut::Shutdown);
+        }
+        if drained.is_err() {
+            // What was cut records its outcome; that takes a moment, not a wait.
+            within(Duration::from_secs(2), self.app.background.idle()).await;
+        }
+        for link in self.app.links.take_all() {
+            within(Duration::from_secs(2), link.connection.close()).await;
+        }
+        if let Err(error) = self.app.store.append(record::of("engine.stop"), |_| Ok(())).await {
+            tracing::warn!(%error, "the stop could not be recorded");
+        }
+        if let Err(failure) = crate::evidence::checkpoint::sign(&self.app).await {
+            tracing::warn!(%failure, "no last checkpoint could be signed");
+        }
+        self.serving.abort();
+        self.jobs.abort();
+        self.app.store.close();
+    }
+
+    /// Ends at once, as a crash would: nothing is drained, recorded or closed. For scenarios and tests of recovery.
+    pub fn drop_dead(self) {
+        self.serving.abort();
+        self.jobs.abort();
+        self.app.life.cut(Cut::Shutdown);
+        for live in self.app.live.all() {
+            live.cut(Cut::Shutdown);
+        }
+    }
+}
+
+async fn within(limit: Duration, work: impl Future<Output = ()>) {
+    // Past the limit the process ends anyway and takes the rest with it.
+    let _ = tokio::time::timeout(limit, work).await;
+}
