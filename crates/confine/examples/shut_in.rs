@@ -43,6 +43,7 @@ mod linux {
             "attack" => attack(&args),
             "connect" => connect(&args),
             "show" => show(),
+            "keep" => keep(&args),
             "as" => run_as(&args),
             other => {
                 eprintln!("unknown word `{other}`");
@@ -76,6 +77,17 @@ mod linux {
         rustix::thread::set_thread_res_uid(user, user, user).expect("uid");
         rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)
             .expect("dumpable");
+    }
+
+    /// `keep harden|plain FILE`: holds a secret in memory, hardened or not, until standard input ends.
+    fn keep(args: &[OsString]) -> ExitCode {
+        if args[1] == "harden" {
+            remit_confine::harden_self().expect("hardened");
+        }
+        File::create(&args[2]).expect("file");
+        println!("ready");
+        let _ = io::stdin().read(&mut [0]);
+        ExitCode::SUCCESS
     }
 
     /// `as UID CMD…`

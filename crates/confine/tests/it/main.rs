@@ -9,6 +9,7 @@
 
 mod attested;
 mod escapes;
+mod harden;
 mod house;
 mod peers;
 mod speed;
