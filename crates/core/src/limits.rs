@@ -73,7 +73,7 @@ pub const REQUEST_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most header fields of one request.
 pub const REQUEST_HEADERS_MAX: usize = 100;
 /// Most connections the gateway holds open.
-pub const CONNECTIONS_MAX: usize = 1024;
+pub const CONNECTIONS_MAX: usize = 16_384;
 /// Most requests of one run that may be in flight, streams included.
 pub const REQUESTS_PER_RUN_MAX: usize = 64;
 /// Most sessions of legacy MCP clients, of all runs.

@@ -78,7 +78,8 @@ pub enum Endpoint {
 }
 
 /// One listed tool, prompt, resource or resource template: `definition` is what the client sees, name already as
-/// exposed on this endpoint; `server` and `own_name` say what it stands for.
+/// exposed on this endpoint; `server` and `own_name` say what it stands for. On the endpoint of one server both names
+/// are the same. `remit__resume` is added by the gateway.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// The server it belongs to.
@@ -119,7 +120,8 @@ pub struct Request {
     pub server: Name,
     /// What is asked.
     pub operation: Operation,
-    /// Arguments: absent in the message = empty.
+    /// Arguments: absent in the message = empty. Of a completion: `argument {name, value}` and, where given,
+    /// `context {arguments}`.
     pub arguments: Object,
     /// The revision the client speaks.
     pub era: Era,
@@ -147,7 +149,8 @@ pub struct Continuation {
 /// What comes back from one request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The upstream's (or our own) result object. `resultType` is present when the upstream gave one.
+    /// The upstream's (or our own) result object. `resultType` is present when the upstream gave one. `dev.remit/…`
+    /// in its `_meta` is dropped: only [`Reply::meta`] speaks for us.
     Result(Object),
     /// A JSON-RPC error the upstream answered with; nothing of ours.
     UpstreamError {
@@ -187,7 +190,7 @@ pub struct PendingContinuation {
 pub struct Reply {
     /// The answer.
     pub answer: Answer,
-    /// Members for `_meta` under `dev.remit/…`.
+    /// Members for `_meta`, with their whole names (`dev.remit/…`).
     pub meta: Object,
 }
 
@@ -233,7 +236,8 @@ pub trait Engine: Send + Sync + 'static {
     fn authenticate(&self, presented: Presented)
     -> impl Future<Output = Result<Session, AuthFailure>> + Send;
 
-    /// What the task may see at `endpoint`; `Err` carries a denial (unknown server, quarantined, ended …).
+    /// What the task may see at `endpoint`; `Err` carries a denial (unknown server, quarantined, ended …). Asked for
+    /// with every aggregated or modern call, so it should be at hand.
     fn catalog(
         &self,
         session: &Session,

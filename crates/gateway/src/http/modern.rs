@@ -40,11 +40,7 @@ pub(crate) async fn post<E: Engine>(
         Incoming::Notification { method, .. } if method.starts_with("notifications/") => {
             respond::empty(StatusCode::ACCEPTED)
         }
-        Incoming::Notification { method, .. } => {
-            let shown: String = method.chars().take(80).flat_map(char::escape_debug).collect();
-            let text = format!("`{shown}` is a request: give it an `id`");
-            respond::error(None, &RpcError::invalid_request(text))
-        }
+        Incoming::Notification { method, .. } => respond::error(None, &RpcError::lacks_id(&method)),
         Incoming::Response { id, .. } => {
             let text = "responses are not accepted in this revision: answers go into `inputResponses`";
             respond::error(Some(&id), &RpcError::invalid_request(text))

@@ -67,6 +67,12 @@ impl RpcError {
         Self::new(INVALID_PARAMS, message)
     }
 
+    /// A request sent as a notification: nobody could be told what became of it.
+    pub(crate) fn lacks_id(method: &str) -> Self {
+        let shown: String = method.chars().take(80).flat_map(char::escape_debug).collect();
+        Self::invalid_request(format!("`{shown}` is a request: give it an `id`"))
+    }
+
     /// No such method.
     pub(crate) fn method_not_found(method: &str) -> Self {
         let shown: String = method.chars().take(80).flat_map(char::escape_debug).collect();

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bad_input;
+mod docs;
 mod fake;
 mod legacy;
 mod listing;

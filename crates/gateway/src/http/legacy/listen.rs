@@ -32,7 +32,7 @@ pub(crate) fn listen<E: Engine>(arrived: Arrived<E>, headers: &HeaderMap) -> Res
     if let Some((number, place)) = last.and_then(replay::parse_id)
         && let Some(kept) = session.stream_number(number)
     {
-        return play(session, kept, place.saturating_add(1));
+        return play(session, kept, place.saturating_add(1), Some(arrived.flight));
     }
     notices(arrived, session)
 }
@@ -50,20 +50,28 @@ pub(crate) fn end<E: Engine>(arrived: &Arrived<E>) -> Response<Body> {
     }
 }
 
-/// Sends a stream from `place` on, to its end.
-pub(super) fn play(session: Arc<LegacySession>, kept: Arc<Replay>, place: u64) -> Response<Body> {
-    let from = (session, kept, place);
-    respond::events(stream::unfold(from, |(session, kept, mut place)| async move {
-        let event = match tokio::time::timeout(SILENCE, kept.next(&mut place)).await {
-            Err(_) => Bytes::from_static(PING),
-            Ok(Some(event)) => event,
-            Ok(None) => {
-                session.forget(kept.number());
-                return None;
-            }
-        };
-        Some((event, (session, kept, place)))
-    }))
+/// Sends a stream from `place` on, to its end. `flight` is given where no running request holds one.
+pub(super) fn play(
+    session: Arc<LegacySession>,
+    kept: Arc<Replay>,
+    place: u64,
+    flight: Option<Flight>,
+) -> Response<Body> {
+    let from = (session, kept, place, flight);
+    respond::events(stream::unfold(
+        from,
+        |(session, kept, mut place, flight)| async move {
+            let event = match tokio::time::timeout(SILENCE, kept.next(&mut place)).await {
+                Err(_) => Bytes::from_static(PING),
+                Ok(Some(event)) => event,
+                Ok(None) => {
+                    session.forget(kept.number());
+                    return None;
+                }
+            };
+            Some((event, (session, kept, place, flight)))
+        },
+    ))
 }
 
 fn notices<E: Engine>(arrived: Arrived<E>, session: Arc<LegacySession>) -> Response<Body> {

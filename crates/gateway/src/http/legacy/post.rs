@@ -18,7 +18,7 @@ use crate::mcp::names::Kind;
 use crate::mcp::{capabilities, level, lists, names, refusal};
 use crate::ports::{Answer, Engine, Era};
 use crate::revision::{LEGACY_LATEST, legacy};
-use crate::rpc::{Fault, INTERNAL, Id, Incoming, RpcError};
+use crate::rpc::{INTERNAL, Id, Incoming, RpcError};
 
 use super::SESSION;
 use super::session::LegacySession;
@@ -54,9 +54,7 @@ pub(crate) async fn post<E: Engine>(arrived: Arrived<E>, incoming: Incoming) -> 
 
 fn notification(session: Option<&LegacySession>, method: &str, mut params: Object) -> Response<Body> {
     if !method.starts_with("notifications/") {
-        let text = format!("`{method}` is a request: give it an `id`");
-        let error = RpcError::invalid_request(text);
-        return respond::fault(&Fault::from(error));
+        return respond::error(None, &RpcError::lacks_id(method));
     }
     if method == "notifications/cancelled"
         && let Some(session) = session
@@ -207,7 +205,7 @@ async fn in_session<E: Engine>(
         }
         producer.close();
     });
-    super::listen::play(Arc::clone(session), replay, 0)
+    super::listen::play(Arc::clone(session), replay, 0, None)
 }
 
 async fn subscribe<E: Engine>(
