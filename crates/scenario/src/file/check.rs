@@ -1,0 +1,348 @@
+//! What types cannot say: names that refer to each other, keys that go together.
+
+use std::collections::BTreeSet;
+
+use remit_core::decision::Reason;
+
+use super::expect::Answered;
+use super::server::Answer;
+use super::{Do, Entries, Expect, From, Scenario, Step, TaskSpec};
+use crate::text::{Problem, unknown_key};
+
+/// Checks a whole file.
+pub(super) fn check(scenario: &Scenario) -> Result<(), Problem> {
+    if scenario.steps.is_empty() {
+        return Err(Problem::at(0, "`steps` is empty; list at least one step"));
+    }
+    setup(scenario)?;
+    let mut known = Known {
+        scenario,
+        tasks: Vec::new(),
+        calls: Vec::new(),
+        waiting: BTreeSet::new(),
+    };
+    for task in &scenario.tasks.0 {
+        known.task(task.line, &task.name, &task.value)?;
+    }
+    for step in &scenario.steps {
+        known.step(step).map_err(|problem| problem.or_at(step.line, 0))?;
+    }
+    match known.waiting.first() {
+        Some(name) => Err(Problem::at(0, format!("the call `{name}` runs in the background and is never joined; add `join: {name}`"))),
+        None => Ok(()),
+    }
+}
+
+fn setup(scenario: &Scenario) -> Result<(), Problem> {
+    for server in &scenario.servers.0 {
+        for tool in &server.value.tools {
+            definition(tool).map_err(|problem| problem.or_at(server.line, 0))?;
+        }
+        answers(&server.value.answers)?;
+        if let Some(unclassed) = server.value.irreversible.iter().find(|tool| server.value.classes.get(tool).is_none()) {
+            let sentence = format!("`{unclassed}` is marked irreversible; give its class in `classes` too");
+            return Err(Problem::at(server.line, sentence));
+        }
+    }
+    for agent in &scenario.agents.0 {
+        let owners = [Some(&agent.value.owner), agent.value.backup_owner.as_ref()];
+        for owner in owners.into_iter().flatten() {
+            one_of("human", owner, &scenario.humans).map_err(|problem| problem.or_at(agent.line, 0))?;
+        }
+    }
+    for freeze in &scenario.freezes {
+        either_end(freeze.until.is_some(), freeze.lasts.is_some())?;
+    }
+    for secret in &scenario.secrets.0 {
+        if secret.value.value.len() < 8 {
+            let sentence = "a planted secret has at least 8 characters; shorter ones turn up by chance";
+            return Err(Problem::at(secret.line, sentence));
+        }
+    }
+    for policy in &scenario.policies.0 {
+        cedar(policy.line, &policy.name)?;
+    }
+    Ok(())
+}
+
+fn definition(tool: &serde_json::Map<String, serde_json::Value>) -> Result<(), Problem> {
+    let named = tool.get("name").is_some_and(serde_json::Value::is_string);
+    let typed = tool.get("inputSchema").is_some_and(serde_json::Value::is_object);
+    if named && typed {
+        Ok(())
+    } else {
+        Err(Problem::at(0, "a tool definition has at least `name` and `inputSchema`, as MCP wants it"))
+    }
+}
+
+fn answers(answers: &Entries<Vec<Answer>>) -> Result<(), Problem> {
+    for tool in &answers.0 {
+        for answer in &tool.value {
+            let kinds = [
+                answer.text.is_some(),
+                answer.result.is_some(),
+                answer.tool_error.is_some(),
+                answer.error.is_some(),
+                answer.hang,
+                answer.crash,
+                answer.huge.is_some(),
+            ];
+            if kinds.into_iter().filter(|given| *given).count() != 1 {
+                let sentence = format!(
+                    "an answer of `{}` is not clear; give exactly one of `text`, `result`, `tool_error`, `error`, `hang`, `crash`, `huge`",
+                    tool.name
+                );
+                return Err(Problem::at(tool.line, sentence));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cedar(line: usize, name: &str) -> Result<(), Problem> {
+    let stem = name.strip_suffix(".cedar").unwrap_or_default();
+    let plain = !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if plain {
+        Ok(())
+    } else {
+        Err(Problem::at(line, format!("`{name}` is not the name of a policy file; write for example `rules.cedar`")))
+    }
+}
+
+fn either_end(until: bool, lasts: bool) -> Result<(), Problem> {
+    if until == lasts {
+        Err(Problem::at(0, "a freeze needs its end; give either `until` or `for`"))
+    } else {
+        Ok(())
+    }
+}
+
+fn one_of<T>(what: &str, name: &str, declared: &Entries<T>) -> Result<(), Problem> {
+    if declared.get(name).is_some() {
+        return Ok(());
+    }
+    let sentence = unknown_key(name, declared.names());
+    Err(Problem::at(0, sentence.replacen("key", what, 1)))
+}
+
+/// What has been named so far.
+struct Known<'s> {
+    scenario: &'s Scenario,
+    tasks: Vec<String>,
+    calls: Vec<String>,
+    waiting: BTreeSet<String>,
+}
+
+impl Known<'_> {
+    fn task(&mut self, line: usize, name: &str, task: &TaskSpec) -> Result<(), Problem> {
+        let place = |problem: Problem| problem.or_at(line, 0);
+        self.by(Some(&task.by)).map_err(place)?;
+        one_of("agent", &task.agent, &self.scenario.agents).map_err(place)?;
+        if let Some(parent) = &task.parent {
+            self.opened(parent).map_err(place)?;
+        }
+        if self.tasks.iter().any(|known| known == name) {
+            return Err(Problem::at(line, format!("a task `{name}` is open already; give this one another name")));
+        }
+        self.tasks.push(name.to_owned());
+        Ok(())
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Problem> {
+        match &step.act {
+            Do::Call(call, from, expect) => {
+                let Some((server, _)) = call.call.split_once('/') else {
+                    return Err(Problem::at(0, format!("`{}` is not a tool; write `server/tool`", call.call)));
+                };
+                self.server(server)?;
+                if call.with.is_some() && call.raw.is_some() {
+                    return Err(Problem::at(0, "give the arguments either in `with` or in `raw`"));
+                }
+                self.asked(from, expect, call.name.as_deref())?;
+                if call.background {
+                    self.background(call)?;
+                }
+                Ok(())
+            }
+            Do::Read(read, from, expect) => {
+                self.server(&read.server)?;
+                self.asked(from, expect, read.name.as_deref())
+            }
+            Do::Prompt(prompt, from, expect) => {
+                self.server(&prompt.server)?;
+                self.asked(from, expect, prompt.name.as_deref())
+            }
+            Do::List(list, from, expect) => {
+                list.server.as_deref().map_or(Ok(()), |server| self.server(server))?;
+                reason(expect.expect, expect.reason.as_deref())?;
+                self.from(from)
+            }
+            Do::Resume(resume, from, expect) => {
+                self.named(&resume.resume)?;
+                answered(expect)?;
+                from.run.as_deref().map_or(Ok(()), |run| self.opened(run))
+            }
+            Do::Join(join, expect) => {
+                answered(expect)?;
+                if self.waiting.remove(&join.join) {
+                    return Ok(());
+                }
+                Err(Problem::at(0, format!("no call `{}` runs in the background here", join.join)))
+            }
+            Do::Http(..) => Err(Problem::at(
+                0,
+                "`http` steps are not supported yet: requests to hosts are not governed before the egress proxy is there; \
+                 remove this step",
+            )),
+            Do::TaskOpen(open, task, _) => self.task(0, &open.task_open, task),
+            _ => self.act(step),
+        }
+    }
+
+    fn act(&self, step: &Step) -> Result<(), Problem> {
+        match &step.act {
+            Do::Approve(step, _) => {
+                let bounds = [step.times.is_some(), step.lasts.is_some(), step.for_task];
+                if bounds.into_iter().filter(|given| *given).count() > 1 {
+                    return Err(Problem::at(0, "give at most one of `times`, `for` and `for_task`"));
+                }
+                self.named(&step.approve)?;
+                self.by(Some(&step.by))
+            }
+            Do::Deny(step, _) => {
+                self.named(&step.deny)?;
+                self.by(Some(&step.by))
+            }
+            Do::Card(step) => self.named(&step.card),
+            Do::GrantRevoke(step, _) => {
+                self.named(&step.grant_revoke)?;
+                self.by(step.by.as_ref())
+            }
+            Do::Freeze(step, _) => {
+                either_end(step.until.is_some(), step.lasts.is_some())?;
+                self.by(step.by.as_ref())
+            }
+            Do::Lift(step, _) => self.by(step.by.as_ref()),
+            Do::Kill(step, _) => {
+                self.by(step.by.as_ref())?;
+                match step.kill.split_once(':') {
+                    Some(("run", task)) => self.opened(task),
+                    Some(("agent", agent)) => one_of("agent", agent, &self.scenario.agents),
+                    _ if step.kill == "all" => Ok(()),
+                    _ => self.opened(&step.kill),
+                }
+            }
+            Do::TaskAmend(step, _) => self.opened(&step.task_amend).and_then(|()| self.by(step.by.as_ref())),
+            Do::TaskRenew(step, _) => self.opened(&step.task_renew).and_then(|()| self.by(step.by.as_ref())),
+            Do::TaskDone(step, _) => self.opened(&step.task_done).and_then(|()| self.by(step.by.as_ref())),
+            Do::TaskShow(step, _) => self.opened(&step.task_show),
+            Do::ServerRefresh(step, _) => self.server(&step.server_refresh),
+            Do::PolicyApply(step, _) => {
+                self.by(step.by.as_ref())?;
+                step.policy_apply.0.iter().try_for_each(|file| cedar(file.line, &file.name))
+            }
+            Do::Change(step) => {
+                self.server(&step.change)?;
+                step.tools.iter().flatten().try_for_each(definition)?;
+                step.answers.as_ref().map_or(Ok(()), answers)
+            }
+            Do::Upstream(step) => {
+                let kinds = [&step.tool, &step.resource, &step.prompt_name];
+                if kinds.into_iter().flatten().count() > 1 {
+                    return Err(Problem::at(0, "give at most one of `tool`, `resource` and `prompt_name`"));
+                }
+                self.server(&step.upstream)
+            }
+            Do::File(step) => {
+                let plain = std::path::Path::new(&step.file)
+                    .components()
+                    .all(|part| matches!(part, std::path::Component::Normal(_)));
+                if plain {
+                    Ok(())
+                } else {
+                    Err(Problem::at(0, format!("`{}` is outside the scenario's folder; give a plain name", step.file)))
+                }
+            }
+            Do::Records(step) => step.task.as_deref().map_or(Ok(()), |task| self.opened(task)),
+            _ => Ok(()),
+        }
+    }
+
+    fn asked(&mut self, from: &From, expect: &Answered, name: Option<&str>) -> Result<(), Problem> {
+        answered(expect)?;
+        self.from(from)?;
+        if let Some(name) = name {
+            if self.calls.iter().any(|known| known == name) {
+                return Err(Problem::at(0, format!("a call is named `{name}` already; choose another name")));
+            }
+            self.calls.push(name.to_owned());
+        }
+        Ok(())
+    }
+
+    fn background(&mut self, call: &super::Call) -> Result<(), Problem> {
+        let Some(name) = &call.name else {
+            return Err(Problem::at(0, "a call in the background needs a name; add `as`"));
+        };
+        if call.repeat.is_some() {
+            return Err(Problem::at(0, "`repeat` and `background` do not go together; write several steps"));
+        }
+        self.waiting.insert(name.clone());
+        Ok(())
+    }
+
+    fn from(&self, from: &From) -> Result<(), Problem> {
+        match &from.run {
+            Some(run) => self.opened(run)?,
+            None if self.tasks.len() == 1 => {}
+            None if self.tasks.is_empty() && from.token.is_some() => {}
+            None => return Err(Problem::at(0, format!("say which run it is; add `run: <task>`, one of {:?}", self.tasks))),
+        }
+        match from.token.as_deref() {
+            None | Some("none" | "unknown") => Ok(()),
+            Some(task) => self.opened(task),
+        }
+    }
+
+    fn opened(&self, task: &str) -> Result<(), Problem> {
+        if self.tasks.iter().any(|known| known == task) {
+            return Ok(());
+        }
+        let sentence = unknown_key(task, self.tasks.iter().map(String::as_str));
+        Err(Problem::at(0, sentence.replacen("key", "task", 1)))
+    }
+
+    fn named(&self, call: &str) -> Result<(), Problem> {
+        if self.calls.iter().any(|known| known == call) {
+            return Ok(());
+        }
+        let sentence = unknown_key(call, self.calls.iter().map(String::as_str));
+        Err(Problem::at(0, sentence.replacen("key", "call (the `as` of an earlier step)", 1)))
+    }
+
+    fn server(&self, server: &str) -> Result<(), Problem> {
+        one_of("server", server, &self.scenario.servers)
+    }
+
+    fn by(&self, human: Option<&String>) -> Result<(), Problem> {
+        human.map_or(Ok(()), |human| one_of("human", human, &self.scenario.humans))
+    }
+}
+
+fn answered(expect: &Answered) -> Result<(), Problem> {
+    reason(expect.expect, expect.reason.as_deref())
+}
+
+fn reason(expect: Expect, reason: Option<&str>) -> Result<(), Problem> {
+    match (expect, reason) {
+        (Expect::Deny | Expect::Quarantine | Expect::Revoke, None) => Err(Problem::at(
+            0,
+            format!("`expect: {}` needs the `reason` that must cause it", expect.as_str()),
+        )),
+        (_, Some(code)) if Reason::parse(code).is_none() => {
+            let known = Reason::ALL.iter().map(|reason| reason.as_str());
+            Err(Problem::at(0, unknown_key(code, known).replacen("key", "reason", 1)))
+        }
+        _ => Ok(()),
+    }
+}
