@@ -112,6 +112,11 @@ impl Store {
     /// # Errors
     /// [`OpenError`]; nothing was changed then, but for migrations.
     pub fn open(options: Options) -> Result<Self, OpenError> {
+        Self::open_with(options, |_| {})
+    }
+
+    /// As [`Self::open`]; `ready` sees the writer's connection before the writer starts.
+    pub(crate) fn open_with(options: Options, ready: impl FnOnce(&mut Conn)) -> Result<Self, OpenError> {
         let Options {
             location,
             row_key,
@@ -144,7 +149,8 @@ impl Store {
             let sqlite = Sqlite::open(path, false)?;
             threads.checkpointer(sqlite, beside(path, "-wal"), Arc::clone(&finish))?;
         }
-        let readers = Readers::start(READERS, location, &key, &mut threads)?;
+        let readers = Readers::start(READERS, &location, &key, &mut threads)?;
+        ready(&mut conn);
         let writer = Writer::new(conn, head, sequencer, Arc::clone(&queue), clock, finish);
         threads.writer(writer)?;
         Ok(Self::new(queue, readers, threads))
@@ -191,24 +197,30 @@ fn own_sqlite(path: &Path) -> Result<Sqlite, OpenError> {
     Ok(sqlite)
 }
 
+/// How often and how long, in milliseconds, the database's lock is waited for: the connection of an owner that was
+/// killed may take a moment to go.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT_MS: u64 = 100;
+
 fn own_postgres(conn: &mut Conn) -> Result<(), OpenError> {
-    let row = conn.query_one(
-        "SELECT pg_is_in_recovery(), pg_try_advisory_lock($1)",
-        &[APPLICATION_LOCK.into()],
-    )?;
-    if row.int(0)? == 1 {
-        return Err(StoreError::Unavailable(
-            "this PostgreSQL is a standby: connect to the primary".to_owned(),
-        )
-        .into());
+    if conn.query_one("SELECT pg_is_in_recovery()", &[])?.int(0)? == 1 {
+        let why = "this PostgreSQL is a standby: connect to the primary".to_owned();
+        return Err(StoreError::Unavailable(why).into());
     }
-    if row.int(1)? != 1 {
-        return Err(OpenError::InUse {
-            what: "the PostgreSQL database".to_owned(),
-            owner: None,
-        });
+    for _ in 0..LOCK_TRIES {
+        if conn
+            .query_one("SELECT pg_try_advisory_lock($1)", &[APPLICATION_LOCK.into()])?
+            .int(0)?
+            == 1
+        {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(LOCK_WAIT_MS));
     }
-    Ok(())
+    Err(OpenError::InUse {
+        what: "the PostgreSQL database".to_owned(),
+        owner: None,
+    })
 }
 
 /// The head, after checking it against the ledger's end and the tables that grant and do not grow with use.

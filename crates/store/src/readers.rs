@@ -21,7 +21,7 @@ pub(crate) struct Readers(mpsc::Sender<Job>);
 impl Readers {
     pub(crate) fn start(
         count: usize,
-        location: Location,
+        location: &Location,
         key: &Arc<RowKey>,
         threads: &mut Threads,
     ) -> Result<Self, OpenError> {

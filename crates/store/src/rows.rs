@@ -232,6 +232,15 @@ impl Table {
         rows.into_iter().map(|row| self.check(conn.key(), row)).collect()
     }
 
+    /// What is wrong with single rows.
+    pub(crate) fn check_all(&self, conn: &mut Conn) -> Result<Vec<StoreError>, StoreError> {
+        let rows = conn.query(&self.texts().select, &[])?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| self.check(conn.key(), row).err())
+            .collect())
+    }
+
     /// The one row with these key columns.
     pub(crate) fn get(&self, conn: &mut Conn, key: &[Value<'_>]) -> Result<Option<Checked>, StoreError> {
         let clause = match self.keys {

@@ -253,7 +253,7 @@ impl Threads {
         finish: Arc<AtomicBool>,
     ) -> Result<(), OpenError> {
         let stop = Arc::clone(&self.stop);
-        let handle = start("remit-wal", move || crate::wal::run(sqlite, wal, finish, stop))?;
+        let handle = start("remit-wal", move || crate::wal::run(sqlite, &wal, &finish, &stop))?;
         self.checkpointer = Some(handle.thread().clone());
         self.others.push(handle);
         Ok(())

@@ -49,7 +49,7 @@ impl<'a> Columns<'a> {
         Self { table, row }
     }
 
-    fn malformed(&self, why: impl ToString) -> StoreError {
+    fn malformed(&self, why: impl std::fmt::Display) -> StoreError {
         let key = self
             .row
             .row

@@ -1,7 +1,6 @@
 //! SQLite's write-ahead log is copied into the database beside the commits, not by one of them.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,10 +14,10 @@ const LEFT_PAGES: i64 = 512;
 const EVERY: Duration = Duration::from_millis(50);
 
 /// Runs until `stop` is set; then unpark it.
-pub(crate) fn run(mut sqlite: Sqlite, wal: PathBuf, finish: Arc<AtomicBool>, stop: Arc<AtomicBool>) {
+pub(crate) fn run(mut sqlite: Sqlite, wal: &Path, finish: &AtomicBool, stop: &AtomicBool) {
     while !stop.load(Ordering::Acquire) {
         std::thread::park_timeout(EVERY);
-        let long = std::fs::metadata(&wal).is_ok_and(|meta| meta.len() >= START_BYTES);
+        let long = std::fs::metadata(wal).is_ok_and(|meta| meta.len() >= START_BYTES);
         if !long || finish.load(Ordering::Acquire) {
             continue;
         }

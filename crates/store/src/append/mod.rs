@@ -3,6 +3,8 @@
 
 mod bulk;
 mod cache;
+#[cfg(test)]
+mod faults;
 mod queue;
 mod receipt;
 mod refused;

@@ -20,10 +20,13 @@ pub(crate) enum Lane {
     Urgent,
 }
 
+/// The change a record stands for.
+pub(crate) type Apply = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), ApplyError> + Send>;
+
 /// One record with the state it stands for.
 pub(crate) struct Appended {
     pub record: Record,
-    pub apply: Box<dyn FnMut(&mut Tx<'_>) -> Result<(), ApplyError> + Send>,
+    pub apply: Apply,
     pub reply: oneshot::Sender<Result<Receipt, AppendError>>,
 }
 

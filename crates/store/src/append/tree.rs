@@ -105,7 +105,7 @@ impl Sequencer {
 
     /// The filled part of the last page, read back.
     pub(crate) fn last_page(conn: &mut Conn, count: u64) -> Result<Vec<u8>, StoreError> {
-        if count % PAGE == 0 {
+        if count.is_multiple_of(PAGE) {
             Ok(Vec::new())
         } else {
             read_page(conn, count / PAGE)

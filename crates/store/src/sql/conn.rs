@@ -30,6 +30,8 @@ pub struct Conn {
     /// The error that spoiled the transaction: nothing more happens in it, whatever the caller makes of the error.
     /// (PostgreSQL would refuse by itself; SQLite may have rolled back and go on without a transaction.)
     broken: Option<DbError>,
+    #[cfg(test)]
+    pub(crate) faults: Option<std::sync::Arc<super::faults::Faults>>,
 }
 
 impl Conn {
@@ -38,6 +40,8 @@ impl Conn {
             driver,
             key,
             broken: None,
+            #[cfg(test)]
+            faults: None,
         }
     }
 
@@ -77,6 +81,8 @@ impl Conn {
             Driver::Sqlite(sqlite) => sqlite.execute(sql, params),
             Driver::Postgres(postgres) => postgres.execute(sql, params),
         };
+        #[cfg(test)]
+        let answer = super::faults::strike(self.faults.as_deref(), sql, answer);
         self.note(answer)
     }
 
@@ -105,6 +111,8 @@ impl Conn {
 
     pub(crate) fn begin(&mut self, snapshot: Snapshot) -> Result<(), DbError> {
         self.broken = None;
+        #[cfg(test)]
+        super::faults::before(self.faults.as_deref(), "BEGIN")?;
         match (&mut self.driver, snapshot) {
             (Driver::Sqlite(sqlite), Snapshot::Read) => sqlite.execute("BEGIN", &[]).map(drop),
             (Driver::Sqlite(sqlite), Snapshot::Write) => sqlite.execute("BEGIN IMMEDIATE", &[]).map(drop),
@@ -117,10 +125,15 @@ impl Conn {
 
     pub(crate) fn commit(&mut self) -> Result<(), DbError> {
         self.whole()?;
-        match &mut self.driver {
+        #[cfg(test)]
+        super::faults::before(self.faults.as_deref(), "COMMIT")?;
+        let answer = match &mut self.driver {
             Driver::Sqlite(sqlite) => sqlite.execute("COMMIT", &[]).map(drop),
             Driver::Postgres(postgres) => postgres.batch("COMMIT"),
-        }
+        };
+        #[cfg(test)]
+        let answer = super::faults::strike(self.faults.as_deref(), "COMMIT", answer);
+        answer
     }
 
     /// Gives the transaction up; without one it does nothing.

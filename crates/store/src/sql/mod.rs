@@ -3,6 +3,8 @@
 mod conn;
 mod ddl;
 mod error;
+#[cfg(test)]
+pub(crate) mod faults;
 mod postgres;
 mod sqlite;
 mod value;

@@ -13,6 +13,7 @@ use crate::postgres_bed::Cluster;
 #[macro_export]
 macro_rules! on_both {
     ($($name:ident)*) => {$(
+        #[cfg(test)]
         mod $name {
             #[test]
             fn sqlite() {
@@ -66,6 +67,15 @@ impl Bed {
             location: Location::Sqlite(folder.0.join("remit.db")),
             clock: Arc::new(ManualClock::new(Timestamp(1_000))),
             _folder: Some(folder),
+        }
+    }
+
+    /// In a folder that somebody else removes.
+    pub fn sqlite_in(folder: &Path) -> Self {
+        Self {
+            location: Location::Sqlite(folder.join("remit.db")),
+            clock: Arc::new(ManualClock::new(Timestamp(1_000))),
+            _folder: None,
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use remit_core::approval::{Approval, ApprovalState, Requirement};
+use remit_core::approval::{Approval, ApprovalState, Grant, GrantBound, Requirement};
 use remit_core::authority::{ArgumentRef, Authority, Bound, Budget, ClientFeature, Scope};
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::{Confinement, Proof};
 use remit_core::decision::Tier;
 use remit_core::digest::Digest;
-use remit_core::entropy::{Entropy, SeededEntropy};
-use remit_core::id::{ApprovalId, CallId, RunId, TaskId};
+use remit_core::entropy::SeededEntropy;
+use remit_core::id::{ApprovalId, CallId, GrantId, RunId, TaskId};
 use remit_core::json::Value;
 use remit_core::name::Name;
 use remit_core::people::Role;
@@ -152,8 +152,17 @@ pub fn approval(task: &Task, seed: u64) -> Approval {
     }
 }
 
-pub fn random(entropy: &dyn Entropy) -> u64 {
-    let mut bytes = [0_u8; 8];
-    entropy.fill(&mut bytes).unwrap();
-    u64::from_be_bytes(bytes)
+pub fn grant(task: &Task, times: u64) -> Grant {
+    Grant {
+        id: GrantId::fresh(Timestamp(1_000), &entropy(77)).unwrap(),
+        approval: approval(task, 9).id,
+        task: task.id,
+        tool: "pay/send".parse().unwrap(),
+        fingerprint: Digest::of(b"tool"),
+        salient: vec![("/to".to_owned(), Value::from("bob@example.org"))],
+        bound: GrantBound::Times(times),
+        used: 0,
+        level: 2,
+        revoked: false,
+    }
 }
