@@ -237,13 +237,24 @@ pub trait Engine: Send + Sync + 'static {
     -> impl Future<Output = Result<Session, AuthFailure>> + Send;
 
     /// What the task may see at `endpoint`; `Err` carries a denial (unknown server, quarantined, ended …). Asked for
-    /// with every aggregated or modern call, so it should be at hand.
+    /// when a client lists something; servers may be asked for it.
     fn catalog(
         &self,
         session: &Session,
         endpoint: &Endpoint,
         era: Era,
     ) -> impl Future<Output = Result<Arc<Catalog>, Box<Decision>>> + Send;
+
+    /// The same as far as it is known without a word to any server: nothing may be opened or sent for it, and it should
+    /// be at hand, since it is asked for before calls are decided (aggregated names, `x-mcp-header`).
+    fn known(
+        &self,
+        session: &Session,
+        endpoint: &Endpoint,
+        era: Era,
+    ) -> impl Future<Output = Result<Arc<Catalog>, Box<Decision>>> + Send {
+        self.catalog(session, endpoint, era)
+    }
 
     /// Decides, records, sends, records the outcome, answers. Runs on when the returned future is dropped.
     fn call(&self, session: &Session, request: Request, events: Events)

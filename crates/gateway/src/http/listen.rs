@@ -15,6 +15,7 @@ use remit_core::name::Name;
 use tokio::sync::mpsc;
 
 use crate::flights::Flight;
+use crate::mcp::ask::{self, Need};
 use crate::mcp::names::{self, Kind};
 use crate::mcp::{capabilities, notify};
 use crate::ports::{Answer, Engine, Era, Notice, Session};
@@ -80,11 +81,12 @@ pub(crate) async fn listen<E: Engine>(
         _flight: arrived.flight,
     };
     if !uris.is_empty() {
-        let catalog = arrived
-            .gateway
-            .engine
-            .catalog(&stream.owner, &arrived.endpoint, Era::Modern);
-        let catalog = catalog.await.ok();
+        let need = ask::need("resources/read", &arrived.endpoint, Era::Modern);
+        let (engine, endpoint) = (&arrived.gateway.engine, &arrived.endpoint);
+        let catalog = match need {
+            Need::Whole => engine.catalog(&stream.owner, endpoint, Era::Modern).await.ok(),
+            _ => None,
+        };
         for uri in uris {
             if let Ok(target) = names::resolve(&arrived.endpoint, catalog.as_deref(), Kind::Resource, &uri) {
                 stream.subscribe(uri, target).await;

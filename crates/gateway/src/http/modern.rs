@@ -69,7 +69,7 @@ async fn request<E: Engine>(
     }
     match method {
         "server/discover" => {
-            let catalog = arrived.catalog(Era::Modern).await?;
+            let catalog = arrived.known(Era::Modern).await?;
             let result = capabilities::discover(&catalog, version);
             return Ok(respond::last(Final::result(id, &result)));
         }

@@ -7,7 +7,8 @@ use remit_core::name::Name;
 
 use crate::config::GatewayConfig;
 use crate::flights::{Flight, Flights};
-use crate::mcp::{ask, mirror, refusal};
+use crate::mcp::ask::{self, Need};
+use crate::mcp::{mirror, refusal};
 use crate::ports::{Catalog, Endpoint, Engine, Era, Presented, Session};
 use crate::rpc::RpcError;
 
@@ -56,12 +57,26 @@ impl<E: Engine> Arrived<E> {
         found.map_err(|denied| refusal::error(&denied, None, era))
     }
 
-    /// The catalog, where `method` needs it; a denial is left to the call itself.
+    /// The catalog as far as it is known without asking servers.
+    ///
+    /// # Errors
+    /// The denial as an error.
+    pub(crate) async fn known(&self, era: Era) -> Result<Arc<Catalog>, RpcError> {
+        let found = self
+            .gateway
+            .engine
+            .known(&self.session, &self.endpoint, era)
+            .await;
+        found.map_err(|denied| refusal::error(&denied, None, era))
+    }
+
+    /// What `method` needs of the catalog; a denial is left to the call itself.
     pub(crate) async fn catalog_for(&self, method: &str, era: Era) -> Option<Arc<Catalog>> {
-        if !ask::needs_catalog(method, &self.endpoint, era) {
-            return None;
+        match ask::need(method, &self.endpoint, era) {
+            Need::Nothing => None,
+            Need::Known => self.known(era).await.ok(),
+            Need::Whole => self.catalog(era).await.ok(),
         }
-        self.catalog(era).await.ok()
     }
 
     /// The legacy session that the request names, if it names one.

@@ -50,11 +50,25 @@ pub(crate) fn is_ask(method: &str) -> bool {
     )
 }
 
-/// True when [`ask`] needs the catalog: to map aggregated names, to know a resource, to compare mirrored headers.
-pub(crate) fn needs_catalog(method: &str, endpoint: &Endpoint, era: Era) -> bool {
-    *endpoint == Endpoint::Aggregated
-        || method == "resources/read"
-        || (method == "tools/call" && era == Era::Modern)
+/// How much of the catalog [`ask`] needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing.
+    Nothing,
+    /// What is known without asking servers: to map aggregated names, to compare mirrored headers.
+    Known,
+    /// The servers' resources, whose URIs do not say where they belong.
+    Whole,
+}
+
+/// What of the catalog `method` needs.
+pub(crate) fn need(method: &str, endpoint: &Endpoint, era: Era) -> Need {
+    match (endpoint, method) {
+        (Endpoint::Aggregated, "resources/read") => Need::Whole,
+        (Endpoint::Aggregated, _) | (_, "resources/read") => Need::Known,
+        (_, "tools/call") if era == Era::Modern => Need::Known,
+        _ => Need::Nothing,
+    }
 }
 
 /// Reads the parameters of `method`, which has to be one of [`is_ask`].

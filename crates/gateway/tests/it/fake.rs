@@ -1,6 +1,7 @@
 //! `FakeEngine`: knows two tokens, lists a fixed catalog, records every request, and answers as the tool's name says.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use remit_core::authority::ClientFeature;
@@ -30,6 +31,8 @@ pub struct FakeEngine {
     pub requests: Mutex<Vec<Request>>,
     /// Every subscription made and ended: server, URI, on.
     pub subscriptions: Mutex<Vec<(String, String, bool)>>,
+    /// How often the whole catalog was asked for, servers included.
+    pub catalogs: AtomicUsize,
     /// Approvals that were redeemed.
     pub resumed: Mutex<Vec<ApprovalId>>,
     /// Senders of notices.
@@ -77,6 +80,7 @@ impl FakeEngine {
         Arc::new(Self {
             requests: Mutex::default(),
             subscriptions: Mutex::default(),
+            catalogs: AtomicUsize::new(0),
             resumed: Mutex::default(),
             listeners: Mutex::default(),
             abandoned: watch::channel(0).0,
@@ -303,6 +307,16 @@ impl Engine for FakeEngine {
     }
 
     fn catalog(
+        &self,
+        session: &Session,
+        endpoint: &Endpoint,
+        era: Era,
+    ) -> impl Future<Output = Result<Arc<Catalog>, Box<Decision>>> + Send {
+        self.catalogs.fetch_add(1, Ordering::SeqCst);
+        self.known(session, endpoint, era)
+    }
+
+    fn known(
         &self,
         _session: &Session,
         endpoint: &Endpoint,

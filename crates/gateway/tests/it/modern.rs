@@ -361,3 +361,33 @@ async fn the_second_round_is_passed_on() {
         );
     }
 }
+
+#[tokio::test]
+async fn no_server_is_asked_for_anything_before_a_call_is_decided() {
+    let server = Server::start().await;
+    server.initialize("2025-11-25", "{}").await;
+    server.modern("server/discover", "{}").await;
+    for path in ["/mcp/ref", "/mcp"] {
+        for (method, params) in [
+            ("tools/call", r#"{"name":"ref__echo"}"#),
+            ("prompts/get", r#"{"name":"ref__greet"}"#),
+        ] {
+            assert_eq!(
+                server
+                    .modern_with(path, method, params, "{}", "", &[])
+                    .await
+                    .status,
+                200
+            );
+        }
+    }
+    server.modern("resources/read", r#"{"uri":"test://a"}"#).await;
+    server.legacy("tools/call", r#"{"name":"echo"}"#, &[]).await;
+    let asked = || server.engine.catalogs.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(asked(), 0);
+    // A URI does not say which server it belongs to.
+    server
+        .modern_with("/mcp", "resources/read", r#"{"uri":"test://a"}"#, "{}", "", &[])
+        .await;
+    assert_eq!(asked(), 1);
+}

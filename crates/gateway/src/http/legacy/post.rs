@@ -82,7 +82,7 @@ async fn initialize<E: Engine>(
     if let Some(Value::Object(capabilities)) = params.get("capabilities") {
         declared.declare(capabilities);
     }
-    let catalog = arrived.catalog(Era::Legacy).await?;
+    let catalog = arrived.known(Era::Legacy).await?;
     let gateway = &arrived.gateway;
     let opened = gateway.sessions.open(
         arrived.session.clone(),
@@ -221,7 +221,7 @@ async fn subscribe<E: Engine>(
             "subscriptions need a session: begin with `initialize`",
         ));
     };
-    let catalog = arrived.catalog(Era::Legacy).await.ok();
+    let catalog = arrived.catalog_for("resources/read", Era::Legacy).await;
     let target = names::resolve(&arrived.endpoint, catalog.as_deref(), Kind::Resource, &uri)?;
     if on && !session.subscribe(uri.clone(), target.clone()) {
         return Err(RpcError::invalid_request(
