@@ -1,2 +1,17 @@
 //! The binary `remit`.
-fn main() {}
+
+mod cli;
+mod commands;
+mod context;
+mod control_client;
+mod failure;
+mod fields;
+mod out;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    commands::dispatch(cli::Cli::parse())
+}

@@ -1,0 +1,123 @@
+//! `remit mcp add`.
+
+use serde_json::{Map, Value};
+
+use super::outcome;
+use crate::context::{Acting, Body, Context};
+use crate::failure::Failure;
+
+/// Registers a server.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("transport").required(true))]
+pub struct Args {
+    /// Its name: 1 to 40 of `a-z 0-9 . @ - _`; tools are then `NAME/tool`
+    pub name: String,
+    /// A streamable HTTP server at this address
+    #[arg(long, value_name = "URL", group = "transport")]
+    pub url: Option<String>,
+    /// A stdio server: the command that starts it
+    #[arg(last = true, value_name = "CMD", group = "transport")]
+    pub command: Vec<String>,
+    /// The folder a stdio server starts in; this one when absent
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub cwd: Option<std::path::PathBuf>,
+    /// A variable for a stdio server; it inherits none but PATH, HOME, LANG
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = key_value, conflicts_with = "url")]
+    pub env: Vec<(String, String)>,
+    /// The address may be in a private network (an address on this machine may be anyway)
+    #[arg(long, conflicts_with = "command")]
+    pub allow_private: bool,
+    /// One process or session may serve several tasks
+    #[arg(long)]
+    pub shareable: bool,
+    /// Admit its tools although what is started is not pinned to a version
+    #[arg(long)]
+    pub accept_floating: bool,
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let cwd = match (&args.cwd, &args.url) {
+        (_, Some(_)) => None,
+        (Some(given), None) => Some(
+            std::path::absolute(given)
+                .map_err(|error| Failure::local(format!("`{}`: {error}", given.display())))?,
+        ),
+        // What the command names relative to here is meant relative to here.
+        (None, None) => Some(
+            std::env::current_dir()
+                .map_err(|error| Failure::local(format!("cannot tell the current folder: {error}")))?,
+        ),
+    };
+    let env: Map<String, Value> = args
+        .env
+        .iter()
+        .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+        .collect();
+    let local = args.url.as_deref().is_some_and(is_this_machine);
+    let body = Body::new()
+        .with("name", args.name.as_str())
+        .maybe("url", args.url.clone())
+        .list("command", &args.command)
+        .maybe("cwd", cwd.map(|dir| dir.to_string_lossy().into_owned()))
+        .maybe("env", (!env.is_empty()).then_some(env))
+        .flag("allow_private", args.allow_private || local)
+        .flag("shareable", args.shareable)
+        .flag("accept_floating", args.accept_floating)
+        .acting(&args.acting)
+        .done();
+    let answer = context.control()?.post("/v1/servers", &body).await?;
+    if context.print_json(&answer)? {
+        return Ok(());
+    }
+    outcome(context, &answer)
+}
+
+/// The person named an address of this very machine: there is nothing left to ask.
+fn is_this_machine(url: &str) -> bool {
+    let authority = url.split_once("://").map_or("", |(_, rest)| {
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    });
+    let host = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(authority, |(host, _)| host);
+    host == "localhost"
+        || host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as KEY=VALUE".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_this_machine;
+
+    #[test]
+    fn only_literal_loopback_counts_as_this_machine() {
+        for url in [
+            "http://127.0.0.1:3001/mcp",
+            "http://localhost/mcp",
+            "http://[::1]:80",
+        ] {
+            assert!(is_this_machine(url), "{url}");
+        }
+        for url in [
+            "https://example.com",
+            "http://127.0.0.1.example.com/",
+            "http://localhost@evil.example/",
+            "http://10.0.0.1:80",
+            "127.0.0.1",
+        ] {
+            assert!(!is_this_machine(url), "{url}");
+        }
+    }
+}

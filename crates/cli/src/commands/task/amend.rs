@@ -1,0 +1,56 @@
+//! `remit task amend`.
+
+use remit_server::config::duration_ms;
+
+use super::open::authority_lines;
+use crate::context::{Acting, Body, Context};
+use crate::control_client::part;
+use crate::failure::Failure;
+use crate::fields;
+use crate::out::text::Text;
+
+/// Changes what a running task allows.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+pub struct Args {
+    /// Which task
+    pub task: String,
+    /// Allow a further tool: `server/tool`, `server/*`, `server:read`
+    #[arg(long, value_name = "TOOL", group = "change")]
+    pub allow: Vec<String>,
+    /// Add a resource and what is below: `system:path`
+    #[arg(long = "resource", value_name = "RESOURCE", group = "change")]
+    pub resources: Vec<String>,
+    /// Let it also send to a destination: `host:NAME`, `email:ADDRESS`
+    #[arg(long = "destination", value_name = "DESTINATION", group = "change")]
+    pub destinations: Vec<String>,
+    /// From now on it may last this long: `30m`, `2h`
+    #[arg(long, value_name = "TIME", value_parser = duration_ms, group = "change")]
+    pub ttl: Option<u64>,
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
+pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let body = Body::new()
+        .list("allow", &args.allow)
+        .list("resources", &args.resources)
+        .list("destinations", &args.destinations)
+        .maybe("ttl_ms", args.ttl)
+        .acting(&args.acting)
+        .done();
+    let task = context
+        .control()?
+        .post(&format!("/v1/tasks/{}/amend", part(&args.task)), &body)
+        .await?;
+    if context.print_json(&task)? {
+        return Ok(());
+    }
+    context
+        .out
+        .line(Text::new().good("amended ").plain(fields::text(&task, "task")))?;
+    for line in authority_lines(&task) {
+        context.out.line(line)?;
+    }
+    Ok(())
+}

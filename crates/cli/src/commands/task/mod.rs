@@ -1,0 +1,45 @@
+//! `remit task`: the life of a task.
+
+mod amend;
+pub mod done;
+mod list;
+pub mod open;
+mod renew;
+mod show;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// What to do with a task.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open a task for an agent; prints its token once
+    Open(open::Args),
+    /// Show a task: its authority, state and counts
+    Show(show::Args),
+    /// List tasks
+    List(list::Args),
+    /// Change what a running task allows: a decision of its own
+    Amend(amend::Args),
+    /// Give a task more time: a decision of its own
+    Renew(renew::Args),
+    /// End a task: its authority is gone with the next call
+    Done(done::Args),
+}
+
+/// Runs `remit task`.
+///
+/// # Errors
+/// As the command under it.
+pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Open(args) => open::run(context, &args).await,
+        Command::Show(args) => show::run(context, &args).await,
+        Command::List(args) => list::run(context, &args).await,
+        Command::Amend(args) => amend::run(context, &args).await,
+        Command::Renew(args) => renew::run(context, &args).await,
+        Command::Done(args) => done::run(context, &args).await,
+    }
+}

@@ -1,0 +1,175 @@
+//! `remit task open`, and the part of it that `remit run` shares: what a task is asked for.
+
+use remit_server::config::duration_ms;
+use serde_json::{Map, Value};
+
+use crate::context::{Acting, Body, Context};
+use crate::failure::Failure;
+use crate::fields;
+use crate::out::text::Text;
+use crate::out::when;
+
+/// Opens a task.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The agent that will work on it
+    #[arg(long, value_name = "NAME")]
+    pub agent: String,
+    #[command(flatten)]
+    pub wish: Wish,
+    /// Let it belong to this task: it never gets more, and ends with it
+    #[arg(long, value_name = "TASK")]
+    pub parent: Option<String>,
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
+/// What a task is asked for.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Wish {
+    /// The objective, in a sentence
+    #[arg(long, value_name = "TEXT")]
+    pub intent: String,
+    /// Why it is done: a ticket, a reason
+    #[arg(long, value_name = "TEXT")]
+    pub purpose: Option<String>,
+    /// Take the shape and the authority of this template
+    #[arg(long, value_name = "NAME")]
+    pub template: Option<String>,
+    /// A parameter of the template
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+    /// Allow a tool: `server/tool`, all of a server `server/*`, or one class of it `server:read`
+    #[arg(long, value_name = "TOOL")]
+    pub allow: Vec<String>,
+    /// Limit it to a resource and what is below: `system:path`
+    #[arg(long = "resource", value_name = "RESOURCE")]
+    pub resources: Vec<String>,
+    /// Let it send to a destination: `host:NAME`, `email:ADDRESS`
+    #[arg(long = "destination", value_name = "DESTINATION")]
+    pub destinations: Vec<String>,
+    /// How long it may last: `30m`, `2h`, `1d`
+    #[arg(long, value_name = "TIME", value_parser = duration_ms)]
+    pub ttl: Option<u64>,
+    /// How it works: a person drives, it works alone, or it only directs sub-agents
+    #[arg(long, value_name = "MODE", value_parser = ["assist", "execute", "coordinate"])]
+    pub mode: Option<String>,
+}
+
+impl Wish {
+    /// The request body for `POST /v1/tasks`.
+    #[must_use]
+    pub fn body(&self, agent: &str) -> Body {
+        let set: Map<String, Value> = self
+            .set
+            .iter()
+            .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
+            .collect();
+        Body::new()
+            .with("agent", agent)
+            .with("intent", self.intent.as_str())
+            .maybe("purpose", self.purpose.clone())
+            .maybe("template", self.template.clone())
+            .maybe("set", (!set.is_empty()).then_some(set))
+            .list("allow", &self.allow)
+            .list("resources", &self.resources)
+            .list("destinations", &self.destinations)
+            .maybe("ttl_ms", self.ttl)
+            .maybe("mode", self.mode.clone())
+    }
+}
+
+/// Opens a task and prints it.
+///
+/// # Errors
+/// Not running, or refused.
+pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let body = args
+        .wish
+        .body(&args.agent)
+        .maybe("parent", args.parent.clone())
+        .acting(&args.acting)
+        .done();
+    let opened = context.control()?.post("/v1/tasks", &body).await?;
+    if context.print_json(&opened)? {
+        return Ok(());
+    }
+    context.out.line(headline(context, &opened))?;
+    for line in authority_lines(&opened) {
+        context.out.line(line)?;
+    }
+    context.out.line(
+        Text::new()
+            .dim("  mcp    ")
+            .plain(fields::text(&opened, "mcp_url")),
+    )?;
+    context
+        .out
+        .line(Text::new().dim("  token  ").plain(fields::text(&opened, "token")))?;
+    context
+        .out
+        .note("The token is shown this once. Give it to the agent as REMIT_TOKEN.");
+    Ok(())
+}
+
+/// `task task_… · claude-code run_… · until 15:42:10 (in 60 min)`
+#[must_use]
+pub fn headline(context: &Context, opened: &Value) -> Text {
+    let now = context.now();
+    let line = Text::new()
+        .strong("task ")
+        .strong(fields::text(opened, "task"))
+        .plain(" · ")
+        .plain(fields::text(opened, "run"));
+    match when::moment(opened.get("expires_at")) {
+        Some(end) => line.plain(format!(
+            " · until {} ({})",
+            when::clock_time(end, now),
+            when::distance(end, now)
+        )),
+        None => line,
+    }
+}
+
+/// What the task may, in the server's order, and what was cut from the wish.
+#[must_use]
+pub fn authority_lines(task: &Value) -> Vec<Text> {
+    let mut lines: Vec<Text> = task
+        .get("authority")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !is_empty(value))
+        .map(|(key, value)| {
+            Text::new().dim("  may    ").plain(format!(
+                "{} {}",
+                key.replace('_', " "),
+                fields::as_text(Some(value))
+            ))
+        })
+        .collect();
+    lines.extend(
+        fields::list(task, "cut")
+            .iter()
+            .map(|cut| Text::new().careful("  cut    ").plain(fields::as_text(Some(cut)))),
+    );
+    lines
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(set) => !set,
+        Value::Number(_) => false,
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as KEY=VALUE".to_owned())
+}
