@@ -160,6 +160,7 @@ impl HttpLeg {
         };
         let body = Bytes::from(std::mem::take(&mut request.body));
         let reply = tokio::select! {
+            biased;
             reply = gate.run(self.attempt(&request, body, of, gate)) => reply,
             why = self.life.over() => Err(why),
         };

@@ -1,1 +1,0 @@
-//! Conversations with servers of the tests' own, honest and hostile.
