@@ -11,7 +11,7 @@ const LEAF: u8 = 0x00;
 /// Domain byte of an inner node (RFC 6962 section 2.1).
 const NODE: u8 = 0x01;
 /// Leaves up to this many bytes are hashed in one go from the stack.
-const ONE_SHOT_BYTES: usize = 2047;
+const ONE_SHOT_BYTES: usize = 1023;
 
 /// One hash of the tree: 32 bytes, SHA-256 with the RFC 6962 prefix of its kind.
 ///

@@ -40,19 +40,21 @@ pub fn scan(leaf: &[u8]) -> Result<Facts, Flaw> {
             what: "longer than 65535 bytes",
         });
     }
-    let text = std::str::from_utf8(leaf).map_err(|error| Flaw {
-        offset: error.valid_up_to(),
-        what: "not UTF-8",
-    })?;
+    if let Err(error) = std::str::from_utf8(leaf) {
+        return Err(Flaw {
+            offset: error.valid_up_to(),
+            what: "not UTF-8",
+        });
+    }
     let mut cursor = Cursor {
-        text,
-        at: 0,
+        rest: leaf,
+        total: leaf.len(),
         seq: None,
         time_ms: None,
         format: None,
     };
     cursor.object(1)?;
-    if cursor.at != leaf.len() {
+    if !cursor.rest.is_empty() {
         return Err(cursor.flaw("something follows the record"));
     }
     if cursor.format != Some(FORMAT) {
@@ -64,9 +66,10 @@ pub fn scan(leaf: &[u8]) -> Result<Facts, Flaw> {
     }
 }
 
+/// Reads valid UTF-8 from the front.
 struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
+    rest: &'a [u8],
+    total: usize,
     seq: Option<u64>,
     time_ms: Option<u64>,
     format: Option<u64>,
@@ -75,19 +78,19 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     const fn flaw(&self, what: &'static str) -> Flaw {
         Flaw {
-            offset: self.at,
+            offset: self.total - self.rest.len(),
             what,
         }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
     fn take(&mut self, byte: u8) -> bool {
-        let found = self.peek() == Some(byte);
-        self.at += usize::from(found);
-        found
+        match self.rest {
+            [first, rest @ ..] if *first == byte => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Flaw> {
@@ -98,6 +101,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Takes `length` bytes, at most all.
+    fn split(&mut self, length: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        taken
+    }
+
     /// `depth` counts this object: 1 for the record itself.
     fn object(&mut self, depth: usize) -> Result<(), Flaw> {
         self.expect(b'{', "an object must start here")?;
@@ -106,22 +116,19 @@ impl<'a> Cursor<'a> {
         }
         let mut last: Option<Text<'_>> = None;
         loop {
-            let start = self.at;
+            let start = self.flaw("a key is out of order or stands twice");
             let key = self.string()?;
             if last.is_some_and(|last| !last.is_before(key)) {
-                return Err(Flaw {
-                    offset: start,
-                    what: "a key is out of order or stands twice",
-                });
+                return Err(start);
             }
             last = Some(key);
             self.expect(b':', "a colon must stand here")?;
             let value = self.value(depth)?;
             if depth == 1 {
                 match key.written {
-                    "seq" => self.seq = value,
-                    "time" => self.time_ms = value,
-                    "v" => self.format = value,
+                    b"seq" => self.seq = value,
+                    b"time" => self.time_ms = value,
+                    b"v" => self.format = value,
                     _ => {}
                 }
             }
@@ -146,75 +153,65 @@ impl<'a> Cursor<'a> {
 
     /// Reads one value inside `depth` arrays and objects; a whole number below 2^53 is handed back.
     fn value(&mut self, depth: usize) -> Result<Option<u64>, Flaw> {
-        match self.peek() {
-            Some(b'"') => self.string().map(|_| None),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b'{' | b'[') if depth >= JSON_DEPTH_MAX => Err(self.flaw("nested too deep")),
-            Some(b'{') => self.object(depth + 1).map(|()| None),
-            Some(b'[') => self.array(depth + 1).map(|()| None),
-            _ => {
-                for word in ["null", "true", "false"] {
-                    if self
-                        .text
-                        .as_bytes()
-                        .get(self.at..)
-                        .is_some_and(|rest| rest.starts_with(word.as_bytes()))
-                    {
-                        self.at += word.len();
-                        return Ok(None);
-                    }
-                }
-                Err(self.flaw("a value must stand here"))
-            }
-        }
+        let word = match self.rest {
+            [b'"', ..] => return self.string().map(|_| None),
+            [b'-' | b'0'..=b'9', ..] => return self.number(),
+            [b'{' | b'[', ..] if depth >= JSON_DEPTH_MAX => return Err(self.flaw("nested too deep")),
+            [b'{', ..] => return self.object(depth + 1).map(|()| None),
+            [b'[', ..] => return self.array(depth + 1).map(|()| None),
+            [b'n', b'u', b'l', b'l', ..] | [b't', b'r', b'u', b'e', ..] => 4,
+            [b'f', b'a', b'l', b's', b'e', ..] => 5,
+            _ => return Err(self.flaw("a value must stand here")),
+        };
+        self.split(word);
+        Ok(None)
     }
 
     fn string(&mut self) -> Result<Text<'a>, Flaw> {
         self.expect(b'"', "a string must start here")?;
-        let (start, mut escaped) = (self.at, false);
+        let (start, mut escaped) = (self.rest, false);
         loop {
-            self.at += plain_run(self.text.as_bytes().get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    let written = self.text.get(start..self.at).unwrap_or_default();
-                    self.at += 1;
-                    return Ok(Text { written, escaped });
-                }
-                Some(b'\\') => self.escape()?,
-                Some(_) => return Err(self.flaw("a control character must be escaped")),
-                None => return Err(self.flaw("the record ends inside a string")),
+            self.split(plain_run(self.rest));
+            match self.rest {
+                [b'"', ..] => break,
+                [b'\\', ..] => self.escape()?,
+                [_, ..] => return Err(self.flaw("a control character must be escaped")),
+                [] => return Err(self.flaw("the record ends inside a string")),
             }
             escaped = true;
         }
+        let written = start.get(..start.len() - self.rest.len()).unwrap_or_default();
+        self.split(1);
+        Ok(Text { written, escaped })
     }
 
     /// RFC 8785: the short escapes where they exist, `\u00xx` in lower case for the other controls, no others.
     fn escape(&mut self) -> Result<(), Flaw> {
-        let rest = self.text.as_bytes().get(self.at + 1..).unwrap_or_default();
-        let length = match rest {
-            [b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
-            [b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
-            | [b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => 6,
+        let length = match self.rest {
+            [_, b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
+            [_, b'u', b'0', b'0', b'0', b'0'..=b'7' | b'b' | b'e' | b'f', ..]
+            | [_, b'u', b'0', b'0', b'1', b'0'..=b'9' | b'a'..=b'f', ..] => 6,
             _ => return Err(self.flaw("this escape is not the canonical one")),
         };
-        self.at += length;
+        self.split(length);
         Ok(())
     }
 
     /// Whole numbers of up to 15 digits are read here; any other is left to the one who knows doubles.
     fn number(&mut self) -> Result<Option<u64>, Flaw> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        let part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
-        let length = rest.bytes().take_while(part).count();
-        let token = rest.get(..length).unwrap_or_default();
-        let whole = crate::checkpoint::parse_decimal(token);
+        let part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = self.rest.iter().take_while(part).count();
+        let token = self.rest.get(..length).unwrap_or_default();
+        let whole = std::str::from_utf8(token)
+            .ok()
+            .and_then(crate::checkpoint::parse_decimal);
         if whole.is_none() || length > 15 {
-            let canonical = json::parse(token.as_bytes(), &LEAF).map(|value| value.to_canonical());
-            if canonical.as_deref() != Ok(token.as_bytes()) {
+            let canonical = json::parse(token, &LEAF).map(|value| value.to_canonical());
+            if canonical.as_deref() != Ok(token) {
                 return Err(self.flaw("this number is not in its canonical form"));
             }
         }
-        self.at += length;
+        self.split(length);
         Ok(whole.filter(|&whole| whole <= SIZE_MAX))
     }
 }
@@ -222,22 +219,25 @@ impl<'a> Cursor<'a> {
 /// A string between its quotes.
 #[derive(Clone, Copy)]
 struct Text<'a> {
-    written: &'a str,
+    written: &'a [u8],
     escaped: bool,
 }
 
 impl Text<'_> {
     /// Whether this key comes before `other` in canonical order.
     fn is_before(self, other: Self) -> bool {
-        if self.escaped || other.escaped {
-            return utf16_order(&self.unescaped(), &other.unescaped()).is_lt();
+        // Below EE the order of bytes is the order of UTF-16; so it is for all keys that occur.
+        let plain = !self.escaped && !other.escaped;
+        match self.written.iter().zip(other.written).find(|(a, b)| a != b) {
+            None if plain => self.written.len() < other.written.len(),
+            Some((&a, &b)) if plain && a < 0xee && b < 0xee => a < b,
+            _ => utf16_order(&self.unescaped(), &other.unescaped()).is_lt(),
         }
-        utf16_order(self.written, other.written).is_lt()
     }
 
     /// What is meant. Keys with escapes are rare, so this may allocate.
     fn unescaped(self) -> String {
-        let value = json::parse(format!("\"{}\"", self.written).as_bytes(), &LEAF);
+        let value = json::parse(&[b"\"", self.written, b"\""].concat(), &LEAF);
         value
             .ok()
             .as_ref()

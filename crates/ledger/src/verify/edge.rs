@@ -11,7 +11,7 @@ use crate::tree::{Frontier, stored_hash_count, stored_hash_index, stored_hash_po
 
 /// Most differences kept between two checkpoints; beyond it, what is reported stays true but coarser.
 const DIFFERENCES_MAX: usize = 1000;
-/// Most stored hashes that may be missing in a row before the rest is left aside.
+/// Most stored hashes kept ahead once some are missing, so that a few lines cannot claim all memory.
 const GAP_MAX: u64 = 1 << 20;
 
 /// Which stored hashes the verifier is given.
@@ -102,7 +102,7 @@ impl Edge {
         }
         let end = self.base + self.queue.len() as u64;
         let gap = first.saturating_sub(end);
-        if gap > GAP_MAX {
+        if gap > 0 && self.queue.len() as u64 + gap > GAP_MAX {
             return false;
         }
         self.queue.extend((0..gap).map(|_| None));

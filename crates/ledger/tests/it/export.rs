@@ -109,7 +109,7 @@ fn any_damage_to_an_export_is_found() {
     );
     for first in [0, 130] {
         let whole = write(&log, first);
-        for number in 0..1_500 {
+        for number in 0..600 {
             let mut export = whole.clone();
             let at = dice.roll(export.len());
             match number % 6 {
@@ -248,6 +248,34 @@ fn what_is_no_export_is_an_error_and_costs_little() {
         export::verify(endless, &known()),
         Err(ExportError::LineTooLong(1))
     ));
+}
+
+#[test]
+fn a_few_lines_cannot_claim_all_memory() {
+    let log = Log::build((0..3).map(|seq| row(seq, "a")).collect(), &[3], &signer(1));
+    let mut export = write(&log, 0);
+    for far in 1..2_000_u64 {
+        let leaves = Hash([0; 32]).to_string();
+        let line = format!(
+            r#"{{"remit":{{"bundle":{{"first":{},"leaves":"{leaves}"}}}}}}"#,
+            far * 1_000_000
+        );
+        export.extend_from_slice(line.as_bytes());
+        export.push(b'\n');
+    }
+    let found = export::verify(export.as_slice(), &known()).unwrap();
+    assert!(
+        found.report.more > 0,
+        "each line is a finding, few are listed: {}",
+        found.report.findings.len()
+    );
+    assert!(
+        found
+            .report
+            .findings
+            .iter()
+            .any(|finding| finding.kind == Kind::StoredHash)
+    );
 }
 
 #[test]
