@@ -17,7 +17,7 @@ pub(crate) use expect::{Acted, Answered, Expect, Reading};
 pub(crate) use people::{Agent, Freeze, Human, TaskSpec};
 pub(crate) use scalars::{Moment, Span, Texts};
 pub(crate) use server::{Answer, RpcFailure, Server};
-pub(crate) use setup::Scenario;
+pub(crate) use setup::{Revision, Scenario};
 pub(crate) use step::{Do, Step};
 pub(crate) use verbs::*;
 
