@@ -98,8 +98,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
-        .merge(crate::health::router(&app));
+    let gateway =
+        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
     let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
@@ -129,14 +129,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .path
         .clone()
         .unwrap_or_else(|| parts.paths.store());
-    let options = Options {
-        location: Location::Sqlite(location),
-        row_key: RowKey::new(keys.row.bytes()),
-        clock: Arc::clone(&parts.clock),
-    };
-    let store = tokio::task::spawn_blocking(move || Store::open(options))
-        .await
-        .map_err(Failure::unavailable)??;
+    let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
@@ -166,6 +159,30 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     });
     crate::evidence::checkpoint::sign(&app).await?;
     Ok(app)
+}
+
+/// Opens the store. An engine of this very process that is still letting go of it is waited for, another one is not.
+async fn open_store(location: PathBuf, keys: &Keys, clock: &Arc<dyn Clock>) -> Result<Store, StartError> {
+    const TRIES: u32 = 100;
+    for attempt in 0.. {
+        let options = Options {
+            location: Location::Sqlite(location.clone()),
+            row_key: RowKey::new(keys.row.bytes()),
+            clock: Arc::clone(clock),
+        };
+        let opened = tokio::task::spawn_blocking(move || Store::open(options))
+            .await
+            .map_err(Failure::unavailable)?;
+        match opened {
+            Err(OpenError::InUse {
+                owner: Some(owner), ..
+            }) if owner == std::process::id() && attempt < TRIES => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return Ok(opened?),
+        }
+    }
+    Err(Failure::Unavailable("the store could not be opened".to_owned()).into())
 }
 
 /// The first start registers the person at this machine with every role: a laptop needs no set-up.
@@ -200,7 +217,10 @@ fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
 
 fn gateway_config(app: &App) -> GatewayConfig {
     GatewayConfig {
-        hosts: AllowedHosts { hosts: app.config.listen.hosts.clone(), origins: Vec::new() },
+        hosts: AllowedHosts {
+            hosts: app.config.listen.hosts.clone(),
+            origins: Vec::new(),
+        },
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
         version: env!("CARGO_PKG_VERSION"),

@@ -103,7 +103,14 @@ pub async fn subscribe(
         Err(failure) => Err(failure),
     };
     outcome.decision_id = Some(decision.to_string());
-    outcome.outcome = Some(if matches!(opened, Ok(Ok(_))) { "done" } else { "failed" }.to_owned());
+    outcome.outcome = Some(
+        if matches!(opened, Ok(Ok(_))) {
+            "done"
+        } else {
+            "failed"
+        }
+        .to_owned(),
+    );
     outcome.detail.insert("call", call.to_string());
     let state = if matches!(opened, Ok(Ok(_))) {
         CallState::Done
@@ -120,6 +127,10 @@ pub async fn subscribe(
             }
             Ok(Answer::Result(Object::new()))
         }
-        Err(error) => Ok(Answer::UpstreamError { code: error.code, message: error.message, data: error.data }),
+        Err(error) => Ok(Answer::UpstreamError {
+            code: error.code,
+            message: error.message,
+            data: error.data,
+        }),
     }
 }

@@ -376,16 +376,29 @@ pub async fn expect_identity(app: &Arc<App>, entry: &ServerEntry, spec: &ServerS
 pub fn environment(app: &App) -> Result<Environment, Failure> {
     let scrubber = Arc::new(Scrubber::new(crate::secrets::known(app)).map_err(Failure::unavailable)?);
     if let Some(made) = app.dialler.get() {
-        return Ok(Environment { scrubber, ..made.clone() });
+        return Ok(Environment {
+            scrubber,
+            ..made.clone()
+        });
     }
-    let confine = LaunchSpec { denied: app.paths.denied_to_runs(), new_session: true, ..LaunchSpec::default() };
+    let confine = LaunchSpec {
+        denied: app.paths.denied_to_runs(),
+        new_session: true,
+        ..LaunchSpec::default()
+    };
     let made = Environment {
         clock: Arc::clone(&app.clock),
-        launcher: Launcher { exe: app.launcher.clone(), confine },
+        launcher: Launcher {
+            exe: app.launcher.clone(),
+            confine,
+        },
         resolver: Arc::new(SystemResolver),
         tls: remit_upstream::tls_config().map_err(Failure::unavailable)?,
         scrubber: Arc::clone(&scrubber),
         search_path: app.search_path.clone(),
     };
-    Ok(Environment { scrubber, ..app.dialler.get_or_init(|| made).clone() })
+    Ok(Environment {
+        scrubber,
+        ..app.dialler.get_or_init(|| made).clone()
+    })
 }

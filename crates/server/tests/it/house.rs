@@ -1,0 +1,211 @@
+//! `House`: a whole engine in a folder of its own, with a person, an agent, a stub server and an open task.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use remit_core::entropy::SystemEntropy;
+use remit_core::name::Name;
+use remit_core::task::Intent;
+use remit_server::app::App;
+use remit_server::clock::SystemClock;
+use remit_server::config::Config;
+use remit_server::paths::Paths;
+use remit_server::people::NewAgent;
+use remit_server::registry::servers::{Added, NewServer};
+use remit_server::start::{Parts, Running, start};
+use remit_server::tasks::open::{NewTask, Opened};
+use remit_store::servers::Transport;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::stub::StubServer;
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+pub struct House {
+    pub running: Running,
+    pub stub: StubServer,
+    pub folder: PathBuf,
+}
+
+pub fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn parts(folder: &std::path::Path, wait: &str) -> Parts {
+    let mut config = Config::default();
+    config.listen.address = "127.0.0.1:0".parse().unwrap();
+    config.hold.wait = wait.to_owned();
+    Parts {
+        config,
+        paths: Paths {
+            data: folder.join("data"),
+            runtime: folder.join("run"),
+            config: folder.join("config"),
+        },
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        me: name("alice"),
+        launcher: PathBuf::from("/nonexistent/remit"),
+        search_path: "/usr/bin:/bin".into(),
+    }
+}
+
+impl House {
+    pub async fn open(wait: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!(
+            "remit-house-{}-{}",
+            std::process::id(),
+            NUMBER.fetch_add(1, Ordering::SeqCst)
+        ));
+        std::fs::create_dir_all(&folder).unwrap();
+        let running = start(parts(&folder, wait)).await.unwrap();
+        let stub = StubServer::start().await;
+        let house = Self {
+            running,
+            stub,
+            folder,
+        };
+        let agent = NewAgent {
+            name: name("coder"),
+            owner: name("alice"),
+            backup_owner: None,
+            purpose: String::new(),
+            ceiling: None,
+        };
+        remit_server::people::add_agent(house.app(), agent, &name("alice"))
+            .await
+            .unwrap();
+        house
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.running.app
+    }
+
+    /// Ends as a crash would and starts again on the same data.
+    pub async fn crash_and_restart(self, wait: &str) -> Self {
+        let Self {
+            running,
+            stub,
+            folder,
+        } = self;
+        let app = Arc::downgrade(&running.app);
+        running.drop_dead();
+        for _ in 0..200 {
+            if app.upgrade().is_none() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(
+            app.upgrade().is_none(),
+            "something still holds the crashed engine"
+        );
+        let running = start(parts(&folder, wait)).await.unwrap();
+        Self {
+            running,
+            stub,
+            folder,
+        }
+    }
+
+    pub async fn add_stub(&self) -> Added {
+        let new = NewServer {
+            name: name("fs"),
+            transport: Transport::Url(self.stub.url()),
+            allow_private: true,
+            shareable: false,
+            environment: Vec::new(),
+            accept_floating: false,
+        };
+        remit_server::registry::servers::add(self.app(), new, &name("alice"))
+            .await
+            .unwrap()
+    }
+
+    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
+        let new = NewTask {
+            agent: name("coder"),
+            intent: Intent {
+                goal: "fix the login test".to_owned(),
+                purpose: String::new(),
+            },
+            template: None,
+            set: Default::default(),
+            allow: allow.iter().map(|text| text.parse().unwrap()).collect(),
+            resources: resources.iter().map(|text| text.parse().unwrap()).collect(),
+            destinations: Vec::new(),
+            limit: None,
+            ttl_ms: None,
+            mode: None,
+            parent: None,
+            process: None,
+        };
+        remit_server::tasks::open::open(self.app(), new, &name("alice"))
+            .await
+            .unwrap()
+    }
+
+    /// One modern JSON-RPC request: HTTP status and body.
+    pub async fn rpc(&self, token: &str, method: &str, mut params: Value) -> (u16, Value) {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let named = params
+            .get("name")
+            .or_else(|| params.get("uri"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let address = self.running.address;
+        let mut head = format!(
+            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
+             Content-Length: {}\r\nConnection: close\r\n",
+            body.len()
+        );
+        if !named.is_empty() {
+            head.push_str(&format!("Mcp-Name: {named}\r\n"));
+        }
+        let mut stream = dial(address).await;
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let json = answer.lines().find_map(|line| {
+            let line = line.strip_prefix("data: ").unwrap_or(line);
+            line.starts_with('{').then(|| serde_json::from_str(line).unwrap())
+        });
+        (status, json.unwrap_or(Value::Null))
+    }
+
+    /// One tool call: the result object.
+    pub async fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
+        let (_, answer) = self
+            .rpc(token, "tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
+        answer["result"].clone()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test is the agent's client, not an upstream"
+)]
+async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+    tokio::net::TcpStream::connect(address).await.unwrap()
+}
+
+/// The decision object of a refused or held call.
+pub fn decision(result: &Value) -> &Value {
+    &result["_meta"]["dev.remit/decision"]
+}

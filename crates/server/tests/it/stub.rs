@@ -1,0 +1,85 @@
+//! `StubServer`: a small MCP server (2025-11-25, streamable HTTP, JSON answers) that counts what reaches it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+/// What the stub shows and has seen.
+pub struct Inner {
+    pub tools: Mutex<Value>,
+    pub received: Mutex<Vec<Value>>,
+}
+
+/// A running stub.
+#[derive(Clone)]
+pub struct StubServer {
+    pub inner: Arc<Inner>,
+    pub address: SocketAddr,
+}
+
+impl StubServer {
+    pub async fn start() -> Self {
+        let inner = Arc::new(Inner {
+            tools: Mutex::new(tools()),
+            received: Mutex::default(),
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new()
+            .route("/mcp", post(answer))
+            .with_state(Arc::clone(&inner));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self { inner, address }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// Arguments of every tools/call that arrived.
+    pub fn received(&self) -> Vec<Value> {
+        self.inner.received.lock().unwrap().clone()
+    }
+}
+
+/// One tool of each kind that decisions tell apart.
+fn tools() -> Value {
+    let path = json!({"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]});
+    json!([
+        {"name": "read_file", "description": "Reads a file", "inputSchema": path},
+        {"name": "write_file", "description": "Writes a file", "inputSchema":
+            {"type": "object", "properties": {"path": {"type": "string"}, "content": {"type": "string"}}, "required": ["path", "content"]}},
+        {"name": "delete_file", "description": "Deletes a file", "inputSchema": path},
+        {"name": "frobnicate", "description": "Nobody knows", "inputSchema": {"type": "object"}},
+    ])
+}
+
+async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> Response {
+    let Some(id) = message.get("id").cloned() else {
+        return StatusCode::ACCEPTED.into_response();
+    };
+    let result =
+        match message["method"].as_str() {
+            Some("initialize") => json!({
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "stub", "version": "1"},
+            }),
+            Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
+            Some("tools/call") => {
+                inner.received.lock().unwrap().push(message["params"].clone());
+                json!({"content": [{"type": "text", "text": format!("did {}", message["params"]["name"])}]})
+            }
+            _ => return Json(
+                json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}}),
+            )
+            .into_response(),
+        };
+    Json(json!({"jsonrpc": "2.0", "id": id, "result": result})).into_response()
+}
