@@ -94,10 +94,11 @@ pub fn mutate(way: u64, log: &mut Log, setting: &mut Setting, dice: &mut Dice) -
             log.rows.drain(at..at + many);
             let last = seq + many as u64 - 1;
             // Without stored hashes, the last row can as well be taken for the first of these, changed.
+            let near = if setting.hashes { seq } else { from };
             done(
                 "delete",
                 (seq, last),
-                (seq, last),
+                (near, last),
                 &[Kind::Missing, Kind::Truncated, Kind::Changed],
             )
         }
