@@ -76,10 +76,15 @@ impl Bundle {
             .collect();
         let permits = || reports.iter().filter(|r| r.rule.rule().kind == Kind::Permit);
         let permitted = permits().any(|r| matches!(r.said, Said::Applies { .. }));
-        let nearest_permit = (!permitted).then(|| permits().max_by_key(|r| closeness(&r.said)).cloned()).flatten();
+        let nearest_permit = (!permitted)
+            .then(|| permits().max_by_key(|r| closeness(&r.said)).cloned())
+            .flatten();
         Explanation {
             verdict,
-            rules: reports.into_iter().filter(|r| r.said != Said::OtherScope).collect(),
+            rules: reports
+                .into_iter()
+                .filter(|r| r.said != Said::OtherScope)
+                .collect(),
             nearest_permit,
         }
     }
@@ -111,7 +116,11 @@ fn said(stage: &Stage<'_>, rule: &Rule) -> Said {
 fn about(evaluator: &Evaluator<'_>, rule: &Rule, resource: &EntityUID) -> Said {
     match holds(evaluator, &rule.condition) {
         Ok(true) => Said::Applies {
-            resource: if rule.reads_resource { shown(resource) } else { String::new() },
+            resource: if rule.reads_resource {
+                shown(resource)
+            } else {
+                String::new()
+            },
         },
         Ok(false) => why_not(evaluator, rule),
         Err(error) => Said::Errs(error),
@@ -120,7 +129,11 @@ fn about(evaluator: &Evaluator<'_>, rule: &Rule, resource: &EntityUID) -> Said {
 
 fn shown(resource: &EntityUID) -> String {
     let id: &str = resource.eid().as_ref();
-    if id == "nothing" { String::new() } else { id.to_owned() }
+    if id == "nothing" {
+        String::new()
+    } else {
+        id.to_owned()
+    }
 }
 
 fn why_not(evaluator: &Evaluator<'_>, rule: &Rule) -> Said {
@@ -162,7 +175,9 @@ impl fmt::Display for RuleReport {
             Said::Applies { resource } if resource.is_empty() => f.write_str("applies"),
             Said::Applies { resource } => write!(f, "applies to {resource}"),
             Said::OtherScope => f.write_str("is about other calls"),
-            Said::Fails { clause, line, .. } => write!(f, "does not apply: line {line}, `{clause}` does not hold"),
+            Said::Fails { clause, line, .. } => {
+                write!(f, "does not apply: line {line}, `{clause}` does not hold")
+            }
             Said::Errs(error) => write!(f, "cannot be evaluated: {error}"),
         }
     }

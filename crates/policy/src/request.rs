@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Context, Entity, EntityUID, EntityUIDEntry, PartialValue, Request};
-use cedar_policy_core::entities::err::EntitiesError;
 use cedar_policy_core::entities::{Entities, NoEntitiesSchema, TCComputation};
 use cedar_policy_core::extensions::Extensions;
 
@@ -37,8 +36,8 @@ pub(crate) struct Scene {
 /// Builds the entities of a call.
 ///
 /// # Errors
-/// When Cedar does not take them; the call is then denied.
-pub(crate) fn scene(facts: &Facts<'_>, action: &Action) -> Result<Scene, EntitiesError> {
+/// Cedar's words, when it does not take them; the call is then denied.
+pub(crate) fn scene(facts: &Facts<'_>, action: &Action) -> Result<Scene, String> {
     let mut resources = Vec::with_capacity(facts.call.resources.len().max(1));
     let mut touched = Vec::with_capacity(facts.call.resources.len().max(1));
     for resource in &facts.call.resources {
@@ -66,12 +65,14 @@ pub(crate) fn scene(facts: &Facts<'_>, action: &Action) -> Result<Scene, Entitie
         .chain(std::iter::once(Arc::clone(&action.entity)))
         .chain(touched);
     // Ancestors are complete as built, so there is no closure to compute.
-    let entities = Entities::new().add_entities(
-        all,
-        None::<&NoEntitiesSchema>,
-        TCComputation::AssumeAlreadyComputed,
-        Extensions::none(),
-    )?;
+    let entities = Entities::new()
+        .add_entities(
+            all,
+            None::<&NoEntitiesSchema>,
+            TCComputation::AssumeAlreadyComputed,
+            Extensions::all_available(),
+        )
+        .map_err(|error| error.to_string())?;
     Ok(Scene { entities, resources })
 }
 

@@ -1,16 +1,19 @@
 //! The Cedar schema: entity types, groups, and one action per tool with typed arguments.
+//!
+//! It is handed to Cedar in its JSON form: parsing the text form takes ten times as long.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::ValidatorSchema;
 use remit_core::name::Name;
 use remit_core::tool::{ToolClass, ToolRef};
+use serde_json::{Map, Value, json};
 
-use crate::catalogue::{ArgumentType, Catalogue, Field, operation_groups};
+use crate::catalogue::{Action, ArgumentType, Catalogue, Field, operation_groups};
 use crate::context::FIELDS;
 use crate::principal::{AGENT, Attribute, RUN, TASK};
+use crate::request::RESOURCE;
 
 /// Which tools a schema has.
 pub(crate) enum Extent<'a> {
@@ -23,156 +26,148 @@ pub(crate) enum Extent<'a> {
 /// The schema for some of the catalogue.
 ///
 /// # Errors
-/// Cedar's own words, when it does not take the text: a defect of ours, not of the rules.
+/// Cedar's own words, when it does not take it: a defect of ours, not of the rules.
 pub(crate) fn schema(catalogue: &Catalogue, extent: &Extent<'_>) -> Result<ValidatorSchema, String> {
-    ValidatorSchema::from_cedarschema_str(&text(catalogue, extent), Extensions::all_available())
-        .map(|(schema, _)| schema)
+    let namespace = json!({
+        "commonTypes": { PLAIN: context(&record([])) },
+        "entityTypes": entity_types(),
+        "actions": actions(catalogue, extent),
+    });
+    ValidatorSchema::from_json_value(json!({ "": namespace }), Extensions::all_available())
         .map_err(|error| format!("{:?}", miette::Report::new(error)))
 }
 
-/// The schema as text, for editors and people.
-pub(crate) fn text(catalogue: &Catalogue, extent: &Extent<'_>) -> String {
-    let mut out = String::with_capacity(16 * 1024);
-    types(&mut out);
-    groups(&mut out, catalogue);
+/// The context of every action without arguments.
+const PLAIN: &str = "PlainContext";
+
+fn entity_types() -> Value {
+    let entity = |parents: &[&str], attributes: &[Attribute]| {
+        let members = attributes
+            .iter()
+            .map(|(name, kind, _)| ((*name).to_owned(), named(kind)));
+        json!({ "memberOfTypes": parents, "shape": record(members) })
+    };
+    json!({
+        "Agent": entity(&[], &AGENT),
+        "Destination": entity(&[], &[]),
+        "Human": entity(&["Role"], &[]),
+        "Resource": entity(&["Resource"], &RESOURCE),
+        "Role": entity(&[], &[]),
+        "Run": entity(&["Agent", "Template"], &RUN),
+        "Task": entity(&[], &TASK),
+        "Template": entity(&[], &[]),
+    })
+}
+
+fn actions(catalogue: &Catalogue, extent: &Extent<'_>) -> Value {
+    let mut actions = Map::new();
+    let groups = ["any".to_owned(), "answer".to_owned()];
+    let classes = ToolClass::ALL.map(|class| class.to_string());
+    let servers = catalogue
+        .servers()
+        .into_iter()
+        .map(|server| format!("{server}/*"));
+    for group in groups.into_iter().chain(classes).chain(servers) {
+        actions.insert(group, json!({}));
+    }
+    let plain = json!({ "type": PLAIN });
     for method in Catalogue::methods() {
-        let groups = operation_groups(method);
-        action(&mut out, &format!("mcp:{method}"), &groups, "{}");
+        actions.insert(format!("mcp:{method}"), action(&operation_groups(method), &plain));
     }
     match extent {
         Extent::Plain(tools) => {
-            // One tool per class that no rule can name, so that rules about a class have something to apply to.
+            // Tools that no rule can name, so that rules about a class or a server have something to apply to.
             for class in ToolClass::ALL {
-                action(
-                    &mut out,
-                    &format!(":{class}"),
-                    &["any".to_owned(), class.to_string()],
-                    "{}",
+                actions.insert(
+                    format!(":{class}"),
+                    action(&["any".to_owned(), class.to_string()], &plain),
                 );
-            }
-            for tool in catalogue
-                .tools
-                .values()
-                .filter(|a| a.tool.as_ref().is_some_and(|t| tools.contains(t)))
-            {
-                action(&mut out, tool.uid.eid().as_ref(), &groups_of(tool), "{}");
             }
             for server in catalogue.servers() {
-                action(
-                    &mut out,
-                    &format!("{server}/:any"),
-                    &["any".to_owned(), format!("{server}/*")],
-                    "{}",
-                );
+                let groups = ["any".to_owned(), format!("{server}/*")];
+                actions.insert(format!("{server}/:any"), action(&groups, &plain));
+            }
+            for (tool, known) in catalogue.tools.iter().filter(|(tool, _)| tools.contains(tool)) {
+                actions.insert(tool.to_string(), action(&groups_of(known), &plain));
             }
         }
         Extent::Servers(servers) => {
-            for tool in catalogue.tools.values() {
-                if tool.tool.as_ref().is_some_and(|t| servers.contains(&t.server)) {
-                    let arguments = record(&tool.fields);
-                    action(&mut out, tool.uid.eid().as_ref(), &groups_of(tool), &arguments);
-                }
+            for (tool, known) in catalogue
+                .tools
+                .iter()
+                .filter(|(tool, _)| servers.contains(&tool.server))
+            {
+                let typed = context(&fields(&known.fields));
+                actions.insert(tool.to_string(), action(&groups_of(known), &typed));
             }
         }
     }
-    out
+    Value::Object(actions)
 }
 
-fn groups_of(tool: &crate::catalogue::Action) -> Vec<String> {
+fn groups_of(tool: &Action) -> Vec<String> {
     tool.entity
         .ancestors()
-        .map(|a| a.eid().as_ref().to_owned())
+        .map(|group| AsRef::<str>::as_ref(group.eid()).to_owned())
         .collect()
 }
 
-fn types(out: &mut String) {
-    let mut entity = |name: &str, parents: &str, attributes: &[Attribute]| {
-        let _ = write!(out, "entity {name}");
-        if !parents.is_empty() {
-            let _ = write!(out, " in [{parents}]");
-        }
-        if !attributes.is_empty() {
-            out.push_str(" = {");
-            for (name, kind, _) in attributes {
-                let _ = write!(out, " {name}: {kind},");
-            }
-            out.push('}');
-        }
-        out.push_str(";\n");
-    };
-    entity("Agent", "", &AGENT);
-    entity("Destination", "", &[]);
-    entity("Human", "Role", &[]);
-    entity("Resource", "Resource", &crate::request::RESOURCE);
-    entity("Role", "", &[]);
-    entity("Run", "Agent, Template", &RUN);
-    entity("Task", "", &TASK);
-    entity("Template", "", &[]);
+fn action(groups: &[String], context: &Value) -> Value {
+    let groups: Vec<Value> = groups.iter().map(|group| json!({ "id": group })).collect();
+    json!({
+        "memberOf": groups,
+        "appliesTo": { "principalTypes": ["Run"], "resourceTypes": ["Resource"], "context": context },
+    })
 }
 
-fn groups(out: &mut String, catalogue: &Catalogue) {
-    out.push_str("action \"any\", \"answer\"");
-    for class in ToolClass::ALL {
-        let _ = write!(out, ", \"{class}\"");
-    }
-    for server in catalogue.servers() {
-        let _ = write!(out, ", \"{server}/*\"");
-    }
-    out.push_str(";\n");
-}
-
-fn action(out: &mut String, id: &str, groups: &[String], arguments: &str) {
-    let _ = write!(out, "action {} in [", quoted(id));
-    for (place, group) in groups.iter().enumerate() {
-        let comma = if place > 0 { ", " } else { "" };
-        let _ = write!(out, "{comma}{}", quoted(group));
-    }
-    out.push_str("] appliesTo { principal: Run, resource: Resource, context: {");
-    for field in &FIELDS {
+fn context(arguments: &Value) -> Value {
+    record(FIELDS.iter().map(|field| {
         let kind = if field.kind.is_empty() {
-            arguments
+            arguments.clone()
         } else {
-            field.kind
+            named(field.kind)
         };
-        let _ = write!(out, " {}: {kind},", field.name);
-    }
-    out.push_str("} };\n");
+        (field.name.to_owned(), kind)
+    }))
 }
 
-fn record(fields: &std::collections::BTreeMap<String, Field>) -> String {
-    let mut out = String::from("{");
-    for (name, field) in fields {
-        let optional = if field.required { "" } else { "?" };
-        let _ = write!(out, " {}{optional}: {},", quoted(name), kind(&field.kind));
-    }
-    out.push('}');
-    out
+fn record(members: impl IntoIterator<Item = (String, Value)>) -> Value {
+    let members: Map<String, Value> = members.into_iter().collect();
+    json!({ "type": "Record", "attributes": members })
 }
 
-fn kind(argument: &ArgumentType) -> String {
-    match argument {
-        ArgumentType::Text | ArgumentType::Choice(_) => "String".to_owned(),
-        ArgumentType::Long => "Long".to_owned(),
-        ArgumentType::Bool => "Bool".to_owned(),
-        ArgumentType::Set(item) => format!("Set<{}>", kind(item)),
-        ArgumentType::Record(fields) => record(fields),
-    }
-}
-
-/// A Cedar string literal.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() || !c.is_ascii() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
+fn fields(fields: &BTreeMap<String, Field>) -> Value {
+    record(fields.iter().map(|(name, field)| {
+        let mut kind = argument(&field.kind);
+        if let Some(kind) = kind.as_object_mut() {
+            kind.insert("required".to_owned(), Value::Bool(field.required));
         }
+        (name.clone(), kind)
+    }))
+}
+
+fn argument(kind: &ArgumentType) -> Value {
+    match kind {
+        ArgumentType::Text | ArgumentType::Choice(_) => json!({ "type": "String" }),
+        ArgumentType::Long => json!({ "type": "Long" }),
+        ArgumentType::Bool => json!({ "type": "Boolean" }),
+        ArgumentType::Set(item) => json!({ "type": "Set", "element": argument(item) }),
+        ArgumentType::Record(inner) => fields(inner),
     }
-    out.push('"');
-    out
+}
+
+/// A type as the tables of facts and attributes write it: `Long`, `Set<Resource>`, `{ level: Long }`.
+fn named(kind: &str) -> Value {
+    if let Some(item) = kind.strip_prefix("Set<").and_then(|rest| rest.strip_suffix('>')) {
+        return json!({ "type": "Set", "element": named(item) });
+    }
+    if let Some(members) = kind.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        let members = members.split(',').filter_map(|member| member.split_once(':'));
+        return record(members.map(|(name, kind)| (name.trim().to_owned(), named(kind.trim()))));
+    }
+    match kind {
+        "Bool" => json!({ "type": "Boolean" }),
+        "String" | "Long" => json!({ "type": kind }),
+        entity => json!({ "type": "Entity", "name": entity }),
+    }
 }

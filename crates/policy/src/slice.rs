@@ -25,13 +25,16 @@ pub(crate) struct Slice {
 
 const SHARDS: usize = 16;
 
+/// Slices by agent and the action's place in the catalogue.
+type Shard = RwLock<HashMap<(EntityUID, u32), Arc<Slice>>>;
+
 /// All rules of a bundle by where they can apply, and the slices made so far.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// Rules bound to an entity only, for any agent and action: one map for all slices.
     keyed: Keyed,
     rest: Places,
-    slices: [RwLock<HashMap<(EntityUID, u32), Arc<Slice>>>; SHARDS],
+    slices: [Shard; SHARDS],
 }
 
 impl Index {

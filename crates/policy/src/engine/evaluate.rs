@@ -24,7 +24,7 @@ pub(crate) struct Stage<'a> {
 impl<'a> Stage<'a> {
     pub fn evaluator(&'a self, resource: &Arc<EntityUID>) -> Evaluator<'a> {
         let request = request(self.facts, self.action, resource, self.context.clone());
-        Evaluator::new(request, &self.scene.entities, Extensions::none())
+        Evaluator::new(request, &self.scene.entities, Extensions::all_available())
     }
 
     /// The principal's and the resources' own and ancestor ids: where keyed rules are found.

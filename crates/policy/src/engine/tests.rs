@@ -57,8 +57,15 @@ template = "two"
 agent = "helper"
 "#;
 
-const RESOURCES: [&str; 7] =
-    ["fs:/srv", "fs:/srv/a", "fs:/srv/a/x", "fs:/srv/ab", "db:/app", "db:/app/orders", "db:/"];
+const RESOURCES: [&str; 7] = [
+    "fs:/srv",
+    "fs:/srv/a",
+    "fs:/srv/a/x",
+    "fs:/srv/ab",
+    "db:/app",
+    "db:/app/orders",
+    "db:/",
+];
 
 fn templates() -> Vec<Template> {
     ["one", "two"]
@@ -118,7 +125,11 @@ fn rule(dice: &mut Dice, number: usize) -> String {
     }
     let condition = conditions.swap_remove(dice.roll(conditions.len()));
     let approval = dice.pick(&["", "", "", "1", "2", "3"]);
-    let effect = if approval.is_empty() { dice.pick(&["permit", "permit", "forbid"]) } else { "forbid" };
+    let effect = if approval.is_empty() {
+        dice.pick(&["permit", "permit", "forbid"])
+    } else {
+        "forbid"
+    };
     let approval = match approval {
         "" => String::new(),
         n => format!("unless {{ context.approval.level >= {n} }}"),
@@ -141,24 +152,54 @@ fn bundle(dice: &mut Dice, known: &[Known]) -> Bundle {
         text: text.into(),
     };
     let catalogue = Arc::new(Catalogue::new(known.iter().map(Known::schema)));
-    Bundle::load(&[source], catalogue, &std::collections::BTreeSet::new())
-        .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()))
+    Bundle::load(&[source], catalogue, &std::collections::BTreeSet::new()).unwrap_or_else(|problems| {
+        panic!(
+            "{}",
+            problems.iter().map(|p| format!("{p}\n")).collect::<String>()
+        )
+    })
 }
 
 fn case(dice: &mut Dice) -> Case {
     let mut text = String::from("name = \"c\"\n");
     writeln!(text, "task = \"{}\"", dice.pick(&["here", "there"])).unwrap();
-    let call = dice.pick(&["fs/read", "fs/write", "db/drop", "mail/send", "fs resources/read x"]);
+    let call = dice.pick(&[
+        "fs/read",
+        "fs/write",
+        "db/drop",
+        "mail/send",
+        "fs resources/read x",
+    ]);
     writeln!(text, "call = \"{call}\"").unwrap();
     let touched: Vec<String> = (0..dice.roll(4))
         .map(|_| format!("{:?}", RESOURCES[dice.roll(RESOURCES.len())]))
         .collect();
     writeln!(text, "resources = [{}]", touched.join(", ")).unwrap();
     writeln!(text, "labels = {}", dice.pick(&["[]", "[\"secret\"]"])).unwrap();
-    writeln!(text, "environments = {}", dice.pick(&["{}", "{ fs = \"production\" }"])).unwrap();
-    writeln!(text, "risk = {}", dice.pick(&["[0, 0, 0, 0]", "[1, 0, 0, 0]", "[9, 9, 0, 0]"])).unwrap();
-    writeln!(text, "destinations = {}", dice.pick(&["[]", "[\"host:a.example\"]"])).unwrap();
-    writeln!(text, "arguments = {}", dice.pick(&["{ path = \"x\" }", "{ path = \"y\", mode = \"w\" }"])).unwrap();
+    writeln!(
+        text,
+        "environments = {}",
+        dice.pick(&["{}", "{ fs = \"production\" }"])
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "risk = {}",
+        dice.pick(&["[0, 0, 0, 0]", "[1, 0, 0, 0]", "[9, 9, 0, 0]"])
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "destinations = {}",
+        dice.pick(&["[]", "[\"host:a.example\"]"])
+    )
+    .unwrap();
+    writeln!(
+        text,
+        "arguments = {}",
+        dice.pick(&["{ path = \"x\" }", "{ path = \"y\", mode = \"w\" }"])
+    )
+    .unwrap();
     toml::from_str(&text).unwrap()
 }
 
@@ -185,7 +226,10 @@ fn generated(seed: u64, calls: usize, mut check: impl FnMut(&Bundle, &Stage<'_>)
 
 /// `REMIT_GENERATED_CALLS=100000` runs the long form.
 fn calls(short: usize) -> usize {
-    std::env::var("REMIT_GENERATED_CALLS").ok().and_then(|n| n.parse().ok()).unwrap_or(short)
+    std::env::var("REMIT_GENERATED_CALLS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(short)
 }
 
 #[test]
@@ -195,11 +239,26 @@ fn a_slice_finds_what_the_whole_set_finds() {
         let all: Vec<u32> = (0..).take(bundle.rules.len()).collect();
         let whole = bundle.evaluate_places(stage, &all);
         let sliced = bundle.evaluate(stage);
-        assert_eq!(whole, sliced, "{:#?}", bundle.rules.iter().map(|r| &r.text).collect::<Vec<_>>());
-        let kinds = [!whole.forbids.is_empty(), !whole.errors.is_empty(), !whole.required.is_empty(), whole.permits.is_some()];
-        seen.iter_mut().zip(kinds).for_each(|(n, yes)| *n += usize::from(yes));
+        assert_eq!(
+            whole,
+            sliced,
+            "{:#?}",
+            bundle.rules.iter().map(|r| &r.text).collect::<Vec<_>>()
+        );
+        let kinds = [
+            !whole.forbids.is_empty(),
+            !whole.errors.is_empty(),
+            !whole.required.is_empty(),
+            whole.permits.is_some(),
+        ];
+        seen.iter_mut()
+            .zip(kinds)
+            .for_each(|(n, yes)| *n += usize::from(yes));
     });
-    assert!(seen.iter().all(|n| *n > 20), "the generator reaches every outcome: {seen:?}");
+    assert!(
+        seen.iter().all(|n| *n > 20),
+        "the generator reaches every outcome: {seen:?}"
+    );
 }
 
 #[test]
@@ -208,20 +267,32 @@ fn tiers_are_what_cedar_says_when_levels_are_tried_upwards() {
     generated(2, calls(1_000), |bundle, stage| {
         let ours = tier(bundle, &bundle.evaluate(stage));
         let theirs = tried_upwards(bundle, stage);
-        assert_eq!(ours, theirs, "{:?} {:#?}", bundle.evaluate(stage), bundle.rules.iter().map(|r| &r.text).collect::<Vec<_>>());
+        assert_eq!(
+            ours,
+            theirs,
+            "{:?} {:#?}",
+            bundle.evaluate(stage),
+            bundle.rules.iter().map(|r| &r.text).collect::<Vec<_>>()
+        );
         tiers[usize::from(ours.map_or(0, Tier::level))] += 1;
     });
-    assert!(tiers.iter().all(|n| *n > 5), "the generator reaches every tier: {tiers:?}");
+    assert!(
+        tiers.iter().all(|n| *n > 5),
+        "the generator reaches every tier: {tiers:?}"
+    );
 }
 
 /// The level our findings mean; `None` = denied.
 fn tier(bundle: &Bundle, findings: &Findings) -> Option<Tier> {
     let clear = findings.forbids.is_empty() && findings.errors.is_empty() && findings.permits.is_some();
     clear.then(|| {
-        let tiers = findings.required.iter().map(|place| match bundle.rules[*place as usize].kind {
-            Kind::Require(tier) => tier,
-            other => panic!("{other:?} is no requirement"),
-        });
+        let tiers = findings
+            .required
+            .iter()
+            .map(|place| match bundle.rules[*place as usize].kind {
+                Kind::Require(tier) => tier,
+                other => panic!("{other:?} is no requirement"),
+            });
         tiers.max().unwrap_or(Tier::Auto)
     })
 }
@@ -231,23 +302,32 @@ fn tier(bundle: &Bundle, findings: &Findings) -> Option<Tier> {
 fn tried_upwards(bundle: &Bundle, stage: &Stage<'_>) -> Option<Tier> {
     let mut set = PolicySet::new();
     for rule in &bundle.rules {
-        set.add(rule.policy.new_id(PolicyID::from_string(&rule.id))).unwrap();
+        set.add(rule.policy.new_id(PolicyID::from_string(&rule.id)))
+            .unwrap();
     }
     let at = |level: i64| {
         stage.scene.resources.iter().all(|resource| {
-            let Context::Value(members) = &stage.context else { panic!("a value") };
+            let Context::Value(members) = &stage.context else {
+                panic!("a value")
+            };
             let mut members = members.as_ref().clone();
-            members.insert("approval".into(), values::record([("level", values::long(level))]));
+            members.insert(
+                "approval".into(),
+                values::record([("level", values::long(level))]),
+            );
             let context = Context::Value(Arc::new(members));
             let request = crate::request::request(stage.facts, stage.action, resource, context);
             let answer = Authorizer::new().is_authorized(request, &set, &stage.scene.entities);
             let forbid_erred = answer.diagnostics.errors.iter().any(|error| {
-                let cedar_policy_core::authorizer::AuthorizationError::PolicyEvaluationError { id, .. } = error;
+                let cedar_policy_core::authorizer::AuthorizationError::PolicyEvaluationError { id, .. } =
+                    error;
                 let id: &str = id.as_ref();
                 bundle.rules.iter().any(|r| r.id == id && r.kind != Kind::Permit)
             });
             answer.decision == Decision::Allow && !forbid_erred
         })
     };
-    [Tier::Auto, Tier::Notify, Tier::Approve, Tier::TwoPerson].into_iter().find(|tier| at(tier.level().into()))
+    [Tier::Auto, Tier::Notify, Tier::Approve, Tier::TwoPerson]
+        .into_iter()
+        .find(|tier| at(tier.level().into()))
 }

@@ -78,6 +78,12 @@ pub(crate) fn read(
         }
     }
     if out.id.is_empty() {
+        if policy
+            .annotations()
+            .any(|(key, _)| AsRef::<str>::as_ref(key) == "id")
+        {
+            return None;
+        }
         problems.push(
             file.problem(policy.loc(), "the rule has no `@id`")
                 .fix("write `@id(\"team.what-it-does\")` before it"),

@@ -1,17 +1,21 @@
-//! Arguments a rule names: that the tools in its scope have them, and that policy can see them.
+//! Tools and arguments a rule names: that they exist, and that policy can see them.
 
 use std::collections::BTreeMap;
 
-use cedar_policy_core::ast::ActionConstraint;
+use cedar_policy_core::ast::{ActionConstraint, EntityUID, Expr, ExprKind, Literal};
+use remit_core::tool::ToolClass;
 
 use super::{Draft, form};
 use crate::catalogue::{Action, ArgumentType, Catalogue, Field, Opaque};
+use crate::names;
 use crate::problem::Problem;
 
 /// Adds a problem for every argument that no tool in scope has, that is opaque, or that is compared with a word it cannot be.
 pub(crate) fn check(draft: &Draft<'_>, catalogue: &Catalogue, problems: &mut Vec<Problem>) {
     let condition = draft.written.condition();
+    actions(draft, &condition, catalogue, problems);
     let tools = in_scope(draft.written.action_constraint(), catalogue);
+    let mut told: Vec<Problem> = Vec::new();
     for mention in form::mentions(&condition) {
         let Some((&"arguments", path)) = mention.path.split_first() else {
             continue;
@@ -30,8 +34,15 @@ pub(crate) fn check(draft: &Draft<'_>, catalogue: &Catalogue, problems: &mut Vec
                 .problem(mention.loc, missing(&tools, &pointer))
                 .fix(has(&tools)),
         };
-        problems.push(problem.rule(&draft.rule.id));
+        // `context.arguments.a.b` is a mention of `a` as well: once is enough.
+        if !told
+            .iter()
+            .any(|other| (other.line, other.column) == (problem.line, problem.column))
+        {
+            told.push(problem.rule(&draft.rule.id));
+        }
     }
+    problems.append(&mut told);
     for (path, text, loc) in form::compared_texts(&condition) {
         let kinds: Vec<&ArgumentType> = tools.iter().filter_map(|t| find(&t.fields, &path)).collect();
         let impossible = |kind: &&ArgumentType| matches!(kind, ArgumentType::Choice(words) if !words.iter().any(|w| w == text));
@@ -47,6 +58,44 @@ pub(crate) fn check(draft: &Draft<'_>, catalogue: &Catalogue, problems: &mut Vec
             );
         }
     }
+}
+
+/// Adds a problem for every action that is no tool, group or operation.
+fn actions(draft: &Draft<'_>, condition: &Expr, catalogue: &Catalogue, problems: &mut Vec<Problem>) {
+    for expr in condition.subexpressions() {
+        let ExprKind::Lit(Literal::EntityUID(uid)) = expr.expr_kind() else {
+            continue;
+        };
+        if *uid.entity_type() != *names::ACTION || known(uid, catalogue) {
+            continue;
+        }
+        let id: &str = uid.eid().as_ref();
+        let server = id.split_once('/').map_or("", |(server, _)| server);
+        let tools: Vec<String> = catalogue
+            .tools()
+            .filter(|tool| tool.server.as_str() == server)
+            .map(ToString::to_string)
+            .collect();
+        let fix = if tools.is_empty() {
+            "actions are tools (`server/tool`), `server/*`, classes, `any`, `answer` and `mcp:METHOD`; see `remit tools ls`".to_owned()
+        } else {
+            format!("{server} has {}", crate::message::list(tools.iter()))
+        };
+        let loc = uid.loc().or(expr.source_loc()).or(draft.written.loc());
+        problems.push(
+            draft
+                .file
+                .problem(loc, format!("there is no action `{id}`"))
+                .fix(fix)
+                .rule(&draft.rule.id),
+        );
+    }
+}
+
+fn known(uid: &EntityUID, catalogue: &Catalogue) -> bool {
+    let all = catalogue.tools.values().chain(&catalogue.operations);
+    let group = |id: &str| ["any", "answer"].contains(&id) || id.parse::<ToolClass>().is_ok();
+    all.into_iter().any(|action| action.is_in(uid)) || group(uid.eid().as_ref())
 }
 
 /// The tools an action constraint can mean.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy_core::ast::{ExprKind, Literal, Template};
+use cedar_policy_core::parser::Loc;
 use cedar_policy_core::validator::typecheck::Typechecker;
 use cedar_policy_core::validator::{
     ValidationError, ValidationMode, Validator, ValidatorSchema, confusable_string_checks,
@@ -84,35 +85,29 @@ fn one(draft: &Draft<'_>, schemas: &[&ValidatorSchema], problems: &mut Vec<Probl
         possible |= typecheck(schema, draft.written.template(), &mut errors);
         possible |= typecheck(schema, draft.rule.policy.template(), &mut errors);
     }
-    let mut sentences = BTreeSet::new();
-    for error in &errors {
-        let offset = error
-            .labels()
-            .and_then(|mut all| all.next())
-            .map(|label| label.offset());
+    // A respelled copy has no positions, and its errors repeat those of what was written.
+    let located = errors.iter().any(|error| offset(error).is_some());
+    let mut sentences: BTreeMap<usize, BTreeSet<(bool, String, String)>> = BTreeMap::new();
+    for error in errors.iter().filter(|error| offset(error).is_some() || !located) {
+        let at = offset(error).or(draft.written.loc().map(Loc::start)).unwrap_or(0);
         let help = error.help().map(|h| h.to_string()).unwrap_or_default();
-        let text = error.to_string();
-        let text = text
-            .split_once("`, ")
-            .map_or(text.as_str(), |(_, rest)| rest)
-            .to_owned();
-        sentences.insert((offset, text, help));
+        let (of_tool, text) = shortened(&error.to_string());
+        sentences.entry(at).or_default().insert((!of_tool, text, help));
     }
-    // A respelled copy has no positions: its errors repeat those of what was written.
-    let located = sentences.iter().any(|(offset, _, _)| offset.is_some());
-    for (offset, text, help) in sentences
-        .into_iter()
-        .filter(|(offset, _, _)| offset.is_some() || !located)
-    {
-        let source = draft.file.source;
-        let offset = offset
-            .or(draft.written.loc().map(cedar_policy_core::parser::Loc::start))
-            .unwrap_or(0);
-        problems.push(
-            Problem::at(&source.name, &source.text, offset, text)
-                .fix(help)
-                .rule(&draft.rule.id),
-        );
+    let source = draft.file.source;
+    for (at, said) in sentences {
+        // One place, one problem: what differs is only which action it is about, and tools come first.
+        if let Some((_, text, mut help)) = said.into_iter().next() {
+            if text.starts_with("attribute `arguments.") {
+                "write `context.arguments has NAME && …` first, or name the tool in the scope"
+                    .clone_into(&mut help);
+            }
+            problems.push(
+                Problem::at(&source.name, &source.text, at, text)
+                    .fix(help)
+                    .rule(&draft.rule.id),
+            );
+        }
     }
     if errors.is_empty() && !possible {
         problems.push(
@@ -134,6 +129,25 @@ fn one(draft: &Draft<'_>, schemas: &[&ValidatorSchema], problems: &mut Vec<Probl
                 .fix("write the characters plainly")
                 .rule(&draft.rule.id),
         );
+    }
+}
+
+fn offset(error: &ValidationError) -> Option<usize> {
+    error
+        .labels()
+        .and_then(|mut all| all.next())
+        .map(|label| label.offset())
+}
+
+/// Cedar's sentence without the policy's number and without actions that no rule can name; whether it is about a tool.
+fn shortened(text: &str) -> (bool, String) {
+    let text = text.split_once("`, ").map_or(text, |(_, rest)| rest);
+    let Some((before, after)) = text.split_once(" in context for Action::\"") else {
+        return (false, text.to_owned());
+    };
+    match after.split_once('"') {
+        Some((id, rest)) if id.contains(':') => (false, format!("{before}{rest}")),
+        _ => (true, text.to_owned()),
     }
 }
 

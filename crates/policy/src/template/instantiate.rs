@@ -160,8 +160,9 @@ impl Filler<'_> {
             let Some((name, tail)) = after.split_once('}') else {
                 return Err(self.entry(place, format!("`{text}` has a brace that is not closed")));
             };
+            let list = self.template.parameters.get(name).is_some_and(|p| p.list);
             match self.values.get(name).map(Vec::as_slice) {
-                Some([one]) => out.push_str(one),
+                Some([one]) if !list => out.push_str(one),
                 _ => {
                     return Err(self.entry(
                         place,

@@ -1,3 +1,10 @@
 //! Tests of the policy crate through its public API.
 
+#[cfg(test)]
+mod load;
+#[cfg(test)]
 mod matrix;
+#[cfg(test)]
+mod redeem;
+#[cfg(test)]
+mod templates;
