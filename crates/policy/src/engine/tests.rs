@@ -3,8 +3,11 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use cedar_policy_core::ast::{Context, PolicyID, PolicySet};
+use cedar_policy_core::ast::{Context, EntityUIDEntry, PolicyID, PolicySet, Request};
 use cedar_policy_core::authorizer::{Authorizer, Decision};
+use cedar_policy_core::entities::{Entities, TCComputation};
+use cedar_policy_core::extensions::Extensions;
+use cedar_policy_core::validator::CoreSchema;
 use remit_core::decision::Tier;
 
 use super::{Findings, Stage};
@@ -330,4 +333,50 @@ fn tried_upwards(bundle: &Bundle, stage: &Stage<'_>) -> Option<Tier> {
     [Tier::Auto, Tier::Notify, Tier::Approve, Tier::TwoPerson]
         .into_iter()
         .find(|tier| at(tier.level().into()))
+}
+
+#[test]
+fn every_request_and_entity_is_what_the_schema_says() {
+    let file = TestFile::parse(TOOLS).unwrap();
+    let catalogue = Catalogue::new(file.tools().unwrap().iter().map(Known::schema));
+    let servers = catalogue.servers();
+    let schema = crate::schema::schema(&catalogue, &crate::schema::Extent::Servers(&servers)).unwrap();
+    let core = CoreSchema::new(&schema);
+    let extensions = Extensions::all_available();
+    let mut seen = 0;
+    generated(3, 500, |_, stage| {
+        for resource in &stage.scene.resources {
+            let asked = crate::request::request(stage.facts, stage.action, resource, stage.context.clone());
+            let known = |entry: &EntityUIDEntry| (entry.uid().unwrap().clone(), None);
+            let parts = (
+                known(asked.principal()),
+                known(asked.action()),
+                known(asked.resource()),
+            );
+            let checked = Request::new(
+                parts.0,
+                parts.1,
+                parts.2,
+                stage.context.clone(),
+                Some(&schema),
+                extensions,
+            );
+            assert!(checked.is_ok(), "{:?}", checked.err());
+        }
+        let others = stage
+            .scene
+            .entities
+            .iter()
+            .filter(|e| !e.uid().is_action())
+            .cloned();
+        let checked = Entities::from_entities(
+            others,
+            Some(&core),
+            TCComputation::EnforceAlreadyComputed,
+            extensions,
+        );
+        assert!(checked.is_ok(), "{:?}", checked.err());
+        seen += 1;
+    });
+    assert!(seen > 400);
 }

@@ -1,6 +1,8 @@
 //! Tests of the policy crate through its public API.
 
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod matrix;
