@@ -24,9 +24,9 @@ fn main() -> std::io::Result<()> {
         })
         .collect();
     let documents = [
-        ("tool arguments", r#"{"path":"/work/project/src/main.rs","limit":200,"recursive":true,"patterns":["*.rs","*.toml"]}"#.to_owned()),
+        ("tool arguments", r#"{"path":"/srv/project/src/main.rs","limit":200,"recursive":true,"patterns":["*.rs","*.toml"]}"#.to_owned()),
         ("a tools/call", r#"{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"name":"create_issue","arguments":{"owner":"acme","repo":"shop","title":"Checkout fails for amounts above 1000","body":"Steps:\n1. open the cart\n2. pay\n","labels":["bug","payments"],"assignee":null},"_meta":{"progressToken":4}}}"#.to_owned()),
-        ("a text", format!(r#"{{"content":"{text}","path":"/work/report.md"}}"#)),
+        ("a text", format!(r#"{{"content":"{text}","path":"/srv/report.md"}}"#)),
         ("200 rows", format!("[{}]", rows.join(","))),
         ("2,000 doubles", format!("[{}]", (0..2000).map(|n| format!("{}", f64::from(n) / 7.0)).collect::<Vec<_>>().join(","))),
     ];

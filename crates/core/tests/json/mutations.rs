@@ -3,7 +3,7 @@
 use super::invariants::check;
 
 const SEEDS: &[&str] = &[
-    r#"{"path":"/work/notes.txt","limit":10,"recursive":true,"tags":["a","b",null]}"#,
+    r#"{"path":"/srv/notes.txt","limit":10,"recursive":true,"tags":["a","b",null]}"#,
     r#"{"b":{"z":[1,2.5,-3e-7,1e21],"y":{}},"a":"\u00e9\ud83d\ude00\n\\","":[[[[]]]]}"#,
     "[0,-0,1.0,100e-2,9007199254740991,18446744073709552000,5e-324,1.7976931348623157e308]",
     "{\"\u{e000}\":1,\"\u{10000}\":2,\"\u{ffff}\":3,\"\u{7f}\":\"\u{2028}\"}",
