@@ -13,54 +13,74 @@ use remit_gateway::ports::{Catalog, Endpoint, Era, Listed};
 
 use super::links::{For, link};
 use super::live::Live;
+use super::world::World;
 use crate::app::App;
 use crate::registry::snapshot::{SURFACE, ServerEntry};
 
-/// What the task may see at an endpoint. Servers that cannot be reached show what the registry knows of them.
-pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era: Era) -> Catalog {
-    let authority = live.snapshot().task.authority.clone();
-    let visible = |entry: &ServerEntry| {
+/// What the task may see at an endpoint, after asking its servers. Those that cannot be reached show what the registry
+/// knows of them.
+pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era: Era) -> Arc<Catalog> {
+    let task = Arc::clone(&live.snapshot().task);
+    let servers = visible(&app.world(), &task.authority, endpoint);
+    let opening = servers.iter().map(|entry| link(app, For::Task(live), entry, era));
+    for (entry, opened) in servers.iter().zip(futures_util::future::join_all(opening).await) {
+        match opened {
+            Ok(link) => {
+                let resources = link
+                    .resources
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone();
+                live.remember_resources(&entry.server.name, resources);
+            }
+            Err(failure) => {
+                tracing::warn!(server = %entry.server.name, %failure, "listed from the registry: the server cannot be reached");
+            }
+        }
+    }
+    known(app, live, endpoint)
+}
+
+/// The same as far as it is known without a word to any server. Kept until the world or the task changes.
+pub fn known(app: &App, live: &Live, endpoint: &Endpoint) -> Arc<Catalog> {
+    let world = app.world();
+    let task = Arc::clone(&live.snapshot().task);
+    if let Some(kept) = live.kept_catalog(endpoint, world.epochs, task.version) {
+        return kept;
+    }
+    let mut catalog = Catalog::default();
+    for entry in visible(&world, &task.authority, endpoint) {
+        list(
+            &mut catalog,
+            &entry,
+            &task.authority,
+            endpoint,
+            &live.resources_of(&entry.server.name),
+        );
+    }
+    let catalog = Arc::new(catalog);
+    live.keep_catalog(endpoint.clone(), world.epochs, task.version, Arc::clone(&catalog));
+    catalog
+}
+
+/// Servers of which the task may use anything.
+fn visible(world: &World, authority: &Authority, endpoint: &Endpoint) -> Vec<Arc<ServerEntry>> {
+    let may_use = |entry: &&Arc<ServerEntry>| {
         entry
             .tools
             .values()
             .any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
     };
-    let servers: Vec<Arc<ServerEntry>> = match endpoint {
-        Endpoint::Server(name) => app.world().registry.server(name).cloned().into_iter().collect(),
-        Endpoint::Aggregated => app
-            .world()
+    match endpoint {
+        Endpoint::Server(name) => world
             .registry
-            .servers()
-            .filter(|entry| visible(entry))
+            .server(name)
+            .filter(may_use)
             .cloned()
+            .into_iter()
             .collect(),
-    };
-    let opening = servers
-        .iter()
-        .filter(|entry| visible(entry))
-        .map(|entry| link(app, For::Task(live), entry, era));
-    let links = futures_util::future::join_all(opening).await;
-    let links: Vec<_> = servers.iter().filter(|entry| visible(entry)).zip(links).collect();
-    let mut catalog = Catalog::default();
-    let world = app.world();
-    for (before, link) in links {
-        let Some(entry) = world.registry.server(&before.server.name) else {
-            continue;
-        };
-        let resources = match link {
-            Ok(link) => link
-                .resources
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .to_vec(),
-            Err(failure) => {
-                tracing::warn!(server = %entry.server.name, %failure, "listed from the registry: the server cannot be reached");
-                Vec::new()
-            }
-        };
-        list(&mut catalog, entry, &authority, endpoint, resources);
+        Endpoint::Aggregated => world.registry.servers().filter(may_use).cloned().collect(),
     }
-    catalog
 }
 
 fn list(
@@ -68,7 +88,7 @@ fn list(
     entry: &ServerEntry,
     authority: &Authority,
     endpoint: &Endpoint,
-    resources: Vec<Object>,
+    resources: &[Object],
 ) {
     let server = &entry.server.name;
     let prefixed = *endpoint == Endpoint::Aggregated;
@@ -149,7 +169,7 @@ fn list(
                 .push(listed(server, &uri, uri.clone(), "uriTemplate", template));
         }
     }
-    for resource in resources {
+    for resource in resources.iter().cloned() {
         if let Some(uri) = resource.get("uri").and_then(Value::as_str).map(str::to_owned) {
             catalog
                 .resources

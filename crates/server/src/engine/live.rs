@@ -10,10 +10,12 @@ use arc_swap::ArcSwap;
 use remit_core::confinement::Proof;
 use remit_core::digest::Digest;
 use remit_core::id::{CallId, RunId, TaskId};
+use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_core::task::{Run, Task, TaskState};
 use remit_core::time::BootTime;
 use remit_enforce::{Cut, Lifeline, LifelineHolder};
+use remit_gateway::ports::{Catalog, Endpoint};
 use remit_policy::Principal;
 use remit_store::Epochs;
 use remit_store::runs::StoredRun;
@@ -42,6 +44,14 @@ pub struct Live {
     pub denials_in_a_row: AtomicU64,
     used_at: AtomicU64,
     handed_over: Mutex<HashSet<CallId>>,
+    shown: Mutex<Shown>,
+}
+
+/// What lists were last made of.
+#[derive(Debug, Default)]
+struct Shown {
+    resources: HashMap<Name, Arc<[Object]>>,
+    catalogs: HashMap<Endpoint, (Epochs, i64, Arc<Catalog>)>,
 }
 
 /// The task as it stood at one version, with the entities policy reads.
@@ -76,6 +86,7 @@ impl Live {
             denials_in_a_row: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
             handed_over: Mutex::default(),
+            shown: Mutex::default(),
         }
     }
 
@@ -139,6 +150,36 @@ impl Live {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .contains(&call)
+    }
+
+    /// Remembers the concrete resources a server listed; lists made before are made again.
+    pub fn remember_resources(&self, server: &Name, resources: Arc<[Object]>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.resources.get(server) != Some(&resources) {
+            shown.resources.insert(server.clone(), resources);
+            shown.catalogs.clear();
+        }
+    }
+
+    /// The concrete resources a server listed last.
+    #[must_use]
+    pub fn resources_of(&self, server: &Name) -> Arc<[Object]> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.resources.get(server).cloned().unwrap_or_default()
+    }
+
+    /// The list made for an endpoint, if nothing it was made of has changed.
+    #[must_use]
+    pub fn kept_catalog(&self, endpoint: &Endpoint, epochs: Epochs, version: i64) -> Option<Arc<Catalog>> {
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, at, catalog) = shown.catalogs.get(endpoint)?;
+        (*of == epochs && *at == version).then(|| Arc::clone(catalog))
+    }
+
+    /// Keeps a list for an endpoint.
+    pub fn keep_catalog(&self, endpoint: Endpoint, epochs: Epochs, version: i64, catalog: Arc<Catalog>) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.catalogs.insert(endpoint, (epochs, version, catalog));
     }
 
     /// Remembers that it was used.

@@ -102,8 +102,19 @@ impl Engine for Port {
             .spawn(async move { catalog::catalog(&app, &live, &endpoint, era).await });
         listed
             .await
-            .map(Arc::new)
             .map_err(|error| no(Failure::Unavailable(error.to_string())))
+    }
+
+    async fn known(
+        &self,
+        session: &Session,
+        endpoint: &Endpoint,
+        _: Era,
+    ) -> Result<Arc<Catalog>, Box<Decision>> {
+        let live = self
+            .live(session)
+            .map_err(|failure| Box::new(unavailable(&self.0, &failure)))?;
+        Ok(catalog::known(&self.0, &live, endpoint))
     }
 
     async fn call(&self, session: &Session, request: Request, events: Events) -> Reply {
