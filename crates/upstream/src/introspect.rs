@@ -75,7 +75,7 @@ async fn list(
     let mut params = Object::new();
     for _ in 0..PAGES_MAX {
         let voice = Voice::plain(inner.agreed.era);
-        let make = |id| Ok(request::plain(id, method, params.clone(), voice));
+        let make = |id| Ok(request::plain(id, method, &params, voice));
         let gate = terms.gate(PAGE);
         let mut page = match inner.ask(make, Open::default, &gate, terms, true).await? {
             Reply::Result(page) => page,

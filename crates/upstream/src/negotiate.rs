@@ -46,21 +46,33 @@ pub(crate) struct Negotiation<'a> {
 }
 
 impl Negotiation<'_> {
-    /// Agrees on the preferred revision, or on the other one.
+    /// Agrees on the preferred revision, or on the other one, within the time a start may take.
     pub(crate) async fn agree(&self) -> Result<Agreed, Failure> {
-        let miss = match self.options.prefer {
-            Era::Modern => match self.modern().await {
-                Ok(agreed) => return Ok(agreed),
-                Err(Miss::Other(_)) => self.legacy().await,
-                Err(hopeless) => Err(hopeless),
+        match tokio::time::timeout(START, self.try_both()).await {
+            Ok(agreed) => agreed,
+            Err(_) => {
+                let detail = format!("nothing was agreed on within {} s", START.as_secs());
+                Err(Failure::new(ErrorKind::TimedOut, Sent::Maybe, detail))
+            }
+        }
+    }
+
+    async fn try_both(&self) -> Result<Agreed, Failure> {
+        let agreed = match self.options.prefer {
+            Era::Modern => match self.modern(PROBE).await {
+                Err(Miss::Other(first)) => match self.legacy().await {
+                    // It was only slow to start, and the late question made it modern for good.
+                    Err(Miss::Other(_)) if first.kind == ErrorKind::TimedOut => self.modern(START).await,
+                    agreed => agreed,
+                },
+                agreed => agreed,
             },
             Era::Legacy => match self.legacy().await {
-                Ok(agreed) => return Ok(agreed),
-                Err(Miss::Other(_)) => self.modern().await,
-                Err(hopeless) => Err(hopeless),
+                Err(Miss::Other(_)) => self.modern(START).await,
+                agreed => agreed,
             },
         };
-        miss.map_err(|miss| match miss {
+        agreed.map_err(|miss| match miss {
             Miss::Other(failure) | Miss::Hopeless(failure) => failure,
         })
     }
@@ -73,15 +85,15 @@ impl Negotiation<'_> {
         }
     }
 
-    async fn modern(&self) -> Result<Agreed, Miss> {
+    async fn modern(&self, patience: Duration) -> Result<Agreed, Miss> {
         self.leg.set_era(Era::Modern);
         let voice = Voice {
             features: &self.options.features,
             elicitation_url: self.options.elicitation_url,
             ..Voice::plain(Era::Modern)
         };
-        let request = plain(self.router.next_id(), "server/discover", Object::new(), voice);
-        let gate = self.terms.gate(PROBE);
+        let request = plain(self.router.next_id(), "server/discover", &Object::new(), voice);
+        let gate = self.terms.gate(patience);
         let mut result = match self.leg.exchange(request, Open::default(), &gate).await {
             Ok(Reply::Result(result)) => result,
             Ok(Reply::Error(error)) => {
@@ -145,7 +157,7 @@ impl Negotiation<'_> {
         let request = plain(
             self.router.next_id(),
             "initialize",
-            params,
+            &params,
             Voice::plain(Era::Legacy),
         );
         let gate = self.terms.gate(START);

@@ -120,7 +120,7 @@ async fn unsubscribe(leg: &Leg, router: &Arc<Router>, terms: &Terms, uri: String
     let outgoing = request::plain(
         router.next_id(),
         "resources/unsubscribe",
-        params,
+        &params,
         Voice::plain(Era::Legacy),
     );
     let (_holder, lifeline) = remit_enforce::LifelineHolder::new();
@@ -217,8 +217,27 @@ fn resource_filter(uri: &str) -> Object {
     [("resourceSubscriptions", uris)].into_iter().collect()
 }
 
-/// Listens for changes of the lists a modern server says change; `None` when there are none, or it tells by itself.
-pub(crate) fn changes(inner: &Inner, terms: Terms) -> Option<impl Future<Output = ()> + Send + 'static> {
+/// Subscribes again to everything in a new session, which knows of nothing; what may have been missed counts as changed.
+pub(crate) async fn renew(inner: &Inner, terms: &Terms) {
+    for uri in inner.router.subscribed() {
+        let params: Object = [("uri", uri.as_str())].into_iter().collect();
+        let id = inner.router.next_id();
+        let voice = Voice::plain(Era::Legacy);
+        let outgoing = request::plain(id, "resources/subscribe", &params, voice);
+        let gate = terms.gate(CONFIRM);
+        if let Err(failure) = inner.leg.exchange(outgoing, Open::default(), &gate).await {
+            tracing::warn!(server = %inner.server, why = %failure.explain(), "a subscription was lost with its session");
+        }
+        inner.router.board.pin(Notice::ResourceUpdated(uri));
+    }
+}
+
+/// Listens for changes of the lists a modern server says change, and tells when it is heard; `None` when there are none, or
+/// the server tells by itself.
+pub(crate) fn changes(
+    inner: &Inner,
+    terms: Terms,
+) -> Option<(impl Future<Output = ()> + Send + 'static, oneshot::Receiver<()>)> {
     if inner.agreed.era == Era::Legacy {
         return None;
     }
@@ -249,13 +268,15 @@ pub(crate) fn changes(inner: &Inner, terms: Terms) -> Option<impl Future<Output 
         filter,
         notice,
     };
-    Some(async move {
-        if let Err(failure) = listening.once().await {
+    let (acknowledged, heard) = oneshot::channel();
+    let listen = async move {
+        if let Err(failure) = listening.once(Some(acknowledged)).await {
             tracing::debug!(why = %failure.explain(), "changes are not told");
             return;
         }
         listening.keep().await;
-    })
+    };
+    Some((listen, heard))
 }
 
 /// A `subscriptions/listen` stream that is opened again when it breaks.
@@ -270,12 +291,16 @@ struct Listening {
 
 impl Listening {
     /// Listens until the stream ends. `Err`: it will not work at all.
-    async fn once(&self) -> Result<(), Failure> {
+    async fn once(&self, acknowledged: Option<oneshot::Sender<()>>) -> Result<(), Failure> {
         let params: Object = [("notifications", self.filter.clone())].into_iter().collect();
         let id = self.router.next_id();
-        let outgoing = request::plain(id, "subscriptions/listen", params, Voice::plain(Era::Modern));
+        let outgoing = request::plain(id, "subscriptions/listen", &params, Voice::plain(Era::Modern));
         let gate = self.terms.gate(Duration::MAX);
-        let ended = self.leg.exchange(outgoing, Open::default(), &gate).await;
+        let open = Open {
+            acknowledged,
+            ..Open::default()
+        };
+        let ended = self.leg.exchange(outgoing, open, &gate).await;
         match final_word(ended) {
             None => Ok(()),
             Some(Err(failure)) => Err(failure),
@@ -292,7 +317,7 @@ impl Listening {
             for notice in &self.notice {
                 self.router.board.pin(notice.clone());
             }
-            match self.once().await {
+            match self.once(None).await {
                 Ok(()) => {}
                 Err(failure) if failure.kind == ErrorKind::Unreachable => {}
                 Err(_) => return,

@@ -14,10 +14,11 @@ use remit_core::name::Name;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+use super::courtesy::REPLIES_MAX;
 use super::dial::{Dialled, Dialler};
 use super::pool::Pool;
 use super::request;
-use super::response::{Kind, kind, whole};
+use super::response::{Kind, REFUSAL_BYTES_MAX, kind, whole};
 use super::session::{Session, session_id};
 use super::stream::{Cursor, Of};
 use crate::answer::{Answering, Settled};
@@ -33,26 +34,20 @@ use crate::wire::request::{Outgoing, cancelled};
 use crate::wire::router::{Handled, Open, Router};
 use crate::wire::{EXCERPT_MAX, Failure};
 
-/// Most answers to the server's own requests under way at once.
-const REPLIES_MAX: usize = 32;
-/// How long a message that nobody waits for may take.
-const COURTESY: Duration = Duration::from_secs(2);
 /// How long a stream that gave its answer may take to end before its connection is closed.
 const REST: Duration = Duration::from_millis(200);
-/// Most bytes read of an answer that says nothing in the protocol.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// One server at an address.
 pub(crate) struct HttpLeg {
-    dialler: Dialler,
-    pool: Pool,
+    pub(super) dialler: Dialler,
+    pub(super) pool: Pool,
     pub(crate) router: Arc<Router>,
     pub(crate) life: Life,
     modern: AtomicBool,
     session: Mutex<Session>,
-    replies: Arc<Semaphore>,
-    answering: Answering,
-    listener: Mutex<Option<AbortHandle>>,
+    pub(super) replies: Arc<Semaphore>,
+    pub(super) answering: Answering,
+    pub(super) listener: Mutex<Option<AbortHandle>>,
 }
 
 impl HttpLeg {
@@ -308,25 +303,13 @@ impl HttpLeg {
         }
     }
 
-    async fn idle(&self) -> Option<Dialled> {
+    pub(super) async fn idle(&self) -> Option<Dialled> {
         loop {
             let mut dialled = self.pool.take()?;
             if dialled.sender.ready().await.is_ok() {
                 return Some(dialled);
             }
         }
-    }
-
-    /// Opens a legacy event stream.
-    pub(crate) async fn get(&self, last: Option<&[u8]>) -> Result<(Dialled, Response<Incoming>), Failure> {
-        let request = request::events(&self.dialler.endpoint, &self.session(), last)?;
-        let mut dialled = self.dialler.dial().await?;
-        let response = dialled
-            .sender
-            .send_request(request)
-            .await
-            .map_err(|e| Failure::new(ErrorKind::Gone, Sent::Maybe, e))?;
-        Ok((dialled, response))
     }
 
     /// Keeps the connection of a stream that has nothing more to say.
@@ -345,89 +328,6 @@ impl HttpLeg {
                 leg.pool.put(dialled);
             }
         });
-    }
-
-    /// Answers something the server asked.
-    pub(crate) fn reply(self: &Arc<Self>, reply: Handled) -> Result<(), Failure> {
-        let Ok(permit) = self.replies.clone().try_acquire_owned() else {
-            return Err(Failure::protocol(
-                Sent::Yes,
-                format!("it asks more than {REPLIES_MAX} things at once"),
-            ));
-        };
-        let leg = self.clone();
-        tokio::spawn(async move {
-            let settled = match reply {
-                Handled::Ask(ask) => leg.answering.settle(ask).await,
-                Handled::Send(body) => Settled::ours(body),
-                Handled::Done | Handled::Answer(_) => return,
-            };
-            if let Err(failure) = leg.tell(settled).await {
-                tracing::warn!(server = %leg.server(), why = %failure.explain(), "an answer to the server was lost");
-            }
-            drop(permit);
-        });
-        Ok(())
-    }
-
-    /// Sends a message that has no answer of its own.
-    pub(crate) async fn tell(&self, message: Settled) -> Result<(), Failure> {
-        let body = Bytes::copy_from_slice(&message.body);
-        let post = async {
-            let request = request::message(&self.dialler.endpoint, &self.session(), body)?;
-            self.answering.check(&message)?;
-            let mut dialled = match self.idle().await {
-                Some(dialled) => dialled,
-                None => self.dialler.dial().await?,
-            };
-            self.answering.check(&message)?;
-            let mut response = dialled
-                .sender
-                .send_request(request)
-                .await
-                .map_err(|e| Failure::new(ErrorKind::Gone, Sent::Maybe, e))?;
-            let status = response.status();
-            whole(&mut response, REFUSAL_BYTES_MAX).await?;
-            self.pool.put(dialled);
-            if status.is_success() {
-                Ok(())
-            } else {
-                Err(Failure::new(ErrorKind::Refused(status.as_u16()), Sent::Yes, ""))
-            }
-        };
-        match tokio::time::timeout(COURTESY, post).await {
-            Ok(done) => done,
-            Err(_) => Err(Failure::new(ErrorKind::TimedOut, Sent::Maybe, "")),
-        }
-    }
-
-    /// Ends the session and closes every connection.
-    pub(crate) async fn close(&self) {
-        if !self.life.end(ErrorKind::Closed, "") {
-            return;
-        }
-        let listener = self
-            .listener
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(listener) = listener {
-            listener.abort();
-        }
-        let session = self.session();
-        if session.id.is_some() {
-            let bye = async {
-                let request = request::end(&self.dialler.endpoint, &session).ok()?;
-                let mut dialled = match self.idle().await {
-                    Some(dialled) => dialled,
-                    None => self.dialler.dial().await.ok()?,
-                };
-                dialled.sender.send_request(request).await.ok()
-            };
-            // Courtesy only: a server forgets sessions by itself, too.
-            drop(tokio::time::timeout(COURTESY, bye).await);
-        }
-        self.pool.clear();
     }
 }
 

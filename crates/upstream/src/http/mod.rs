@@ -1,6 +1,7 @@
 //! Streamable HTTP towards servers: who may be dialled, how, and what of the answer is taken.
 
 pub(crate) mod address;
+pub(crate) mod courtesy;
 pub(crate) mod dial;
 pub(crate) mod leg;
 pub(crate) mod pool;

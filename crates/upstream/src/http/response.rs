@@ -8,6 +8,9 @@ use hyper::body::Incoming;
 use crate::error::{ErrorKind, Sent};
 use crate::wire::Failure;
 
+/// Most bytes read of an answer that says nothing in the protocol.
+pub(super) const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
 /// What the body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

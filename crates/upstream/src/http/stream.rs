@@ -14,6 +14,7 @@ use super::leg::HttpLeg;
 use super::response::{Kind, cut_short, kind};
 use crate::error::{ErrorKind, Sent};
 use crate::event::Reply;
+use crate::notices::Notice;
 use crate::wire::Failure;
 use crate::wire::message;
 use crate::wire::router::Handled;
@@ -156,6 +157,9 @@ impl HttpLeg {
                 let events = matches!(kind(&response), Ok(Kind::Events));
                 match response.status() {
                     StatusCode::OK if events => {
+                        if failures > 0 && cursor.last_id.is_none() {
+                            self.missed();
+                        }
                         failures = 0;
                         if let Err(failure) = self.follow(&mut response, Of::All, &mut cursor).await
                             && failure.kind != ErrorKind::Gone
@@ -177,6 +181,17 @@ impl HttpLeg {
                 Duration::from_millis(backoff)
             })
             .await;
+        }
+    }
+
+    /// While there was no stream anything may have changed.
+    fn missed(&self) {
+        for notice in [
+            Notice::ToolsChanged,
+            Notice::PromptsChanged,
+            Notice::ResourcesChanged,
+        ] {
+            self.router.board.pin(notice);
         }
     }
 }

@@ -52,7 +52,7 @@ mod tests {
         for n in 0..10_000 {
             tail.push(format!("{n}\n").as_bytes());
         }
-        tail.push(&vec![b'x'; 100]);
+        tail.push(&[b'x'; 100]);
         let text = tail.text();
         assert_eq!(text.len(), KEPT_BYTES_MAX);
         assert!(text.ends_with(&"x".repeat(100)));

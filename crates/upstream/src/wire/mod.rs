@@ -13,6 +13,7 @@ use std::fmt;
 use remit_core::name::Name;
 
 use crate::error::{ErrorKind, Sent, UpstreamError};
+use crate::scrub::Scrubber;
 
 /// The current revision.
 pub(crate) const MODERN: &str = "2026-07-28";
@@ -23,6 +24,8 @@ pub(crate) const LEGACY_KNOWN: [&str; 4] = [LEGACY, "2025-06-18", "2025-03-26", 
 
 /// Most characters of a server's own words in an error.
 pub(crate) const EXCERPT_MAX: usize = 300;
+/// Most characters of an error's particulars.
+const DETAIL_MAX: usize = 1000;
 
 /// An [`UpstreamError`] that does not know yet which server it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +64,13 @@ impl Failure {
         self
     }
 
-    pub(crate) fn at(self, server: &Name) -> UpstreamError {
+    /// The error callers see: particulars may hold a server's own words, so they are cleaned here at the latest.
+    pub(crate) fn at(self, server: &Name, scrubber: &Scrubber) -> UpstreamError {
         UpstreamError {
             server: server.clone(),
             kind: self.kind,
             sent: self.sent,
-            detail: self.detail,
+            detail: scrubber.excerpt(&self.detail, DETAIL_MAX),
         }
     }
 }

@@ -194,7 +194,7 @@ fn completion_ref(reference: &str) -> Result<Object, &'static str> {
 }
 
 /// A request of the system's own.
-pub(crate) fn plain(id: u64, method: &'static str, members: Object, voice: Voice<'_>) -> Outgoing {
+pub(crate) fn plain(id: u64, method: &'static str, members: &Object, voice: Voice<'_>) -> Outgoing {
     let mut params = Params::default();
     let meta = voice.meta(id);
     if !meta.is_empty() {

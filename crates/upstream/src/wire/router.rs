@@ -117,6 +117,11 @@ impl Router {
         self.with(|state| !state.subscribed.contains_key(uri))
     }
 
+    /// Everything somebody is subscribed to.
+    pub(crate) fn subscribed(&self) -> Vec<String> {
+        self.with(|state| state.subscribed.keys().cloned().collect())
+    }
+
     /// Ends every request under way: the connection is gone.
     pub(crate) fn fail_all(&self, failure: &Failure) {
         let open = self.with(|state| std::mem::take(&mut state.open));

@@ -106,7 +106,7 @@ impl Parser {
                 self.event.data.extend_from_slice(value);
             }
             b"id" if value.len() <= ID_BYTES_MAX && !value.contains(&0) => {
-                self.event.id = Some(value.to_vec())
+                self.event.id = Some(value.to_vec());
             }
             b"retry" => {
                 let digits = std::str::from_utf8(value)

@@ -1,6 +1,6 @@
 //! Servers at an address that hang, lie and flood; and addresses that must not be dialled.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::wire_server::*;
 use super::*;
@@ -411,7 +411,11 @@ async fn a_name_that_changes_its_address_is_checked_every_time() {
         (failure.kind, failure.sent),
         (ErrorKind::AddressRefused, Sent::No)
     );
-    assert!(failure.at(&"x".parse().unwrap()).is_certain_failure());
+    assert!(
+        failure
+            .at(&"x".parse().unwrap(), &Scrubber::default())
+            .is_certain_failure()
+    );
 }
 
 #[tokio::test]

@@ -107,7 +107,7 @@ async fn a_lost_session_is_opened_again_and_no_tool_call_goes_twice() {
         let losing = losing.clone();
         legacy(seen, move |seen| {
             // Every first request after an `initialize` meets a server that was restarted.
-            if losing.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+            if losing.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                 return vec![answer(
                     "404 Not Found",
                     "Content-Type: application/json\r\n",
@@ -122,7 +122,11 @@ async fn a_lost_session_is_opened_again_and_no_tool_call_goes_twice() {
     let (connection, _notices) = world.open(&http(&server.url), Era::Legacy).await.unwrap();
     let failure = call(&world, &connection, &tool("t", "{}")).await.unwrap_err();
     assert_eq!(failure.kind, ErrorKind::SessionLost);
-    assert!(failure.at(&"x".parse().unwrap()).is_certain_failure());
+    assert!(
+        failure
+            .at(&"x".parse().unwrap(), &Scrubber::default())
+            .is_certain_failure()
+    );
     assert_eq!(server.requests("tools/call").len(), 1, "not sent again");
     assert_eq!(
         server.requests("initialize").len(),
@@ -419,4 +423,33 @@ async fn a_legacy_subscription_is_taken_back() {
     );
     two.end().await;
     assert_eq!(server.requests("resources/unsubscribe").len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_session_is_told_of_the_subscriptions() {
+    let lost = Arc::new(AtomicUsize::new(0));
+    let losing = lost.clone();
+    let server = WireServer::start(move |seen| {
+        let losing = losing.clone();
+        legacy(seen, move |seen| {
+            if seen.method() == "tools/call" && losing.fetch_add(1, Ordering::SeqCst) == 0 {
+                return vec![answer("404 Not Found", "", "")];
+            }
+            json(&result(seen.id(), "{}"))
+        })
+    })
+    .await;
+    let world = world();
+    let (connection, mut notices) = world.open(&http(&server.url), Era::Legacy).await.unwrap();
+    let made = a_call(Operation::Subscribe("test://a".to_owned()), "{}");
+    let subscribed = subscription::open(&connection.0, &made, &world.terms)
+        .await
+        .unwrap()
+        .unwrap();
+    let failure = call(&world, &connection, &tool("t", "{}")).await.unwrap_err();
+    assert_eq!(failure.kind, ErrorKind::SessionLost);
+    assert_eq!(server.requests("resources/subscribe").len(), 2);
+    let missed = crate::Notice::ResourceUpdated("test://a".to_owned());
+    assert_eq!(notices.next().await, Some(missed));
+    subscribed.end().await;
 }

@@ -4,6 +4,8 @@ mod http_hostile;
 mod http_talk;
 mod stdio_hostile;
 mod stdio_talk;
+mod stock;
+mod tls;
 mod wire_server;
 
 use std::ffi::OsString;
@@ -13,18 +15,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use remit_confine::LaunchSpec;
 use remit_core::digest::Digest;
 use remit_core::json::{Bounds, Value, parse};
 use remit_core::time::{BootTime, ManualClock, Timestamp};
 use remit_enforce::LifelineHolder;
+use tokio::task::AbortHandle;
 
 use super::*;
 use crate::environment::Launcher;
 use crate::http::address::Resolve;
 use crate::scrub::Scrubber;
-use crate::spec::{HttpSpec, StdioSpec};
+use crate::spec::{HttpSpec, StdioSpec, Transport};
 
 pub(super) const SECRET: &str = "hunter2-hunter2";
 

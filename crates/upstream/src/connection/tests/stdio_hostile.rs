@@ -1,6 +1,6 @@
 //! Servers we start that crash, hang and lie.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::stdio_talk::{say, talk};
 use super::*;
@@ -123,7 +123,11 @@ async fn the_end_of_the_task_cuts_a_call_at_once() {
         (failure.kind, failure.sent),
         (ErrorKind::Cut(remit_enforce::Cut::Ended), Sent::Maybe)
     );
-    assert!(!failure.at(&made.server).is_certain_failure());
+    assert!(
+        !failure
+            .at(&made.server, &Scrubber::default())
+            .is_certain_failure()
+    );
 }
 
 #[tokio::test]

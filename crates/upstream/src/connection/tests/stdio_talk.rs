@@ -249,3 +249,18 @@ async fn a_modern_server_is_found_and_a_silent_legacy_one_too() {
     let (connection, _notices) = world.open(&answering, Era::Modern).await.unwrap();
     assert_eq!(connection.era(), Era::Legacy);
 }
+
+#[tokio::test]
+async fn a_modern_server_that_starts_slowly_is_not_lost() {
+    let world = world();
+    let discovered = super::wire_server::result(3, super::wire_server::DISCOVERED);
+    // It takes the first question, answers it too late, and will hear nothing of the legacy revision from then on.
+    let spec = world.shell(&format!(
+        "read -r discover\nread -r initialize\n{}{}read -r again\n{}sleep 60",
+        say(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+        say(r#"{"jsonrpc":"2.0","id":2,"error":{"code":-32022,"message":"2026-07-28 only"}}"#),
+        say(&discovered),
+    ));
+    let (connection, _notices) = world.open(&spec, Era::Modern).await.unwrap();
+    assert_eq!(connection.era(), Era::Modern);
+}
