@@ -131,13 +131,7 @@ pub fn mutate(way: u64, log: &mut Log, setting: &mut Setting, dice: &mut Dice) -
             log.rows.swap(at, other);
             let (low, high) = (seq.min(other as u64), seq.max(other as u64));
             if low == high {
-                log.rows.remove(at);
-                return done(
-                    "delete",
-                    (seq, seq),
-                    (seq, seq),
-                    &[Kind::Missing, Kind::Truncated, Kind::Changed],
-                );
+                return mutate(4, log, setting, dice);
             }
             let moved = &[
                 Kind::OutOfOrder,
