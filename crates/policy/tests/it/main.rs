@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod matrix;
