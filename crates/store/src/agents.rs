@@ -17,7 +17,7 @@ use crate::tables::AGENTS;
 /// [`crate::Refused::Duplicate`] when the name is taken.
 pub fn add(tx: &mut Tx<'_>, agent: &Agent) -> Result<(), ApplyError> {
     let ceiling = authority_to_json(&agent.ceiling).to_string();
-    AGENTS.insert(tx, &columns(agent, &ceiling))
+    AGENTS.insert(tx, &columns(agent, &ceiling)).map(drop)
 }
 
 /// Replaces an agent as it was read.

@@ -40,7 +40,7 @@ pub fn open(tx: &mut Tx<'_>, approval: &Approval, card: &str) -> Result<(), Appl
         approval: approval.clone(),
         card: card.to_owned(),
     };
-    APPROVALS.insert(tx, &columns(&stored))
+    APPROVALS.insert(tx, &columns(&stored)).map(drop)
 }
 
 /// Replaces an approval as it was read: a verdict, an expiry.

@@ -38,13 +38,11 @@ pub fn reserve(
         .into());
     };
     let values: [Value<'_>; 3] = [task.to_string().into(), (&name).into(), after.into()];
-    match known {
+    let mac = match known {
         None => BUDGETS.insert(tx, &values)?,
-        Some(counter) => BUDGETS.update(tx, &values, counter.changed)?,
-    }
-    let changed = tx.seq();
-    tx.cache()
-        .set_budget(task, &name, Counter { used: after, changed });
+        Some(counter) => BUDGETS.replace(tx, &values, &counter.mac)?,
+    };
+    tx.cache().set_budget(task, &name, Counter { used: after, mac });
     Ok(after.unsigned_abs())
 }
 
@@ -62,7 +60,7 @@ fn load(conn: &mut Conn, task: TaskId, budget: &str) -> Result<Option<Counter>, 
     };
     Ok(Some(Counter {
         used: row.row.int(2)?,
-        changed: row.changed,
+        mac: row.mac,
     }))
 }
 

@@ -101,7 +101,8 @@ pub struct NewCall {
     pub decision: DecisionId,
     /// Digest of the canonical call.
     pub digest: Digest,
-    /// The caller's reference or idempotency key.
+    /// The caller's reference or idempotency key. Without one, a finished call that was
+    /// never held is not found by its digest any more.
     pub reference: Option<String>,
     /// [`CallState::Held`] or [`CallState::Open`].
     pub state: CallState,
@@ -204,7 +205,8 @@ pub fn get(conn: &mut Conn, call: CallId) -> Result<Option<StoredCall>, StoreErr
     row.as_ref().map(read).transpose()
 }
 
-/// The calls of a run with this digest, latest first: what tells a retry from a new call.
+/// The calls of a run with this digest that are open, were held, or have a reference; latest first. It tells a retry
+/// from a new call, and finds the result of a held call that was executed.
 ///
 /// # Errors
 /// As [`get`].
@@ -215,24 +217,44 @@ pub fn with_digest(
     limit: u32,
 ) -> Result<Vec<StoredCall>, StoreError> {
     let rows = conn.query(
-        &format!("SELECT {COLUMNS} FROM calls WHERE run = $1 AND digest = $2 ORDER BY decided DESC LIMIT $3"),
-        &[
-            run.to_string().into(),
-            digest.as_bytes().as_slice().into(),
-            i64::from(limit).into(),
-        ],
+        &format!(
+            "SELECT * FROM (SELECT {COLUMNS} FROM calls \
+             WHERE run = $1 AND digest = $2 AND (call IS NOT NULL OR reference IS NOT NULL) \
+             UNION ALL SELECT {COLUMNS} FROM calls \
+             WHERE run = $1 AND digest = $2 AND state = 'open' AND call IS NULL AND reference IS NULL) AS found \
+             ORDER BY decided DESC LIMIT $3"
+        ),
+        &[run.to_string().into(), digest.as_bytes().as_slice().into(), i64::from(limit).into()],
     )?;
     rows.iter().map(read).collect()
 }
 
-/// Calls of a task in a state, oldest first.
+/// The open calls of a task's runs, oldest first: those under way.
 ///
 /// # Errors
 /// As [`get`].
-pub fn of_task(conn: &mut Conn, task: TaskId, state: CallState) -> Result<Vec<StoredCall>, StoreError> {
+pub fn open_of(conn: &mut Conn, task: TaskId) -> Result<Vec<StoredCall>, StoreError> {
     let rows = conn.query(
-        &format!("SELECT {COLUMNS} FROM calls WHERE task = $1 AND state = $2 ORDER BY decided"),
-        &[task.to_string().into(), state.as_str().into()],
+        &format!(
+            "SELECT {COLUMNS} FROM calls WHERE state = 'open' \
+             AND run IN (SELECT id FROM runs WHERE task = $1) ORDER BY decided"
+        ),
+        &[task.to_string().into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+/// The held calls of a task's runs, oldest first.
+///
+/// # Errors
+/// As [`get`].
+pub fn held_of(conn: &mut Conn, task: TaskId) -> Result<Vec<StoredCall>, StoreError> {
+    let rows = conn.query(
+        &format!(
+            "SELECT {COLUMNS} FROM calls WHERE (call IS NOT NULL OR reference IS NOT NULL) AND state = 'held' \
+             AND run IN (SELECT id FROM runs WHERE task = $1) ORDER BY decided"
+        ),
+        &[task.to_string().into()],
     )?;
     rows.iter().map(read).collect()
 }

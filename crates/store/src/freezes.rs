@@ -34,7 +34,7 @@ pub struct Freeze {
 /// [`StoreError`] when it cannot be written.
 pub fn place(tx: &mut Tx<'_>, freeze: &Freeze) -> Result<(), ApplyError> {
     match FREEZES.get(tx, &[key(&freeze.resource).into()])? {
-        None => FREEZES.insert(tx, &columns(freeze)),
+        None => FREEZES.insert(tx, &columns(freeze)).map(drop),
         Some(old) => FREEZES.update(tx, &columns(freeze), old.changed),
     }
 }

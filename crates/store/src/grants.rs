@@ -16,7 +16,7 @@ use crate::tables::GRANTS;
 /// # Errors
 /// [`Refused::Duplicate`] when the id is taken.
 pub fn add(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), ApplyError> {
-    GRANTS.insert(tx, &columns(grant)?)
+    GRANTS.insert(tx, &columns(grant)?).map(drop)
 }
 
 /// Uses a grant once more.

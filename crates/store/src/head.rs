@@ -31,8 +31,9 @@ impl Head {
         }
     }
 
-    fn values(&self) -> Vec<Value<'static>> {
+    fn values(&self, key: &RowKey) -> Vec<Value<'static>> {
         let sums: Vec<u8> = self.sums.iter().flat_map(|sum| sum.to_bytes()).collect();
+        let sums = masked(sums, key, self.size);
         vec![
             self.size.into(),
             self.time.into(),
@@ -44,7 +45,7 @@ impl Head {
     }
 
     fn mac(&self, key: &RowKey) -> [u8; 32] {
-        key.mac("head", &self.values())
+        key.mac("head", &self.values(key))
     }
 
     /// The head as stored; `None` in a database without records.
@@ -52,7 +53,7 @@ impl Head {
         let Some(row) = conn.query_opt(&format!("SELECT {COLUMNS}, mac FROM head WHERE id = 1"), &[])? else {
             return Ok(None);
         };
-        let head = Self::read(&row)?;
+        let head = Self::read(&row, conn.key())?;
         if same(&head.mac(conn.key()), row.bytes(6)?) {
             Ok(Some(head))
         } else {
@@ -60,9 +61,10 @@ impl Head {
         }
     }
 
-    fn read(row: &Row) -> Result<Self, StoreError> {
+    fn read(row: &Row, key: &RowKey) -> Result<Self, StoreError> {
         let mut sums = [Sum::default(); SUMS];
-        for (sum, bytes) in sums.iter_mut().zip(row.bytes(5)?.chunks_exact(32)) {
+        let stored = masked(row.bytes(5)?.to_vec(), key, row.int(0)?);
+        for (sum, bytes) in sums.iter_mut().zip(stored.chunks_exact(32)) {
             *sum = Sum::from_bytes(bytes);
         }
         Ok(Self {
@@ -78,7 +80,7 @@ impl Head {
     }
 
     pub(crate) fn insert(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        let mut params = self.values();
+        let mut params = self.values(conn.key());
         params.push(self.mac(conn.key()).to_vec().into());
         conn.execute(
             &format!("INSERT INTO head (id, {COLUMNS}, mac) VALUES (1, $1, $2, $3, $4, $5, $6, $7)"),
@@ -89,7 +91,7 @@ impl Head {
 
     /// Replaces `before`, and nothing else: a head moved by somebody else stops us.
     pub(crate) fn advance(&self, conn: &mut Conn, before: &Self) -> Result<(), StoreError> {
-        let mut params = self.values();
+        let mut params = self.values(conn.key());
         params.push(self.mac(conn.key()).to_vec().into());
         params.push(before.size.into());
         params.push(before.mac(conn.key()).to_vec().into());
@@ -104,6 +106,16 @@ impl Head {
             Err(tampered("somebody else moved it"))
         }
     }
+}
+
+/// Hides the sums, or shows them again: who could watch them change would learn each row's part in them, and could
+/// look for other rows with the same sum.
+fn masked(mut sums: Vec<u8>, key: &RowKey, size: i64) -> Vec<u8> {
+    for (slot, part) in (0_i64..).zip(sums.chunks_mut(32)) {
+        let mask = key.mac("sum mask", &[size.into(), slot.into()]);
+        part.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+    }
+    sums
 }
 
 fn tampered(why: &'static str) -> StoreError {

@@ -16,7 +16,7 @@ use crate::tables::HUMANS;
 /// # Errors
 /// [`crate::Refused::Duplicate`] when the name is taken.
 pub fn add(tx: &mut Tx<'_>, human: &Human) -> Result<(), ApplyError> {
-    HUMANS.insert(tx, &columns(human))
+    HUMANS.insert(tx, &columns(human)).map(drop)
 }
 
 /// Replaces a human as it was read.

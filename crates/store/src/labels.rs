@@ -64,7 +64,7 @@ fn write(
     let all: Labels = labels.union(add).cloned().collect();
     let values: [Value<'_>; 2] = [run.to_string().into(), labels_to_json(&all).to_string().into()];
     match changed {
-        None => LABELS.insert(tx, &values),
+        None => LABELS.insert(tx, &values).map(drop),
         Some(changed) => LABELS.update(tx, &values, changed),
     }
 }

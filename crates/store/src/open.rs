@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use remit_core::time::Clock;
 
-use crate::append::{Queue, Sequencer, Writer};
+use crate::append::{Follower, Queue, Writer};
 use crate::error::StoreError;
 use crate::head::Head;
 use crate::lock::{OwnerLock, beside};
@@ -140,7 +140,7 @@ impl Store {
         };
         crate::migrate::run(&mut conn)?;
         let head = whole(&mut conn)?;
-        let sequencer = Sequencer::restore(&mut conn, head.size)?;
+        let follower = Follower::restore(&mut conn, head.size)?;
 
         let queue = Arc::new(Queue::new(QUEUE_MAX));
         let finish = Arc::new(AtomicBool::new(false));
@@ -151,7 +151,7 @@ impl Store {
         }
         let readers = Readers::start(READERS, &location, &key, &mut threads)?;
         ready(&mut conn);
-        let writer = Writer::new(conn, head, sequencer, Arc::clone(&queue), clock, finish);
+        let writer = Writer::new(conn, head, follower, Arc::clone(&queue), clock, finish);
         threads.writer(writer)?;
         Ok(Self::new(queue, readers, threads))
     }

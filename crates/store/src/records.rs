@@ -37,6 +37,19 @@ impl Key<'_> {
     }
 }
 
+impl Key<'_> {
+    /// The first key that is meant, and the first one after those.
+    fn range(&self) -> (String, String) {
+        let low = self.text();
+        let high = if let Key::Resource(_) = self {
+            after(&low)
+        } else {
+            format!("{low}\u{1}")
+        };
+        (low, high)
+    }
+}
+
 /// `touch/<system>:a/b/`: with the slash at the end, what starts with it lies at or below the resource.
 fn touch(resource: &Resource) -> String {
     let mut key = format!("touch/{}:", resource.system());
@@ -150,27 +163,10 @@ pub fn get(conn: &mut Conn, seq: u64) -> Result<Option<StoredRecord>, StoreError
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn about(conn: &mut Conn, key: &Key<'_>, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
-    let limit = i64::from(limit);
-    let rows = if let Key::Resource(_) = key {
-        let low = key.text();
-        conn.query(
-            "SELECT r.seq, r.leaf FROM records r WHERE r.seq IN (SELECT k.seq FROM record_keys k \
-             WHERE k.key >= $1 AND k.key < $2 AND k.seq >= $3) ORDER BY r.seq LIMIT $4",
-            &[
-                (&low).into(),
-                after(&low).into(),
-                number(from).into(),
-                limit.into(),
-            ],
-        )?
-    } else {
-        conn.query(
-            "SELECT r.seq, r.leaf FROM record_keys k JOIN records r ON r.seq = k.seq \
-             WHERE k.key = $1 AND k.seq >= $2 ORDER BY k.seq LIMIT $3",
-            &[key.text().into(), number(from).into(), limit.into()],
-        )?
-    };
-    stored(&rows)
+    let mut found = indexed(conn, key, [">=", ""], from, limit)?;
+    found.extend(tail(conn, key)?.into_iter().filter(|record| record.seq >= from));
+    found.truncate(limit as usize);
+    Ok(found)
 }
 
 /// The `limit` latest records about `key` with a place below `before`, latest first: what `who` answers from.
@@ -183,30 +179,61 @@ pub fn latest(
     before: u64,
     limit: u32,
 ) -> Result<Vec<StoredRecord>, StoreError> {
-    let limit = i64::from(limit);
+    let mut found = tail(conn, key)?;
+    found.retain(|record| record.seq < before);
+    found.reverse();
+    found.extend(indexed(conn, key, ["<", "DESC"], before, limit)?);
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// Records about `key` that the index knows, on one side of `place`, ordered along it.
+fn indexed(
+    conn: &mut Conn,
+    key: &Key<'_>,
+    [side, order]: [&str; 2],
+    place: u64,
+    limit: u32,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let (low, high) = key.range();
+    let (place, limit) = (number(place), i64::from(limit));
+    // One key has each record once, in order; the keys below a resource may have one several times.
     let rows = if let Key::Resource(_) = key {
-        let low = key.text();
-        conn.query(
+        let sql = format!(
             "SELECT r.seq, r.leaf FROM records r WHERE r.seq IN (SELECT k.seq FROM record_keys k \
-             WHERE k.key >= $1 AND k.key < $2 AND k.seq < $3) ORDER BY r.seq DESC LIMIT $4",
-            &[
-                (&low).into(),
-                after(&low).into(),
-                number(before).into(),
-                limit.into(),
-            ],
-        )?
+             WHERE k.key >= $1 AND k.key < $2 AND k.seq {side} $3) ORDER BY r.seq {order} LIMIT $4"
+        );
+        conn.query(&sql, &[low.into(), high.into(), place.into(), limit.into()])?
     } else {
-        conn.query(
+        let sql = format!(
             "SELECT r.seq, r.leaf FROM record_keys k JOIN records r ON r.seq = k.seq \
-             WHERE k.key = $1 AND k.seq < $2 ORDER BY k.seq DESC LIMIT $3",
-            &[key.text().into(), number(before).into(), limit.into()],
-        )?
+             WHERE k.key = $1 AND k.seq {side} $2 ORDER BY k.seq {order} LIMIT $3"
+        );
+        conn.query(&sql, &[low.into(), place.into(), limit.into()])?
     };
     stored(&rows)
 }
 
-/// The first text after everything that starts with `prefix`, which ends with a slash or colon.
+/// Records about `key` that the index does not know yet, oldest first: those of the last moment.
+fn tail(conn: &mut Conn, key: &Key<'_>) -> Result<Vec<StoredRecord>, StoreError> {
+    let from = crate::tree::size(conn)?;
+    let rows = conn.query(
+        "SELECT seq, leaf FROM records WHERE seq >= $1 ORDER BY seq",
+        &[number(from).into()],
+    )?;
+    let (low, high) = key.range();
+    let mut found = Vec::new();
+    for record in stored(&rows)? {
+        let mut about = false;
+        keys(&record.decode()?, |key| about |= low <= key && key < high);
+        if about {
+            found.push(record);
+        }
+    }
+    Ok(found)
+}
+
+/// The first text after everything that starts with `prefix`, which ends with a slash or a colon.
 fn after(prefix: &str) -> String {
     let mut text = prefix.to_owned();
     match text.pop() {
@@ -243,8 +270,7 @@ pub fn place_after(conn: &mut Conn, time: Timestamp) -> Result<u64, StoreError> 
     Ok(low.unsigned_abs())
 }
 
-/// Refuses a record whose columns or index say something else than its leaf: `tail`, `timeline` and `who` read
-/// those. The tree says whether the leaf itself is right.
+/// Refuses a record whose columns or index say something else than its leaf: `timeline` and `who` read those. The tree says whether the leaf itself is right.
 ///
 /// # Errors
 /// [`StoreError::Tampered`] names the record.
@@ -263,6 +289,9 @@ pub fn check(conn: &mut Conn, seq: u64) -> Result<(), StoreError> {
     let record = StoredRecord::read(&row)?.decode()?;
     if row.int(2)? != record.time.0 || row.text(3)? != record.kind {
         return Err(tampered("a column says something else than the leaf"));
+    }
+    if seq >= crate::tree::size(conn)? {
+        return Ok(());
     }
     let mut wanted = Vec::new();
     keys(&record, |key| wanted.push(key));

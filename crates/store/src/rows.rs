@@ -128,6 +128,8 @@ pub(crate) struct Checked {
     pub row: Row,
     /// The record that last changed it.
     pub changed: i64,
+    /// Its authentication.
+    pub mac: [u8; 32],
 }
 
 impl Table {
@@ -261,19 +263,17 @@ impl Table {
         let width = self.width();
         let values = row.values();
         let (own, rest) = values.split_at_checked(width).unwrap_or((values, &[]));
-        let [Value::Int(changed), Value::Bytes(mac), latest] = rest else {
+        let [Value::Int(changed), Value::Bytes(theirs), latest] = rest else {
             return Err(self.tampered(values, "it has no authentication"));
         };
-        if !same(&self.mac(key, own, *changed), mac) {
+        let (changed, mac) = (*changed, self.mac(key, own, *changed));
+        if !same(&mac, theirs) {
             return Err(self.tampered(values, "its content was not written by us"));
         }
-        if self.marked && *latest != Value::Int(*changed) {
+        if self.marked && *latest != Value::Int(changed) {
             return Err(self.tampered(values, "it is not the latest version of this row"));
         }
-        Ok(Checked {
-            changed: *changed,
-            row,
-        })
+        Ok(Checked { changed, mac, row })
     }
 
     fn mac(&self, key: &RowKey, values: &[Value<'_>], changed: i64) -> [u8; 32] {
@@ -282,14 +282,11 @@ impl Table {
         key.mac(self.name, &all)
     }
 
-    /// Adds a row that must not exist yet; `values` are the key columns, then the others.
-    pub(crate) fn insert(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<(), ApplyError> {
-        let seq = tx.seq();
-        let mac = self.mac(tx.key(), values, seq);
-        let mut params: Vec<Value<'_>> = values.iter().map(borrow).collect();
-        params.push(Value::Int(seq));
-        params.push(Value::from(mac.as_slice()));
-        if tx.execute(&self.texts().insert, &params)? == 0 {
+    /// Adds a row that must not exist yet; `values` are the key columns, then the others. Answers its
+    /// authentication.
+    pub(crate) fn insert(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<[u8; 32], ApplyError> {
+        let mac = self.mac(tx.key(), values, tx.seq());
+        if self.write(tx, &self.texts().insert, values, &mac)? == 0 {
             return Err(Refused::Duplicate {
                 what: self.name,
                 key: self.key_of(values),
@@ -298,7 +295,8 @@ impl Table {
         }
         let term = Sum::of_row(tx.key(), &mac);
         tx.sum(self.slot).add(term);
-        self.note_change(tx, values)
+        self.note_change(tx, values)?;
+        Ok(mac)
     }
 
     /// Replaces a row whose last change the caller saw as record `expected`.
@@ -308,9 +306,8 @@ impl Table {
         values: &[Value<'_>],
         expected: i64,
     ) -> Result<(), ApplyError> {
-        let texts = self.texts();
         let key_values = values.get(..self.keys.len()).unwrap_or_default();
-        let old = tx.query_opt(&texts.old, key_values)?;
+        let old = tx.query_opt(&self.texts().old, key_values)?;
         let stale = || Refused::Stale {
             what: self.name,
             key: self.key_of(values),
@@ -321,23 +318,46 @@ impl Table {
         if old.int(0)? != expected {
             return Err(stale().into());
         }
-        let old_mac = old.bytes(1)?.to_vec();
-        let seq = tx.seq();
-        let mac = self.mac(tx.key(), values, seq);
-        let mut params: Vec<Value<'_>> = values.iter().map(borrow).collect();
-        params.push(Value::Int(seq));
-        params.push(Value::from(mac.as_slice()));
-        tx.execute(&texts.update, &params)?;
-        let (gone, new) = (Sum::of_row(tx.key(), &old_mac), Sum::of_row(tx.key(), &mac));
-        let sum = tx.sum(self.slot);
-        sum.sub(gone);
-        sum.add(new);
+        self.replace(tx, values, old.bytes(1)?)?;
         // Two changes of one row by one record leave one mark.
-        if expected == seq {
+        if expected == tx.seq() {
             Ok(())
         } else {
             self.note_change(tx, values)
         }
+    }
+
+    /// Replaces a row whose authentication is known to be `old`, and marks nothing. Answers the new one.
+    pub(crate) fn replace(
+        &self,
+        tx: &mut Tx<'_>,
+        values: &[Value<'_>],
+        old: &[u8],
+    ) -> Result<[u8; 32], ApplyError> {
+        let mac = self.mac(tx.key(), values, tx.seq());
+        if self.write(tx, &self.texts().update, values, &mac)? != 1 {
+            return Err(self
+                .tampered(values, "it is missing, but was there before")
+                .into());
+        }
+        let (gone, new) = (Sum::of_row(tx.key(), old), Sum::of_row(tx.key(), &mac));
+        let sum = tx.sum(self.slot);
+        sum.sub(gone);
+        sum.add(new);
+        Ok(mac)
+    }
+
+    fn write(
+        &self,
+        tx: &mut Tx<'_>,
+        sql: &str,
+        values: &[Value<'_>],
+        mac: &[u8; 32],
+    ) -> Result<u64, DbError> {
+        let mut params: Vec<Value<'_>> = values.iter().map(borrow).collect();
+        params.push(Value::Int(tx.seq()));
+        params.push(Value::from(mac.as_slice()));
+        tx.execute(sql, &params)
     }
 
     /// Removes a row; only where a missing row grants nothing.

@@ -47,7 +47,7 @@ pub struct StoredRun {
 /// # Errors
 /// [`crate::Refused::Duplicate`] when the id or the token is taken.
 pub fn add(tx: &mut Tx<'_>, run: &StoredRun) -> Result<(), ApplyError> {
-    RUNS.insert(tx, &columns(run))
+    RUNS.insert(tx, &columns(run)).map(drop)
 }
 
 /// Replaces a run as it was read.

@@ -48,7 +48,7 @@ pub struct Server {
 /// # Errors
 /// [`crate::Refused::Duplicate`] when the name is taken.
 pub fn add(tx: &mut Tx<'_>, server: &Server) -> Result<(), ApplyError> {
-    SERVERS.insert(tx, &columns(server))
+    SERVERS.insert(tx, &columns(server)).map(drop)
 }
 
 /// Replaces a server as it was read.

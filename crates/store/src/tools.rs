@@ -38,7 +38,7 @@ pub struct Definition {
 /// # Errors
 /// [`crate::Refused::Duplicate`] when it is known.
 pub fn add(tx: &mut Tx<'_>, tool: &RegisteredTool) -> Result<(), ApplyError> {
-    TOOLS.insert(tx, &columns(tool))
+    TOOLS.insert(tx, &columns(tool)).map(drop)
 }
 
 /// Replaces a tool as it was read.

@@ -4,7 +4,6 @@ use remit_core::time::Timestamp;
 use remit_ledger::Hash;
 use remit_ledger::tree::{Frontier, stored_hash_count, stored_hash_position};
 
-use crate::append::Sequencer;
 use crate::error::StoreError;
 use crate::sql::Conn;
 
@@ -29,8 +28,8 @@ pub(crate) fn read_page(conn: &mut Conn, page: u64) -> Result<Vec<u8>, StoreErro
         .unwrap_or_default())
 }
 
-/// The frontier of the stored tree, and the filled part of its last page.
-pub(crate) fn restore(conn: &mut Conn) -> Result<(Frontier, Vec<u8>), StoreError> {
+/// The frontier of the stored tree, and how many hashes are stored.
+pub(crate) fn restore(conn: &mut Conn) -> Result<(Frontier, u64), StoreError> {
     let count = count(conn)?;
     let size = size_of(count);
     if stored_hash_count(size) != count {
@@ -38,8 +37,7 @@ pub(crate) fn restore(conn: &mut Conn) -> Result<(Frontier, Vec<u8>), StoreError
     }
     let frontier = Frontier::restore(size, |indexes| hashes(conn, indexes))
         .map_err(|error| StoreError::Unavailable(format!("the tree cannot be read: {error}")))?;
-    let page = Sequencer::last_page(conn, count)?;
-    Ok((frontier, page))
+    Ok((frontier, count))
 }
 
 /// Stored hashes so far: one more than the last index.
@@ -67,7 +65,7 @@ fn size_of(count: u64) -> u64 {
     (n + 1) << level
 }
 
-/// Records in the stored tree: it follows the ledger by less than a second.
+/// Records in the stored tree and in the index of records: both follow the ledger by less than a second.
 ///
 /// # Errors
 /// [`StoreError`] when the pages cannot be read.

@@ -9,7 +9,6 @@ use remit_core::name::Name;
 use remit_core::task::Ending;
 use remit_core::time::Timestamp;
 use remit_enforce::Cut;
-use remit_store::calls::CallState;
 use remit_store::tasks::Ended;
 
 use crate::app::{App, Failure};
@@ -123,7 +122,7 @@ async fn under_way(
                             .map(|a| a.approval.id),
                     );
                 }
-                let open = remit_store::calls::of_task(conn, id, CallState::Open)?;
+                let open = remit_store::calls::open_of(conn, id)?;
                 in_flight.extend(open.into_iter().map(|call| InFlight {
                     call: call.id.to_string(),
                     since: call.opened_at,

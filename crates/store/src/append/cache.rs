@@ -19,8 +19,8 @@ pub(crate) struct TaskFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub used: i64,
-    /// The record that last changed it.
-    pub changed: i64,
+    /// Its row's authentication.
+    pub mac: [u8; 32],
 }
 
 /// Forgotten whole whenever a transaction is given up.

@@ -5,18 +5,19 @@ mod bulk;
 mod cache;
 #[cfg(test)]
 mod faults;
+mod follow;
+mod group;
 mod queue;
 mod receipt;
 mod refused;
-mod tree;
 mod tx;
 mod writer;
 
 pub(crate) use cache::{Cache, Counter, TaskFacts};
+pub use follow::TreeHead;
+pub(crate) use follow::{Follower, Waiting};
 pub(crate) use queue::{Appended, Chore, Lane, Queue};
 pub use receipt::Receipt;
 pub use refused::{AppendError, ApplyError, Refused};
-pub(crate) use tree::Sequencer;
-pub use tree::TreeHead;
 pub use tx::{Epoch, Epochs, Tx};
 pub(crate) use writer::Writer;

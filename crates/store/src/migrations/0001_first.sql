@@ -158,9 +158,11 @@ CREATE TABLE calls (
     finished BIGINT,
     call BYTEA,
     body BYTEA
-) /*strict*/;
-CREATE INDEX calls_run ON calls (run, digest);
-CREATE INDEX calls_open ON calls (task, state);
+) /*clustered*/;
+-- A call is looked up by its digest while it is under way, and for ever when it was held or has a reference. The
+-- index of calls under way stays as small as they are few.
+CREATE INDEX calls_open ON calls (run) WHERE state = 'open';
+CREATE INDEX calls_digest ON calls (run, digest) WHERE call IS NOT NULL OR reference IS NOT NULL;
 
 CREATE TABLE approvals (
     id TEXT COLLATE "C" PRIMARY KEY,

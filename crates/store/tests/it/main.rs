@@ -7,6 +7,8 @@ mod bed;
 #[cfg(test)]
 mod dying;
 #[cfg(test)]
+mod finding;
+#[cfg(test)]
 mod make;
 #[cfg(test)]
 mod owning;

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use remit_core::digest::Digest;
 use remit_core::label::{Label, Labels};
 use remit_core::people::{Agent, Human, Role, Standing};
-use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
 use remit_store::freezes::Freeze;
@@ -356,6 +355,7 @@ fn a_changed_record_column_or_index_is_noticed(bed: &Bed) {
     record.task = Some("task_x".to_owned());
     record.resource = Some("fs:/srv/a".to_owned());
     store.append_blocking(record, |_| Ok(())).unwrap();
+    store.sequence_blocking().unwrap();
     let check = || store.read_blocking(|conn| remit_store::records::check(conn, 0));
     check().unwrap();
     for (change, back) in [
@@ -384,11 +384,4 @@ fn a_changed_record_column_or_index_is_noticed(bed: &Bed) {
         bed.tamper(back);
         check().unwrap();
     }
-    let below: Resource = "fs:/srv".parse().unwrap();
-    let found = store
-        .read_blocking(move |conn| {
-            remit_store::records::latest(conn, &remit_store::records::Key::Resource(&below), 10, 10)
-        })
-        .unwrap();
-    assert_eq!(found.len(), 1);
 }
