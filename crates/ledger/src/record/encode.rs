@@ -1,6 +1,7 @@
 //! Writing a leaf: members in canonical order, each in its one spelling.
 
 use remit_core::json::{self, Bounds, Nul, Numbers, Object, Value};
+use remit_core::time::Timestamp;
 
 use super::{FORMAT, LEAF_BYTES_MAX, Record, RecordError, is_kind};
 use crate::tree::SIZE_MAX;
@@ -14,13 +15,59 @@ pub(super) const LEAF: Bounds = Bounds {
     nul: Nul::Kept,
 };
 
+/// A leaf whose place and time are not known yet: everything else is encoded and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLeaf {
+    bytes: Vec<u8>,
+    /// Where the digits of `seq` belong.
+    seq_at: usize,
+    /// Where the digits of `time` belong.
+    time_at: usize,
+}
+
+impl OpenLeaf {
+    /// The leaf at this place and time.
+    ///
+    /// # Errors
+    /// [`RecordError`] when it is too long, or place or time cannot be in a log.
+    pub fn close(&self, seq: u64, time: Timestamp) -> Result<Vec<u8>, RecordError> {
+        let wrong = |member, want| Err(RecordError::Member { member, want });
+        if seq >= SIZE_MAX {
+            return wrong("seq", "a place in the log, below 2^53 - 1");
+        }
+        if !(0..=json::MAX_SAFE_INTEGER).contains(&time.0) {
+            return wrong("time", "milliseconds since 1970, below 2^53");
+        }
+        let (head, rest) = self.bytes.split_at_checked(self.seq_at).unwrap_or_default();
+        let between = self.time_at.saturating_sub(self.seq_at);
+        let (middle, tail) = rest.split_at_checked(between).unwrap_or_default();
+        let (seq, time) = (seq.to_string(), time.0.to_string());
+        let leaf = [head, seq.as_bytes(), middle, time.as_bytes(), tail].concat();
+        if leaf.len() > LEAF_BYTES_MAX {
+            return Err(RecordError::TooLong(leaf.len()));
+        }
+        Ok(leaf)
+    }
+}
+
 impl Record {
     /// The leaf: canonical JSON.
     ///
     /// # Errors
     /// When the record is too long, a member is empty, or `detail` has a number that is not exact.
     pub fn encode(&self) -> Result<Vec<u8>, RecordError> {
-        self.check()?;
+        self.open_leaf()?.close(self.seq, self.time)
+    }
+
+    /// The leaf but for [`Self::seq`] and [`Self::time`]: made by whoever records, closed by whoever orders records.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn open_leaf(&self) -> Result<OpenLeaf, RecordError> {
+        if !is_kind(&self.kind) {
+            let want = "1 to 64 lowercase letters, digits, `_` or `.`";
+            return Err(RecordError::Member { member: "type", want });
+        }
         let mut leaf = Leaf {
             out: Vec::with_capacity(1024),
         };
@@ -46,9 +93,11 @@ impl Record {
         leaf.text("resource", self.resource.as_deref())?;
         leaf.list("rules", &self.rules)?;
         leaf.text("run", self.run.as_deref())?;
-        leaf.number("seq", self.seq);
+        leaf.member("seq");
+        let seq_at = leaf.out.len();
         leaf.text("task", self.task.as_deref())?;
-        leaf.number("time", self.time.0.unsigned_abs());
+        leaf.member("time");
+        let time_at = leaf.out.len();
         leaf.text("tool", self.tool.as_deref())?;
         leaf.text("type", Some(&self.kind))?;
         leaf.number("v", FORMAT);
@@ -56,21 +105,11 @@ impl Record {
         if leaf.out.len() > LEAF_BYTES_MAX {
             return Err(RecordError::TooLong(leaf.out.len()));
         }
-        Ok(leaf.out)
-    }
-
-    fn check(&self) -> Result<(), RecordError> {
-        let wrong = |member, want| Err(RecordError::Member { member, want });
-        if self.seq >= SIZE_MAX {
-            return wrong("seq", "a place in the log, below 2^53 - 1");
-        }
-        if !(0..=json::MAX_SAFE_INTEGER).contains(&self.time.0) {
-            return wrong("time", "milliseconds since 1970, below 2^53");
-        }
-        if !is_kind(&self.kind) {
-            return wrong("type", "1 to 64 lowercase letters, digits, `_` or `.`");
-        }
-        Ok(())
+        Ok(OpenLeaf {
+            bytes: leaf.out,
+            seq_at,
+            time_at,
+        })
     }
 }
 

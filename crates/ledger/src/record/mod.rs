@@ -10,6 +10,8 @@ mod decode;
 mod encode;
 pub mod scan;
 
+pub use encode::OpenLeaf;
+
 use remit_core::digest::Digest;
 use remit_core::json::{self, Object};
 use remit_core::time::Timestamp;
