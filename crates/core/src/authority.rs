@@ -405,9 +405,15 @@ impl Authority {
 }
 
 fn meets(a: &BTreeSet<ToolSelector>, b: &BTreeSet<ToolSelector>) -> BTreeSet<ToolSelector> {
-    a.iter()
+    let met: BTreeSet<ToolSelector> = a
+        .iter()
         .flat_map(|x| b.iter().filter_map(|y| x.meet(y)))
-        .collect()
+        .collect();
+    let is_needed = |one: &&ToolSelector| {
+        !met.iter()
+            .any(|other| other != *one && one.meet(other).as_ref() == Some(*one))
+    };
+    met.iter().filter(is_needed).cloned().collect()
 }
 
 fn meet_roots(a: &Scope<Resource>, b: &Scope<Resource>) -> Scope<Resource> {
@@ -421,11 +427,12 @@ fn meet_roots(a: &Scope<Resource>, b: &Scope<Resource>) -> Scope<Resource> {
                     y.covers(x).then(|| x.clone())
                 }
             };
-            Scope::Only(
-                a.iter()
-                    .flat_map(|x| b.iter().filter_map(move |y| deeper(x, y)))
-                    .collect(),
-            )
+            let met: BTreeSet<Resource> = a
+                .iter()
+                .flat_map(|x| b.iter().filter_map(move |y| deeper(x, y)))
+                .collect();
+            let is_needed = |one: &&Resource| !met.iter().any(|other| other != *one && other.covers(one));
+            Scope::Only(met.iter().filter(is_needed).cloned().collect())
         }
     }
 }

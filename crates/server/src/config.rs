@@ -61,14 +61,14 @@ pub struct Server {
     pub command: Vec<String>,
     /// Address of a streamable HTTP server.
     pub url: Option<String>,
-    /// Working folder of a stdio server.
-    pub cwd: Option<PathBuf>,
     /// Environment of a stdio server, beyond `PATH`, `HOME`, `LANG`.
     pub env: BTreeMap<String, String>,
     /// The address may be on this machine or in a private network.
     pub allow_private: bool,
     /// One process or session may serve several tasks.
     pub shareable: bool,
+    /// An artefact that is not pinned to a version is accepted.
+    pub accept_floating: bool,
 }
 
 /// `[policy]`

@@ -239,6 +239,34 @@ fn describe(shown: &Shown) -> AddedTool {
     }
 }
 
+/// Adds the servers of the configuration that are not registered yet. One that cannot be added is left out, loudly.
+pub async fn add_configured(app: &Arc<App>) {
+    for (name, configured) in &app.config.servers {
+        let Ok(name) = name.parse::<Name>() else {
+            tracing::error!(server = %name, "the name of a configured server cannot be used: lowercase letters, digits, `-`");
+            continue;
+        };
+        if app.world().registry.server(&name).is_some() {
+            continue;
+        }
+        let transport = match &configured.url {
+            Some(url) => Stored::Url(url.clone()),
+            None => Stored::Command(configured.command.clone()),
+        };
+        let new = NewServer {
+            name: name.clone(),
+            transport,
+            allow_private: configured.allow_private,
+            shareable: configured.shareable,
+            environment: configured.env.clone().into_iter().collect(),
+            accept_floating: configured.accept_floating,
+        };
+        if let Err(failure) = add(app, new, &app.me.clone()).await {
+            tracing::error!(server = %name, %failure, "a configured server could not be added");
+        }
+    }
+}
+
 /// Retires a server and its tools.
 ///
 /// # Errors
