@@ -2,8 +2,10 @@
 //!
 //! `writer run DB WRITERS` appends for ever and prints `ack TASK N SEQ` once append N of a task is durable.
 //! `writer check DB` reads those lines from standard input and prints how many of them the database has lost.
-//! `writer plant DB` does what `run` does with `PRAGMA synchronous = NORMAL`, on a connection of its own: the
-//! defect a harness must catch before its silence means anything. The product has no such switch.
+//!
+//! `writer plant DB` writes the records with `PRAGMA synchronous = NORMAL`, on a connection of its own: the defect a
+//! harness must catch before its silence means anything. `writer count DB` then counts the records lost, and checks
+//! nothing else, for a planted writer keeps no head. The product has no such switch.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
@@ -28,7 +30,8 @@ fn main() -> Result<(), Failure> {
         ["run", place, writers] => run(place, writers.parse()?),
         ["plant", place] => plant(Path::new(place)),
         ["check", place] => check(place),
-        _ => Err("usage: writer run DB WRITERS | writer plant DB | writer check DB".into()),
+        ["count", place] => count(Path::new(place)),
+        _ => Err("usage: writer run DB WRITERS | writer check DB | writer plant DB | writer count DB".into()),
     }
 }
 
@@ -138,7 +141,8 @@ fn records_of(store: &Store) -> Result<u64, Failure> {
     Ok(store.read_blocking(records::count)?)
 }
 
-fn check(place: &str) -> Result<(), Failure> {
+/// Task, number and place of every acknowledgement on standard input.
+fn acknowledged() -> Result<Vec<(String, i64, u64)>, Failure> {
     let mut acks = Vec::new();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -150,6 +154,27 @@ fn check(place: &str) -> Result<(), Failure> {
             acks.push(((*task).to_owned(), n, seq));
         }
     }
+    Ok(acks)
+}
+
+fn count(place: &Path) -> Result<(), Failure> {
+    let acks = acknowledged()?;
+    let conn = rusqlite::Connection::open(place)?;
+    let recorded: i64 = conn.query_row("SELECT count(*) FROM records", [], |row| row.get(0))?;
+    let mut there = conn.prepare("SELECT count(*) FROM records WHERE seq = ?1")?;
+    let mut lost = 0;
+    for (_, _, seq) in &acks {
+        let found: i64 = there.query_row([i64::try_from(*seq)?], |row| row.get(0))?;
+        lost += i64::from(found == 0);
+    }
+    say(&format!(
+        "acknowledged {} recorded {recorded} lost {lost}\n",
+        acks.len()
+    ))
+}
+
+fn check(place: &str) -> Result<(), Failure> {
+    let acks = acknowledged()?;
     let store = open(place)?;
     let count = acks.len();
     let (lost, last) = store.read_blocking(move |conn| {

@@ -6,6 +6,7 @@ use remit_core::id::TaskId;
 use crate::append::{ApplyError, Counter, Refused, Tx};
 use crate::codec::budget_to_text;
 use crate::error::StoreError;
+use crate::rows::Sum;
 use crate::sql::{Conn, Value};
 use crate::tables::BUDGETS;
 
@@ -38,11 +39,11 @@ pub fn reserve(
         .into());
     };
     let values: [Value<'_>; 3] = [task.to_string().into(), (&name).into(), after.into()];
-    let mac = match known {
+    let term = match known {
         None => BUDGETS.insert(tx, &values)?,
-        Some(counter) => BUDGETS.replace(tx, &values, &counter.mac)?,
+        Some(counter) => BUDGETS.replace(tx, &values, counter.term)?,
     };
-    tx.cache().set_budget(task, &name, Counter { used: after, mac });
+    tx.cache().set_budget(task, &name, Counter { used: after, term });
     Ok(after.unsigned_abs())
 }
 
@@ -60,7 +61,7 @@ fn load(conn: &mut Conn, task: TaskId, budget: &str) -> Result<Option<Counter>, 
     };
     Ok(Some(Counter {
         used: row.row.int(2)?,
-        mac: row.mac,
+        term: Sum::of_row(conn.key(), &row.mac),
     }))
 }
 

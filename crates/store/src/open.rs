@@ -14,7 +14,9 @@ use crate::head::Head;
 use crate::lock::{OwnerLock, beside};
 use crate::readers::Readers;
 use crate::rows::RowKey;
-use crate::sql::{APPLICATION_ID, APPLICATION_LOCK, Conn, DbError, Driver, Postgres, Sqlite, Value};
+use crate::sql::{
+    APPLICATION_ID, APPLICATION_LOCK, Conn, DbError, Driver, PAGE_BYTES, Postgres, Sqlite, Value,
+};
 use crate::store::{Store, Threads};
 
 /// Appends that may wait before callers have to.
@@ -177,7 +179,9 @@ fn own_sqlite(path: &Path) -> Result<Sqlite, OpenError> {
     match id {
         Value::Int(APPLICATION_ID) => {}
         Value::Int(0) if tables.is_empty() => {
-            sqlite.batch(&format!("PRAGMA application_id = {APPLICATION_ID};"))?;
+            sqlite.batch(&format!(
+                "PRAGMA page_size = {PAGE_BYTES}; PRAGMA application_id = {APPLICATION_ID};"
+            ))?;
         }
         Value::Int(id) => {
             return Err(OpenError::OtherApplication {

@@ -68,7 +68,10 @@ pub fn keys(record: &Record, mut give: impl FnMut(String)) {
         }
     };
     one("task", record.task.as_ref());
-    one("run", record.run.as_ref());
+    if record.task.is_none() {
+        // Else its task leads to it: a run holds the authority of one task.
+        one("run", record.run.as_ref());
+    }
     one("decision", record.decision_id.as_ref());
     one("approval", record.approval.as_ref());
     let more = record
@@ -163,8 +166,19 @@ pub fn get(conn: &mut Conn, seq: u64) -> Result<Option<StoredRecord>, StoreError
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn about(conn: &mut Conn, key: &Key<'_>, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
-    let mut found = indexed(conn, key, [">=", ""], from, limit)?;
-    found.extend(tail(conn, key)?.into_iter().filter(|record| record.seq >= from));
+    let Some(wide) = task_of(conn, key)? else {
+        return forwards(conn, key, from, limit);
+    };
+    let (mut from, mut found) = (from, Vec::new());
+    loop {
+        let some = forwards(conn, &Key::Task(&wide), from, PAGE)?;
+        let last = some.last().map(|record| record.seq);
+        keep_those_of(key, some, &mut found)?;
+        match last {
+            Some(last) if found.len() < limit as usize => from = last + 1,
+            _ => break,
+        }
+    }
     found.truncate(limit as usize);
     Ok(found)
 }
@@ -174,6 +188,59 @@ pub fn about(conn: &mut Conn, key: &Key<'_>, from: u64, limit: u32) -> Result<Ve
 /// # Errors
 /// [`StoreError`] when they cannot be read.
 pub fn latest(
+    conn: &mut Conn,
+    key: &Key<'_>,
+    before: u64,
+    limit: u32,
+) -> Result<Vec<StoredRecord>, StoreError> {
+    let Some(wide) = task_of(conn, key)? else {
+        return backwards(conn, key, before, limit);
+    };
+    let (mut before, mut found) = (before, Vec::new());
+    loop {
+        let some = backwards(conn, &Key::Task(&wide), before, PAGE)?;
+        let last = some.last().map(|record| record.seq);
+        keep_those_of(key, some, &mut found)?;
+        match last {
+            Some(last) if found.len() < limit as usize => before = last,
+            _ => break,
+        }
+    }
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// Records read at once while those of one run are picked out.
+const PAGE: u32 = 500;
+
+/// The task through which a run's records are found.
+fn task_of(conn: &mut Conn, key: &Key<'_>) -> Result<Option<String>, StoreError> {
+    let Key::Run(run) = key else { return Ok(None) };
+    let row = conn.query_opt("SELECT task FROM runs WHERE id = $1", &[(*run).into()])?;
+    Ok(row.map(|row| row.text(0).map(ToOwned::to_owned)).transpose()?)
+}
+
+fn keep_those_of(
+    key: &Key<'_>,
+    some: Vec<StoredRecord>,
+    found: &mut Vec<StoredRecord>,
+) -> Result<(), StoreError> {
+    for record in some {
+        if matches!(key, Key::Run(run) if record.decode()?.run.as_deref() == Some(run)) {
+            found.push(record);
+        }
+    }
+    Ok(())
+}
+
+fn forwards(conn: &mut Conn, key: &Key<'_>, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+    let mut found = indexed(conn, key, [">=", ""], from, limit)?;
+    found.extend(tail(conn, key)?.into_iter().filter(|record| record.seq >= from));
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+fn backwards(
     conn: &mut Conn,
     key: &Key<'_>,
     before: u64,

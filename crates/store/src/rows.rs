@@ -94,7 +94,8 @@ impl Sum {
         sum
     }
 
-    fn of_row(key: &RowKey, mac: &[u8]) -> Self {
+    /// The part of the row with this authentication.
+    pub(crate) fn of_row(key: &RowKey, mac: &[u8]) -> Self {
         Self::from_bytes(&key.mac("sum", &[Value::from(mac)]))
     }
 }
@@ -283,8 +284,8 @@ impl Table {
     }
 
     /// Adds a row that must not exist yet; `values` are the key columns, then the others. Answers its
-    /// authentication.
-    pub(crate) fn insert(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<[u8; 32], ApplyError> {
+    /// part in the sum.
+    pub(crate) fn insert(&self, tx: &mut Tx<'_>, values: &[Value<'_>]) -> Result<Sum, ApplyError> {
         let mac = self.mac(tx.key(), values, tx.seq());
         if self.write(tx, &self.texts().insert, values, &mac)? == 0 {
             return Err(Refused::Duplicate {
@@ -296,7 +297,7 @@ impl Table {
         let term = Sum::of_row(tx.key(), &mac);
         tx.sum(self.slot).add(term);
         self.note_change(tx, values)?;
-        Ok(mac)
+        Ok(term)
     }
 
     /// Replaces a row whose last change the caller saw as record `expected`.
@@ -318,7 +319,8 @@ impl Table {
         if old.int(0)? != expected {
             return Err(stale().into());
         }
-        self.replace(tx, values, old.bytes(1)?)?;
+        let old = Sum::of_row(tx.key(), old.bytes(1)?);
+        self.replace(tx, values, old)?;
         // Two changes of one row by one record leave one mark.
         if expected == tx.seq() {
             Ok(())
@@ -327,24 +329,19 @@ impl Table {
         }
     }
 
-    /// Replaces a row whose authentication is known to be `old`, and marks nothing. Answers the new one.
-    pub(crate) fn replace(
-        &self,
-        tx: &mut Tx<'_>,
-        values: &[Value<'_>],
-        old: &[u8],
-    ) -> Result<[u8; 32], ApplyError> {
+    /// Replaces a row whose part in the sum is known to be `old`, and marks nothing. Answers the new part.
+    pub(crate) fn replace(&self, tx: &mut Tx<'_>, values: &[Value<'_>], old: Sum) -> Result<Sum, ApplyError> {
         let mac = self.mac(tx.key(), values, tx.seq());
         if self.write(tx, &self.texts().update, values, &mac)? != 1 {
             return Err(self
                 .tampered(values, "it is missing, but was there before")
                 .into());
         }
-        let (gone, new) = (Sum::of_row(tx.key(), old), Sum::of_row(tx.key(), &mac));
+        let new = Sum::of_row(tx.key(), &mac);
         let sum = tx.sum(self.slot);
-        sum.sub(gone);
+        sum.sub(old);
         sum.add(new);
-        Ok(mac)
+        Ok(new)
     }
 
     fn write(

@@ -78,8 +78,13 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         let made = Arc::new(Mutex::new(None));
         let slot = Arc::clone(&made);
+        let leaf = record.open_leaf()?;
+        let mut keys = Vec::with_capacity(6);
+        crate::records::keys(&record, |key| keys.push(key));
         let job = Appended {
             record,
+            leaf,
+            keys,
             apply: Box::new(move |tx| {
                 let value = apply(tx)?;
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
@@ -88,7 +93,8 @@ impl Store {
             reply,
         };
         self.inner.queue.push(job, lane).await?;
-        let receipt = answer.await.map_err(|_| self.inner.queue.unavailable())??;
+        let done = answer.await.map_err(|_| self.inner.queue.unavailable())??;
+        let receipt = Receipt::of(done.record, done.leaf);
         let value = made.lock().unwrap_or_else(PoisonError::into_inner).take();
         value
             .map(|value| (receipt, value))

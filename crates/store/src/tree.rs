@@ -1,4 +1,4 @@
-//! Stored hashes of the tree, in pages of 256, and the checkpoints signed over it.
+//! Stored hashes of the tree, in pages of 120, and the checkpoints signed over it.
 
 use remit_core::time::Timestamp;
 use remit_ledger::Hash;
@@ -7,10 +7,10 @@ use remit_ledger::tree::{Frontier, stored_hash_count, stored_hash_position};
 use crate::error::StoreError;
 use crate::sql::Conn;
 
-/// Hashes per page.
-pub(crate) const PAGE: u64 = 256;
+/// Hashes per page: a row of them fits one page of the database.
+pub(crate) const PAGE: u64 = 120;
 /// Bytes per full page.
-pub(crate) const PAGE_BYTES: usize = 256 * 32;
+pub(crate) const PAGE_BYTES: usize = 120 * 32;
 
 pub(crate) fn write_page(conn: &mut Conn, page: u64, hashes: &[u8]) -> Result<(), StoreError> {
     conn.execute(

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::sql::{Conn, DbError, Driver, Sqlite, Value};
+use crate::sql::{Conn, DbError, Driver, PAGE_BYTES, Sqlite, Value};
 
 /// Copying starts when the log is this long, in bytes.
 const START_BYTES: u64 = 16 << 20;
 /// Pages that may be left for the writer to copy, so that the log starts over.
-const LEFT_PAGES: i64 = 512;
+const LEFT_PAGES: i64 = 256;
 /// How often the length is looked at.
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -29,7 +29,7 @@ pub(crate) fn run(mut sqlite: Sqlite, wal: &Path, finish: &AtomicBool, stop: &At
         else {
             continue;
         };
-        let pages = i64::try_from(START_BYTES / 4096).unwrap_or(i64::MAX);
+        let pages = i64::try_from(START_BYTES / PAGE_BYTES).unwrap_or(i64::MAX);
         if *length >= pages && length - copied <= LEFT_PAGES {
             finish.store(true, Ordering::Release);
         }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use remit_core::id::TaskId;
 use remit_core::task::TaskState;
 
+use crate::rows::Sum;
+
 /// Most tasks remembered; beyond that all are forgotten and read again when asked for.
 const TASKS_MAX: usize = 200_000;
 
@@ -19,8 +21,8 @@ pub(crate) struct TaskFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub used: i64,
-    /// Its row's authentication.
-    pub mac: [u8; 32],
+    /// Its row's part in the sum over the table.
+    pub term: Sum,
 }
 
 /// Forgotten whole whenever a transaction is given up.

@@ -31,7 +31,7 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(crate) fn of(record: &Record, leaf: Hash) -> Self {
+    fn of(record: &Record, leaf: Hash) -> Self {
         let mut keys = Vec::with_capacity(6);
         records::keys(record, |key| keys.push(key));
         Self { leaf, keys }

@@ -4,11 +4,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use remit_core::time::Timestamp;
-use remit_ledger::leaf_hash;
+use remit_ledger::{Hash, leaf_hash};
 
 use super::follow::Edge;
 use super::writer::{Fatal, Writer};
-use super::{AppendError, Appended, ApplyError, Receipt, Tx, Waiting};
+use super::{AppendError, Appended, ApplyError, Done, Tx, Waiting};
 use crate::error::StoreError;
 use crate::head::Head;
 use crate::sql::{DbError, DbErrorKind, Snapshot, Value};
@@ -22,8 +22,8 @@ const CONFLICTS_MAX: u32 = 5;
 
 /// How one run over a group ended.
 enum Run {
-    /// Durable.
-    Committed(Vec<Result<Receipt, AppendError>>),
+    /// Durable; by place in the group, the hash of the leaf or why there is none.
+    Committed(Vec<Result<Hash, AppendError>>),
     /// One append failed after it had written: everything but that one runs again.
     Without(usize, AppendError),
     /// Another transaction was in the way.
@@ -36,8 +36,8 @@ enum Run {
 
 /// What one append came to inside the transaction.
 enum One {
-    /// Applied; its rows are in `rows`.
-    Made(Receipt, Waiting),
+    /// Applied: its leaf.
+    Made(Vec<u8>),
     /// Refused before it wrote anything.
     Refused(AppendError),
     /// The whole run is over.
@@ -53,9 +53,7 @@ impl Writer {
         loop {
             match self.attempt(&mut jobs, &out) {
                 Run::Committed(results) => {
-                    for (job, result) in jobs.into_iter().zip(results) {
-                        drop(job.reply.send(result));
-                    }
+                    self.answer(jobs, results);
                     return Ok(());
                 }
                 Run::Without(at, error) => {
@@ -86,35 +84,54 @@ impl Writer {
         }
     }
 
+    fn answer(&mut self, jobs: Vec<Appended>, results: Vec<Result<Hash, AppendError>>) {
+        for (job, result) in jobs.into_iter().zip(results) {
+            let Appended {
+                record,
+                leaf: open,
+                keys,
+                apply,
+                reply,
+            } = job;
+            drop(reply.send(result.map(|leaf| {
+                self.follower.push(Waiting { leaf, keys });
+                Done {
+                    record,
+                    leaf,
+                    _rest: (open, apply),
+                }
+            })));
+        }
+    }
+
     fn attempt(&mut self, jobs: &mut [Appended], out: &[Option<AppendError>]) -> Run {
         if let Err(error) = self.conn.begin(Snapshot::Write) {
             return failed(error);
         }
         let mut head = self.head.clone();
         let mut results = Vec::with_capacity(jobs.len());
-        let mut made: Vec<Waiting> = Vec::with_capacity(jobs.len());
-        let mut rows: Vec<Value<'static>> = Vec::with_capacity(jobs.len() * 4);
+        let mut leaves: Vec<(usize, Vec<u8>)> = Vec::with_capacity(jobs.len());
         for (at, job) in jobs.iter_mut().enumerate() {
             if let Some(Some(error)) = out.get(at) {
                 results.push(Err(error.clone()));
                 continue;
             }
-            match self.one(at, job, &mut head, &mut rows) {
-                One::Made(receipt, waiting) => {
-                    made.push(waiting);
-                    results.push(Ok(receipt));
+            match self.one(at, job, &mut head) {
+                One::Made(leaf) => {
+                    results.push(Ok(leaf_hash(&leaf)));
+                    leaves.push((at, leaf));
                 }
                 One::Refused(error) => results.push(Err(error)),
                 One::Over(run) => return run,
             }
         }
-        if made.is_empty() {
+        if leaves.is_empty() {
             return match self.conn.rollback() {
                 Ok(()) => Run::Committed(results),
                 Err(error) => failed(error),
             };
         }
-        let edge = match self.write_group(&head, &rows, made.len()) {
+        let edge = match self.write_group(&head, jobs, &leaves) {
             Ok(edge) => edge,
             Err(StoreError::Db(error)) => return failed(error),
             Err(error) => return Run::Fatal(Fatal(error.to_string())),
@@ -128,17 +145,16 @@ impl Writer {
         if let Some(edge) = edge {
             self.follower.advance(edge);
         }
-        made.into_iter().for_each(|record| self.follower.push(record));
         Run::Committed(results)
     }
 
-    /// Runs one append; `head` and `rows` are as before when it is refused.
-    fn one(&mut self, at: usize, job: &mut Appended, head: &mut Head, rows: &mut Vec<Value<'static>>) -> One {
+    /// Runs one append; the head is as before when it is refused.
+    fn one(&mut self, at: usize, job: &mut Appended, head: &mut Head) -> One {
         let seq = head.size;
         let time = head.time.max(self.clock.now().0);
         job.record.seq = seq.unsigned_abs();
         job.record.time = Timestamp(time);
-        let leaf = match job.record.encode() {
+        let leaf = match job.leaf.close(job.record.seq, job.record.time) {
             Ok(leaf) => leaf,
             Err(error) => return One::Refused(error.into()),
         };
@@ -146,40 +162,45 @@ impl Writer {
         let applied = catch_unwind(AssertUnwindSafe(|| (job.apply)(&mut tx)));
         let wrote = tx.wrote();
         match applied {
-            Ok(Ok(())) => {}
-            Ok(Err(ApplyError::Store(StoreError::Db(error)))) if !of_one_statement(&error) => {
-                return One::Over(failed(error));
+            Ok(Ok(())) => {
+                head.size = seq + 1;
+                head.time = time;
+                One::Made(leaf)
             }
-            Ok(Err(error)) if !wrote && !self.conn.is_broken() => return One::Refused(error.into()),
-            Ok(Err(error)) => return One::Over(Run::Without(at, error.into())),
+            Ok(Err(ApplyError::Store(StoreError::Db(error)))) if !of_one_statement(&error) => {
+                One::Over(failed(error))
+            }
+            Ok(Err(error)) if !wrote && !self.conn.is_broken() => One::Refused(error.into()),
+            Ok(Err(error)) => One::Over(Run::Without(at, error.into())),
             Err(_) => {
                 let why = "the change failed half-way; this is a defect, nothing was recorded".to_owned();
                 let error = AppendError::Store(StoreError::Unavailable(why));
-                return One::Over(Run::Without(at, error));
+                One::Over(Run::Without(at, error))
             }
         }
-        head.size = seq + 1;
-        head.time = time;
-        let hash = leaf_hash(&leaf);
-        rows.extend([
-            seq.into(),
-            time.into(),
-            job.record.kind.clone().into(),
-            leaf.into(),
-        ]);
-        One::Made(Receipt::of(&job.record, hash), Waiting::of(&job.record, hash))
     }
 
     /// Records, head and, once enough wait, tree and index.
     fn write_group(
         &mut self,
         head: &Head,
-        rows: &[Value<'_>],
-        made: usize,
+        jobs: &[Appended],
+        leaves: &[(usize, Vec<u8>)],
     ) -> Result<Option<Edge>, StoreError> {
-        self.records.run(&mut self.conn, rows)?;
+        let mut rows: Vec<Value<'_>> = Vec::with_capacity(leaves.len() * 4);
+        for (at, leaf) in leaves {
+            let Some(job) = jobs.get(*at) else { continue };
+            let (seq, time) = (job.record.seq.cast_signed(), job.record.time.0);
+            rows.extend([
+                seq.into(),
+                time.into(),
+                (&job.record.kind).into(),
+                leaf.as_slice().into(),
+            ]);
+        }
+        self.records.run(&mut self.conn, &rows)?;
         head.advance(&mut self.conn, &self.head)?;
-        if self.follower.waiting() < FOLLOW_AT.max(made * FOLLOW_GROUPS) {
+        if self.follower.waiting() < FOLLOW_AT.max(leaves.len() * FOLLOW_GROUPS) {
             return Ok(None);
         }
         self.follower.write(&mut self.conn).map(Some)

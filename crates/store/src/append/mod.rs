@@ -16,7 +16,7 @@ mod writer;
 pub(crate) use cache::{Cache, Counter, TaskFacts};
 pub use follow::TreeHead;
 pub(crate) use follow::{Follower, Waiting};
-pub(crate) use queue::{Appended, Chore, Lane, Queue};
+pub(crate) use queue::{Appended, Chore, Done, Lane, Queue};
 pub use receipt::Receipt;
 pub use refused::{AppendError, ApplyError, Refused};
 pub use tx::{Epoch, Epochs, Tx};

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::{AppendError, ApplyError, Receipt, TreeHead, Tx};
+use super::{AppendError, ApplyError, TreeHead, Tx};
 use crate::error::StoreError;
 use crate::tree::StoredCheckpoint;
-use remit_ledger::record::Record;
+use remit_ledger::Hash;
+use remit_ledger::record::{OpenLeaf, Record};
 
 /// Which end of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +24,22 @@ pub(crate) enum Lane {
 /// The change a record stands for.
 pub(crate) type Apply = Box<dyn FnMut(&mut Tx<'_>) -> Result<(), ApplyError> + Send>;
 
-/// One record with the state it stands for.
+/// One record with the state it stands for. Whatever does not depend on its place is prepared by the caller.
 pub(crate) struct Appended {
     pub record: Record,
+    pub leaf: OpenLeaf,
+    /// What the record can be found by.
+    pub keys: Vec<String>,
     pub apply: Apply,
-    pub reply: oneshot::Sender<Result<Receipt, AppendError>>,
+    pub reply: oneshot::Sender<Result<Done, AppendError>>,
+}
+
+/// A durable record on its way back. Taking it apart is the caller's work, not the writer's.
+pub(crate) struct Done {
+    pub record: Record,
+    pub leaf: Hash,
+    /// Not needed any more.
+    pub _rest: (OpenLeaf, Apply),
 }
 
 /// What the writer does between records.

@@ -17,14 +17,14 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    pub(super) fn of(record: &Record, leaf: Hash) -> Self {
+    pub(crate) fn of(record: Record, leaf: Hash) -> Self {
         Self {
             seq: record.seq,
             time: record.time,
             leaf,
-            kind: record.kind.clone(),
-            decision_id: record.decision_id.clone(),
-            decision: record.decision.clone(),
+            kind: record.kind,
+            decision_id: record.decision_id,
+            decision: record.decision,
             digest: record.digest,
         }
     }

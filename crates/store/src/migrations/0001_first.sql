@@ -19,14 +19,15 @@ CREATE TABLE records (
     leaf BYTEA NOT NULL
 ) /*strict*/;
 
--- What each record is about: `task/…`, `run/…`, `touch/<resource>/`, and `row/<table>/<key>` for rows it changed.
+-- What each record is about: `task/…`, `decision/…`, `approval/…`, `touch/<resource>/`, and `row/<table>/<key>` for
+-- rows it changed.
 CREATE TABLE record_keys (
     key TEXT COLLATE "C" NOT NULL,
     seq BIGINT NOT NULL,
     PRIMARY KEY (key, seq)
 ) /*clustered*/;
 
--- Stored hashes of the tree, 256 to a page, each 32 bytes.
+-- Stored hashes of the tree, 120 to a page, each 32 bytes.
 CREATE TABLE tree (
     page BIGINT PRIMARY KEY,
     hashes BYTEA NOT NULL

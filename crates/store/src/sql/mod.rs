@@ -14,5 +14,5 @@ pub(crate) use conn::{Driver, Snapshot};
 pub(crate) use ddl::for_sqlite;
 pub use error::{DbError, DbErrorKind};
 pub(crate) use postgres::{APPLICATION_LOCK, Postgres};
-pub(crate) use sqlite::{APPLICATION_ID, Sqlite};
+pub(crate) use sqlite::{APPLICATION_ID, PAGE_BYTES, Sqlite};
 pub use value::{Row, Value};

@@ -7,6 +7,8 @@ use super::{DbError, DbErrorKind, Row, Value};
 
 /// `RMIT`: says whose file it is (SQLite header, offset 68).
 pub(crate) const APPLICATION_ID: i64 = 0x524d_4954;
+/// Bytes per page: a group of records fills many pages, and each costs two writes to the log.
+pub(crate) const PAGE_BYTES: u64 = 8192;
 /// Statements kept prepared per connection.
 const STATEMENTS_MAX: usize = 256;
 /// How long a statement waits for a lock, in milliseconds; only our own checkpointer can hold one.
@@ -54,8 +56,12 @@ impl Sqlite {
 
     fn prepare(&mut self, sql: &str, params: &[Value<'_>]) -> Result<CachedStatement<'_>, DbError> {
         self.text.clear();
-        self.text
-            .extend(sql.chars().map(|c| if c == '$' { '?' } else { c }));
+        let mut parts = sql.split('$');
+        self.text.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            self.text.push('?');
+            self.text.push_str(part);
+        }
         let mut statement = self.conn.prepare_cached(&self.text)?;
         for (at, value) in params.iter().enumerate() {
             statement.raw_bind_parameter(at + 1, value)?;

@@ -13,6 +13,7 @@ use crate::on_both;
 
 on_both! {
     records_are_found_by_what_they_are_about
+    the_records_of_a_run_are_found_through_its_task
     a_moment_is_found_by_its_time
     calls_are_found_while_they_matter
     a_call_has_one_final_state
@@ -73,6 +74,36 @@ fn records_are_found_by_what_they_are_about(bed: &Bed) {
     look();
     store.sequence_blocking().unwrap();
     look();
+}
+
+fn the_records_of_a_run_are_found_through_its_task(bed: &Bed) {
+    let store = bed.open();
+    let task = open_task(&store);
+    let run = task.run.to_string();
+    for mine in [true, false, true] {
+        let mut record = make::record("decision");
+        record.task = Some(task.id.to_string());
+        record.run = mine.then(|| run.clone());
+        store.append_blocking(record, |_| Ok(())).unwrap();
+    }
+    let mut homeless = make::record("token_refused");
+    homeless.run = Some("run_unknown".to_owned());
+    store.append_blocking(homeless, |_| Ok(())).unwrap();
+    let look = |run: &str, from: u64| {
+        let run = run.to_owned();
+        store
+            .read_blocking(move |conn| {
+                let key = Key::Run(&run);
+                let places =
+                    |found: Vec<records::StoredRecord>| found.iter().map(|r| r.seq).collect::<Vec<_>>();
+                let forwards = records::about(conn, &key, from, 10)?;
+                Ok::<_, StoreError>((places(forwards), places(records::latest(conn, &key, 9, 1)?)))
+            })
+            .unwrap()
+    };
+    assert_eq!(look(&run, 0), (vec![1, 3], vec![3]));
+    assert_eq!(look(&run, 2), (vec![3], vec![3]));
+    assert_eq!(look("run_unknown", 0), (vec![4], vec![4]));
 }
 
 fn a_moment_is_found_by_its_time(bed: &Bed) {
@@ -163,7 +194,7 @@ fn a_call_has_one_final_state(bed: &Bed) {
     let store = bed.open();
     let task = open_task(&store);
     let call = new_call(&task, 2, true);
-    let (id, decision, added) = (call.id, call.decision, call.clone());
+    let (id, decision, added) = (call.id, call.decision, call);
     store
         .append_blocking(make::record("decision"), move |tx| calls::add(tx, &added))
         .unwrap();
@@ -203,7 +234,7 @@ fn a_stored_call_that_was_changed_is_not_executed(bed: &Bed) {
     let store = bed.open();
     let task = open_task(&store);
     let call = new_call(&task, 2, true);
-    let (id, added) = (call.id, call.clone());
+    let (id, added) = (call.id, call);
     store
         .append_blocking(make::record("decision"), move |tx| calls::add(tx, &added))
         .unwrap();
