@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, approvals, approve, coverage, deny, doctor, explain, export, freeze, grants, human, kill, launch,
-    mcp, policy, run, tail, task, timeline, tools, verify, who,
+    mcp, policy, run, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -27,6 +27,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start everything on this machine; asks nothing
+    Up(up::Args),
     /// Run a command as an agent, with authority for one task only
     Run(run::Args),
     /// Enter confinement and become the command: the second half of `run`

@@ -6,6 +6,7 @@ mod context;
 mod control_client;
 mod failure;
 mod fields;
+mod names;
 mod out;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ pub mod app;
 pub mod approvals;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod engine;
 pub mod evidence;
 pub mod freezes;

@@ -62,6 +62,9 @@ pub enum StartError {
     /// Something else failed on the way.
     #[error(transparent)]
     Failure(#[from] Failure),
+    /// Control cannot be offered.
+    #[error(transparent)]
+    Control(#[from] crate::control::ControlError),
     /// The address is taken or not ours.
     #[error(
         "cannot listen on {address}: {source}; is another `remit up` running? Choose another with `[listen] address`"
@@ -82,11 +85,12 @@ pub struct Running {
     /// Where agents reach it.
     pub address: SocketAddr,
     serving: JoinHandle<()>,
+    control: JoinHandle<()>,
     jobs: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
-/// Opens the store, reads the world, closes what a crash left open, and serves agents.
+/// Opens the store, reads the world, closes what a crash left open, and serves agents and people.
 ///
 /// # Errors
 /// [`StartError`]; nothing listens then.
@@ -100,17 +104,23 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.base_url.send_replace(format!("http://{address}"));
     let gateway =
         router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
+    let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(record::of("engine.start"), |_| Ok(()))
         .await
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
+    let configured = Arc::clone(&app);
+    app.background
+        .spawn(async move { crate::registry::servers::add_configured(&configured).await });
     Ok(Running {
         app,
         address,
         serving,
+        control,
         jobs,
         stop,
     })
@@ -232,12 +242,7 @@ async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stop
         // A sender that is gone is a stop too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    if let Err(error) = axum::serve(listener, routes)
-        .with_graceful_shutdown(stopped)
-        .await
-    {
-        tracing::error!(%error, "the listener for agents ended");
-    }
+    remit_gateway::serve(listener, routes, stopped).await;
 }
 
 impl Running {
@@ -268,6 +273,8 @@ impl Running {
             tracing::warn!(%failure, "no last checkpoint could be signed");
         }
         self.serving.abort();
+        self.control.abort();
+        crate::control::remove(&self.app.paths);
         self.jobs.abort();
         self.app.store.close();
     }
@@ -275,6 +282,7 @@ impl Running {
     /// Ends at once, as a crash would: nothing is drained, recorded or closed. For scenarios and tests of recovery.
     pub fn drop_dead(self) {
         self.serving.abort();
+        self.control.abort();
         self.jobs.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::control_client::part;
 use crate::failure::Failure;
 use crate::out::text::Text;
 
@@ -18,9 +17,6 @@ pub struct Args {
     /// Into this file, which must not exist yet; standard output when absent
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Only up to the last record of this task
-    #[arg(long, value_name = "TASK", conflicts_with = "checkpoint")]
-    pub task: Option<String>,
     /// Only the newest signed checkpoint: keep it elsewhere, and `verify --checkpoint` finds any later change before it
     #[arg(long)]
     pub checkpoint: bool,
@@ -38,11 +34,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         let text = control.get_text("/v1/checkpoint").await?;
         bytes = sink.write(text.as_bytes())?;
     } else {
-        let path = match &args.task {
-            Some(task) => format!("/v1/export?task={}", part(task)),
-            None => "/v1/export".to_owned(),
-        };
-        let mut stream = control.stream(&path).await?;
+        let mut stream = control.stream("/v1/export").await?;
         while let Some(chunk) = stream.chunk().await? {
             bytes += sink.write(&chunk)?;
         }

@@ -55,10 +55,9 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         context
             .out
             .line(Text::new().careful("  in flight  ").plain(format!(
-                "{} {} (sent: {})",
-                fields::text(call, "tool"),
+                "{} since {}",
                 fields::text(call, "call"),
-                fields::text(call, "sent")
+                fields::text(call, "since")
             )))?;
     }
     Ok(())

@@ -22,6 +22,7 @@ pub mod tail;
 pub mod task;
 pub mod timeline;
 pub mod tools;
+pub mod up;
 mod variables;
 pub mod verify;
 pub mod who;
@@ -55,6 +56,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
 fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Launch(args) => Ok(launch::run(&args, context.out)),
+        Command::Up(args) => up::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Task(command) => wait(task::run(context, command)),
         Command::Kill(args) => wait(kill::run(context, &args)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::outcome;
+use super::{from_here, outcome};
 use crate::context::{Acting, Body, Context};
 use crate::failure::Failure;
 
@@ -18,9 +18,6 @@ pub struct Args {
     /// A stdio server: the command that starts it
     #[arg(last = true, value_name = "CMD", group = "transport")]
     pub command: Vec<String>,
-    /// The folder a stdio server starts in; this one when absent
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    pub cwd: Option<std::path::PathBuf>,
     /// A variable for a stdio server; it inherits none but PATH, HOME, LANG
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = key_value, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
@@ -38,18 +35,6 @@ pub struct Args {
 }
 
 pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
-    let cwd = match (&args.cwd, &args.url) {
-        (_, Some(_)) => None,
-        (Some(given), None) => Some(
-            std::path::absolute(given)
-                .map_err(|error| Failure::local(format!("`{}`: {error}", given.display())))?,
-        ),
-        // What the command names relative to here is meant relative to here.
-        (None, None) => Some(
-            std::env::current_dir()
-                .map_err(|error| Failure::local(format!("cannot tell the current folder: {error}")))?,
-        ),
-    };
     let env: Map<String, Value> = args
         .env
         .iter()
@@ -59,8 +44,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let body = Body::new()
         .with("name", args.name.as_str())
         .maybe("url", args.url.clone())
-        .list("command", &args.command)
-        .maybe("cwd", cwd.map(|dir| dir.to_string_lossy().into_owned()))
+        .list("command", &from_here(&args.command))
         .maybe("env", (!env.is_empty()).then_some(env))
         .flag("allow_private", args.allow_private || local)
         .flag("shareable", args.shareable)

@@ -5,6 +5,8 @@ mod list;
 mod refresh;
 pub mod wrap;
 
+use std::path::{Component, Path};
+
 use clap::Subcommand;
 use remit_core::digest::Digest;
 use serde_json::Value;
@@ -45,6 +47,25 @@ pub fn run(context: &Context, command: Command) -> Result<u8, Failure> {
 pub fn command_digest(command: &[String]) -> String {
     let words: Vec<Value> = command.iter().map(|word| Value::from(word.as_str())).collect();
     Digest::of(Value::from(words).to_string().as_bytes()).to_string()
+}
+
+/// The command with what it names relative to here made absolute: servers start in a folder of their own.
+///
+/// That is the words that say so (`.`, `./x`, `../x`), and those that name a file here (`server.py`).
+pub fn from_here(command: &[String]) -> Vec<String> {
+    let absolute = |word: &String| {
+        let path = Path::new(word);
+        let says_so = path
+            .components()
+            .next()
+            .is_some_and(|first| matches!(first, Component::CurDir | Component::ParentDir));
+        let is_file = path.is_relative() && word.contains(['.', '/']) && path.is_file();
+        let found = (says_so || is_file)
+            .then(|| std::path::absolute(path).ok())
+            .flatten();
+        found.map_or_else(|| word.clone(), |path| path.to_string_lossy().into_owned())
+    };
+    command.iter().map(absolute).collect()
 }
 
 /// The words that start a registered stdio server; none for others.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::command_digest;
+use super::{command_digest, from_here};
 use crate::context::Context;
 use crate::failure::{DONE, Failure};
 use crate::fields;
@@ -69,7 +69,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
 
 /// The name under which the server started by `command` is registered.
 async fn server_of(context: &Context, command: &[String]) -> Result<String, Failure> {
-    let digest = command_digest(command);
+    let digest = command_digest(&from_here(command));
     // Inside a run control is out of reach, so `remit run` left a list.
     let known = match std::env::var_os("REMIT_SERVERS") {
         Some(path) => {

@@ -6,7 +6,6 @@ mod settings;
 
 use std::ffi::OsString;
 
-use remit_core::name::Name;
 use serde_json::{Value, json};
 
 use super::task::{done, open};
@@ -14,6 +13,7 @@ use crate::context::{Acting, Body, Context};
 use crate::control_client::{Control, part};
 use crate::failure::Failure;
 use crate::fields;
+use crate::names::name_from;
 use crate::out::text::Text;
 use process::Child;
 use settings::Settings;
@@ -162,7 +162,8 @@ async fn agent(context: &Context, control: &Control, args: &Args) -> Result<Stri
         return Ok(agent.clone());
     }
     let program = args.command.first().map(OsString::as_os_str).unwrap_or_default();
-    let agent = name_of(program);
+    let file = std::path::Path::new(program).file_name().unwrap_or(program);
+    let agent = name_from(&file.to_string_lossy(), "agent");
     match control.get(&format!("/v1/agents/{agent}")).await {
         Ok(_) => Ok(agent),
         Err(missing) if missing.is_not_found() => {
@@ -181,45 +182,5 @@ async fn agent(context: &Context, control: &Control, args: &Args) -> Result<Stri
             Ok(agent)
         }
         Err(other) => Err(other),
-    }
-}
-
-/// `/usr/bin/Claude_Code.sh` → `claude_code.sh`; what cannot be in a name becomes `-`.
-fn name_of(program: &std::ffi::OsStr) -> String {
-    let file = std::path::Path::new(program)
-        .file_name()
-        .unwrap_or(program)
-        .to_string_lossy()
-        .to_lowercase();
-    let mut name = String::new();
-    for c in file.chars().take(40) {
-        let c = if c.is_ascii_alphanumeric() || c == '.' {
-            c
-        } else {
-            '-'
-        };
-        if !name.is_empty() || c.is_ascii_alphanumeric() {
-            name.push(c);
-        }
-    }
-    name.parse::<Name>()
-        .map_or_else(|_| "agent".to_owned(), |name| name.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::name_of;
-
-    #[test]
-    fn any_command_gives_a_name() {
-        for (program, name) in [
-            ("/usr/bin/claude", "claude"),
-            ("./My Agent.sh", "my-agent.sh"),
-            ("__x", "x"),
-            ("агент", "agent"),
-            ("/", "agent"),
-        ] {
-            assert_eq!(name_of(program.as_ref()), name, "{program}");
-        }
     }
 }

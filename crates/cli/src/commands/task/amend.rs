@@ -9,22 +9,22 @@ use crate::failure::Failure;
 use crate::fields;
 use crate::out::text::Text;
 
-/// Changes what a running task allows.
+/// Narrows a running task; what would widen it is not taken.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
 pub struct Args {
     /// Which task
     pub task: String,
-    /// Allow a further tool: `server/tool`, `server/*`, `server:read`
+    /// Keep only these tools: `server/tool`, `server/*`, `server:read`
     #[arg(long, value_name = "TOOL", group = "change")]
     pub allow: Vec<String>,
-    /// Add a resource and what is below: `system:path`
+    /// Keep only this resource and what is below: `system:path`
     #[arg(long = "resource", value_name = "RESOURCE", group = "change")]
     pub resources: Vec<String>,
-    /// Let it also send to a destination: `host:NAME`, `email:ADDRESS`
+    /// Keep only this destination: `host:NAME`, `email:ADDRESS`
     #[arg(long = "destination", value_name = "DESTINATION", group = "change")]
     pub destinations: Vec<String>,
-    /// From now on it may last this long: `30m`, `2h`
+    /// End it this long from now, at the latest: `30m`, `2h`
     #[arg(long, value_name = "TIME", value_parser = duration_ms, group = "change")]
     pub ttl: Option<u64>,
     #[command(flatten)]
@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     }
     context
         .out
-        .line(Text::new().good("amended ").plain(fields::text(&task, "task")))?;
+        .line(Text::new().good("narrowed ").plain(fields::text(&task, "task")))?;
     for line in authority_lines(&task) {
         context.out.line(line)?;
     }

@@ -21,7 +21,7 @@ pub enum Command {
     Show(show::Args),
     /// List tasks
     List(list::Args),
-    /// Change what a running task allows: a decision of its own
+    /// Narrow what a running task allows; for more, open a new task
     Amend(amend::Args),
     /// Give a task more time: a decision of its own
     Renew(renew::Args),
