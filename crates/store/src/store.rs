@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 
 use remit_ledger::record::Record;
 
-use crate::append::{AppendError, Appended, ApplyError, Chore, Lane, Queue, Receipt, TreeHead, Tx, Writer};
+use crate::append::{
+    AppendError, Appended, ApplyError, Chore, Lane, Queue, Receipt, Refused, TreeHead, Tx, Writer,
+};
 use crate::error::StoreError;
 use crate::lock::OwnerLock;
 use crate::open::OpenError;
@@ -176,19 +178,31 @@ impl Store {
         block_on(self.sequence())
     }
 
-    /// Keeps a signed checkpoint.
+    /// Keeps a signed checkpoint; keep it before anybody sees it.
     ///
     /// # Errors
-    /// As [`Self::sequence`].
+    /// [`Refused::NotAllowed`] when one over more records, or over as many with another root, is kept already; else
+    /// as [`Self::sequence`].
     pub async fn put_checkpoint(&self, checkpoint: StoredCheckpoint) -> Result<(), AppendError> {
         let (reply, answer) = oneshot::channel();
         self.inner
             .queue
             .push_chore(Chore::Checkpoint(checkpoint, reply))?;
-        answer
-            .await
-            .map_err(|_| self.inner.queue.unavailable())?
-            .map_err(AppendError::Store)
+        let kept = answer.await.map_err(|_| self.inner.queue.unavailable())?;
+        if kept.map_err(AppendError::Store)? {
+            Ok(())
+        } else {
+            let why = "a checkpoint over more records, or with another root, is kept already";
+            Err(Refused::NotAllowed(why.to_owned()).into())
+        }
+    }
+
+    /// As [`Self::put_checkpoint`], for threads outside an async runtime.
+    ///
+    /// # Errors
+    /// As [`Self::put_checkpoint`].
+    pub fn put_checkpoint_blocking(&self, checkpoint: StoredCheckpoint) -> Result<(), AppendError> {
+        block_on(self.put_checkpoint(checkpoint))
     }
 
     /// Resolves once the store has stopped, with the reason. The process must then end: what is durable is found

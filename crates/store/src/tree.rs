@@ -149,9 +149,12 @@ fn checkpoint_where(
     }))
 }
 
-pub(crate) fn put_checkpoint(conn: &mut Conn, checkpoint: &StoredCheckpoint) -> Result<(), StoreError> {
-    conn.execute(
-        "INSERT INTO checkpoints (size, root, time, note) VALUES ($1, $2, $3, $4) \
+/// Keeps a checkpoint unless one over more records, or over as many with another root, is kept already: a log never
+/// signs two heads that contradict each other. Answers whether it was kept.
+pub(crate) fn put_checkpoint(conn: &mut Conn, checkpoint: &StoredCheckpoint) -> Result<bool, StoreError> {
+    let kept = conn.execute(
+        "INSERT INTO checkpoints (size, root, time, note) SELECT $1, $2, $3, $4 \
+         WHERE NOT EXISTS (SELECT 1 FROM checkpoints WHERE size > $1 OR (size = $1 AND root <> $2)) \
          ON CONFLICT (size) DO UPDATE SET time = excluded.time, note = excluded.note",
         &[
             number(checkpoint.size).into(),
@@ -160,7 +163,7 @@ pub(crate) fn put_checkpoint(conn: &mut Conn, checkpoint: &StoredCheckpoint) -> 
             (&checkpoint.note).into(),
         ],
     )?;
-    Ok(())
+    Ok(kept == 1)
 }
 
 fn number(n: u64) -> i64 {

@@ -47,7 +47,7 @@ pub(crate) enum Chore {
     /// Let the tree catch up with the records.
     Sequence(oneshot::Sender<Result<TreeHead, StoreError>>),
     /// Keep a signed checkpoint.
-    Checkpoint(StoredCheckpoint, oneshot::Sender<Result<(), StoreError>>),
+    Checkpoint(StoredCheckpoint, oneshot::Sender<Result<bool, StoreError>>),
 }
 
 /// What the writer found to do.

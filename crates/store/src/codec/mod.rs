@@ -10,6 +10,9 @@ mod people;
 mod run;
 mod tool;
 
+#[cfg(test)]
+mod tests;
+
 pub use approval::{
     bound_from_json, bound_to_json, requirement_from_json, requirement_to_json, salient_from_json,
     salient_to_json, vote_from_json, vote_to_json,

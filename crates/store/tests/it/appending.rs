@@ -16,6 +16,8 @@ on_both! {
     an_end_takes_the_whole_tree
     a_refusal_after_writes_leaves_nothing_behind
     the_tree_follows_and_survives_a_restart
+    checkpoints_never_contradict_each_other
+    narrowing_and_suspending_reach_the_whole_tree
 }
 
 fn places_have_no_gaps_and_time_never_goes_back(bed: &Bed) {
@@ -229,4 +231,94 @@ fn the_tree_follows_and_survives_a_restart(bed: &Bed) {
             assert_eq!(stored, batch.hashes);
         }
     }
+}
+
+fn checkpoints_never_contradict_each_other(bed: &Bed) {
+    let store = bed.open();
+    let signed = |size: u64, root: u8, note: &str| remit_store::tree::StoredCheckpoint {
+        size,
+        root: remit_ledger::Hash([root; 32]),
+        time: remit_core::time::Timestamp(1),
+        note: note.to_owned(),
+    };
+    let keep = |checkpoint| store.put_checkpoint_blocking(checkpoint);
+    keep(signed(5, 1, "five")).unwrap();
+    keep(signed(9, 2, "nine")).unwrap();
+    keep(signed(9, 2, "nine, signed again")).unwrap();
+    for other in [signed(9, 3, "another nine"), signed(7, 1, "late seven")] {
+        assert!(matches!(
+            keep(other),
+            Err(AppendError::Refused(Refused::NotAllowed(_)))
+        ));
+    }
+    let (last, over) = store
+        .read_blocking(|conn| {
+            Ok::<_, StoreError>((
+                remit_store::tree::last_checkpoint(conn)?,
+                remit_store::tree::checkpoint_over(conn, 4)?,
+            ))
+        })
+        .unwrap();
+    assert_eq!(last.unwrap().note, "nine, signed again");
+    assert_eq!(over.unwrap().note, "five");
+}
+
+fn narrowing_and_suspending_reach_the_whole_tree(bed: &Bed) {
+    let store = bed.open();
+    let root = make::task(1, None);
+    let (child, sleeper) = (make::task(2, Some(root.id)), make::task(3, Some(root.id)));
+    for task in [&root, &child, &sleeper] {
+        let task = task.clone();
+        store
+            .append_blocking(make::record("task_open"), move |tx| tasks::open(tx, &task))
+            .unwrap();
+    }
+    let (id, asleep) = (root.id, sleeper.id);
+    let mut limit = make::authority();
+    limit.classes.clear();
+    let amend = make::record("task_amend");
+    store
+        .append_blocking(amend, move |tx| {
+            tasks::narrow(tx, id, 1, &limit, remit_core::time::Timestamp(2_000))
+        })
+        .unwrap();
+    store
+        .append_blocking(make::record("task_suspend"), move |tx| tasks::suspend(tx, asleep))
+        .unwrap();
+    store
+        .append_blocking(make::record("task_suspend"), move |tx| tasks::suspend(tx, id))
+        .unwrap();
+    let states = || {
+        [root.id, child.id, sleeper.id].map(|id| {
+            let stored = store
+                .read_blocking(move |conn| tasks::get(conn, id))
+                .unwrap()
+                .unwrap();
+            assert!(stored.task.authority.classes.is_empty());
+            assert_eq!(stored.task.expires_at.0, 2_000);
+            (stored.task.state, stored.task.version)
+        })
+    };
+    use TaskState::{Open, Suspended};
+    assert_eq!(states(), [(Suspended, 3), (Suspended, 3), (Suspended, 3)]);
+    let early = child.id;
+    let resume = store.append_blocking(make::record("task_resume"), move |tx| tasks::resume(tx, early));
+    assert!(matches!(
+        resume,
+        Err(AppendError::Refused(Refused::NotOpen { .. }))
+    ));
+    store
+        .append_blocking(make::record("task_resume"), move |tx| tasks::resume(tx, id))
+        .unwrap();
+    // What slept before its parent did sleeps on.
+    assert_eq!(states(), [(Open, 4), (Open, 4), (Suspended, 3)]);
+    let outlive = remit_core::time::Timestamp(9_999);
+    let child = child.id;
+    let renewed = store.append_blocking(make::record("task_renew"), move |tx| {
+        tasks::renew(tx, child, 4, outlive)
+    });
+    assert!(matches!(
+        renewed,
+        Err(AppendError::Refused(Refused::NotAllowed(_)))
+    ));
 }
