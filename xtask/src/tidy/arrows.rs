@@ -41,11 +41,18 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// What a test may use beyond that, with the reason.
-const TEST_ARROWS: &[(&str, &str, &str)] = &[(
-    "crates/enforce",
-    "ledger",
-    "a test of the mint needs a real record and its receipt",
-)];
+const TEST_ARROWS: &[(&str, &str, &str)] = &[
+    (
+        "crates/enforce",
+        "ledger",
+        "a test of the mint needs a real record and its receipt",
+    ),
+    (
+        "crates/enforce",
+        "upstream",
+        "what must not compile is told about the whole way to a server",
+    ),
+];
 
 /// Libraries that belong to some rooms alone.
 const OWNED: &[(&str, &[&str], &str)] = &[
@@ -93,6 +100,12 @@ pub fn check(tree: &Tree, report: &mut Report) -> anyhow::Result<()> {
             ));
             continue;
         };
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+        if lints.and_then(toml::Value::as_bool) != Some(true) {
+            report.complaints.push(format!(
+                "{path}: has no `[lints] workspace = true`, which forbids unsafe code"
+            ));
+        }
         for (name, dependency) in dependencies(&manifest) {
             report
                 .complaints
@@ -204,7 +217,8 @@ mod tests {
 
     fn complaints(path: &str, manifest: &str) -> Vec<String> {
         let mut report = Report::default();
-        check(&Tree::of(&[(path, manifest)]), &mut report).unwrap();
+        let manifest = format!("[lints]\nworkspace = true\n{manifest}");
+        check(&Tree::of(&[(path, &manifest)]), &mut report).unwrap();
         report.complaints
     }
 
@@ -268,6 +282,13 @@ mod tests {
             complaints("crates/cli/Cargo.toml", "[dependencies]\nserde_json = \"1\"\n").len(),
             1
         );
+    }
+
+    #[test]
+    fn no_crate_is_without_the_lints() {
+        let mut report = Report::default();
+        check(&Tree::of(&[("crates/cli/Cargo.toml", "")]), &mut report).unwrap();
+        assert_eq!(report.complaints.len(), 1);
     }
 
     #[test]
