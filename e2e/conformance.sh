@@ -67,7 +67,7 @@ case $through in
   gateway)
     start_gateway "$work/gateway"
     add_server ref --url "$reference"
-    open_task conformance
+    open_task conformance ref
     MCP_URL=$GATEWAY/mcp/ref
     ;;
   shim) TOKEN=unused ;;

@@ -71,7 +71,7 @@ for server in "${servers[@]}"; do
     read -r client revision <<<"$run"
     MCP_STDIO=$(json_array "${words[@]}") follow "$client" "$revision" "$server" "$work/direct.jsonl"
     if [[ $through == gateway ]]; then
-      open_task conformance # a task of its own, so that no server process is shared between runs
+      open_task conformance "$server" # a task of its own, so that no server process is shared between runs
       MCP_URL=$GATEWAY/mcp/$server MCP_TOKEN=$TOKEN follow "$client" "$revision" "$server" "$work/through.jsonl"
     else
       MCP_STDIO=$(json_array "${words[@]}") follow "$client" "$revision" "$server" "$work/through.jsonl"

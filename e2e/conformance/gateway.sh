@@ -2,7 +2,7 @@
 #
 #   start_gateway DIR          data, sockets and logs lie below DIR; sets GATEWAY_PID and GATEWAY (its origin)
 #   add_server NAME --url URL | -- COMMAND…
-#   open_task TEMPLATE         sets TOKEN; the servers answer at $GATEWAY/mcp/NAME
+#   open_task TEMPLATE SERVER  sets TOKEN; the servers answer at $GATEWAY/mcp/NAME
 #   stop_gateway
 #
 # The only place that knows Remit's command line.
@@ -27,24 +27,24 @@ start_gateway() {
   export XDG_DATA_HOME=$dir/data XDG_CONFIG_HOME=$dir/config XDG_STATE_HOME=$dir/state XDG_RUNTIME_DIR=$dir/runtime
   cat >"$dir/remit.toml" <<TOML
 [listen]
-agents = "127.0.0.1:$port"
+address = "127.0.0.1:$port"
 TOML
   "$remit" up --config "$dir/remit.toml" >"$dir/up.log" 2>&1 &
   GATEWAY_PID=$!
   wait_for_line "$dir/up.log" ready "$GATEWAY_PID" || { echo 'e2e: the gateway did not become ready' >&2; return 1; }
   GATEWAY=http://127.0.0.1:$port
-  "$remit" human add tester --role operator --json >>"$setup_log"
+  "$remit" human add tester --role initiator --role approver --json >>"$setup_log"
   "$remit" agent add stock --owner tester --json >>"$setup_log"
 }
 
 add_server() {
   "$remit" mcp add "$@" >>"$setup_log"
-  "$remit" tools admit "$1" --all --json >>"$setup_log"
+  "$remit" tools admit --server "$1" --all --json >>"$setup_log"
 }
 
 open_task() {
   local task
-  task=$("$remit" task open --agent stock --as tester --template "$1" --intent 'end-to-end checks' --json)
+  task=$("$remit" task open --agent stock --as tester --template "$1" --set "server=$2" --intent 'end-to-end checks' --json)
   TOKEN=$("$PYTHON" -c 'import json, sys; print(json.loads(sys.argv[1])["token"])' "$task")
 }
 
