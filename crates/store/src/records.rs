@@ -234,8 +234,11 @@ fn keep_those_of(
 }
 
 fn forwards(conn: &mut Conn, key: &Key<'_>, from: u64, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+    let edge = crate::tree::size(conn)?;
     let mut found = indexed(conn, key, [">=", ""], from, limit)?;
-    found.extend(tail(conn, key)?.into_iter().filter(|record| record.seq >= from));
+    if found.len() < limit as usize {
+        found.extend(unindexed(conn, key, edge.max(from), u64::MAX)?);
+    }
     found.truncate(limit as usize);
     Ok(found)
 }
@@ -246,13 +249,21 @@ fn backwards(
     before: u64,
     limit: u32,
 ) -> Result<Vec<StoredRecord>, StoreError> {
-    let mut found = tail(conn, key)?;
-    found.retain(|record| record.seq < before);
+    let edge = crate::tree::size(conn)?;
+    // What is used all the time has millions of keys, and some of the newest records are about it.
+    let look = if let Key::Resource(_) = key { NEWEST } else { 0 };
+    let from = edge.min(before.saturating_sub(look));
+    let mut found = unindexed(conn, key, from, before)?;
     found.reverse();
-    found.extend(indexed(conn, key, ["<", "DESC"], before, limit)?);
+    if found.len() < limit as usize {
+        found.extend(indexed(conn, key, ["<", "DESC"], from.min(before), limit)?);
+    }
     found.truncate(limit as usize);
     Ok(found)
 }
+
+/// Records that are looked at one by one before the index is asked about a resource.
+const NEWEST: u64 = 1000;
 
 /// Records about `key` that the index knows, on one side of `place`, ordered along it.
 fn indexed(
@@ -281,12 +292,16 @@ fn indexed(
     stored(&rows)
 }
 
-/// Records about `key` that the index does not know yet, oldest first: those of the last moment.
-fn tail(conn: &mut Conn, key: &Key<'_>) -> Result<Vec<StoredRecord>, StoreError> {
-    let from = crate::tree::size(conn)?;
+/// Records about `key` from `from` on and before `before`, oldest first, found without the index.
+fn unindexed(
+    conn: &mut Conn,
+    key: &Key<'_>,
+    from: u64,
+    before: u64,
+) -> Result<Vec<StoredRecord>, StoreError> {
     let rows = conn.query(
-        "SELECT seq, leaf FROM records WHERE seq >= $1 ORDER BY seq",
-        &[number(from).into()],
+        "SELECT seq, leaf FROM records WHERE seq >= $1 AND seq < $2 ORDER BY seq",
+        &[number(from).into(), number(before).into()],
     )?;
     let (low, high) = key.range();
     let mut found = Vec::new();

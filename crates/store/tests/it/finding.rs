@@ -14,6 +14,7 @@ use crate::on_both;
 on_both! {
     records_are_found_by_what_they_are_about
     the_records_of_a_run_are_found_through_its_task
+    a_resource_last_touched_long_ago_is_found
     a_moment_is_found_by_its_time
     calls_are_found_while_they_matter
     a_call_has_one_final_state
@@ -74,6 +75,27 @@ fn records_are_found_by_what_they_are_about(bed: &Bed) {
     look();
     store.sequence_blocking().unwrap();
     look();
+}
+
+fn a_resource_last_touched_long_ago_is_found(bed: &Bed) {
+    let store = bed.open();
+    touch(&store, "task_a", "fs:/srv/old", &[]);
+    for _ in 0..1_100 {
+        touch(&store, "task_b", "fs:/srv/new", &[]);
+    }
+    store.sequence_blocking().unwrap();
+    touch(&store, "task_b", "fs:/srv/old/part", &[]);
+    let latest = |resource: &str, before, limit| {
+        let resource: Resource = resource.parse().unwrap();
+        places(store.read_blocking(move |c| records::latest(c, &Key::Resource(&resource), before, limit)))
+    };
+    assert_eq!(latest("fs:/srv/old", u64::MAX, 10), [1_101, 0]);
+    assert_eq!(latest("fs:/srv/old", 1_101, 10), [0]);
+    assert_eq!(latest("fs:/srv/new", u64::MAX, 2), [1_100, 1_099]);
+    assert_eq!(latest("fs:/srv/new", u64::MAX, 2_000).len(), 1_100);
+    let resource: Resource = "fs:/srv".parse().unwrap();
+    let about = store.read_blocking(move |c| records::about(c, &Key::Resource(&resource), 1_099, 10));
+    assert_eq!(places(about), [1_099, 1_100, 1_101]);
 }
 
 fn the_records_of_a_run_are_found_through_its_task(bed: &Bed) {
