@@ -14,9 +14,10 @@ use crate::wire::request::{Voice, capabilities, client_info, notification, plain
 use crate::wire::router::{Open, Router};
 use crate::wire::{EXCERPT_MAX, Failure, LEGACY, LEGACY_KNOWN, MODERN};
 
-/// How long a server may take to answer the modern question before it is taken for a legacy one, that does not answer
-/// what it does not know. A modern server that takes longer to start is spoken to in the legacy way, if it knows it.
-const PROBE: Duration = Duration::from_secs(3);
+/// How long a server may take to answer the modern question before it is taken for a legacy one. Nearly all legacy servers
+/// answer what they do not know with an error at once; the few silent ones cost this much. It must leave time to start: a
+/// server of both revisions that is asked the legacy way stays with that.
+const PROBE: Duration = Duration::from_secs(8);
 const START: Duration = Duration::from_millis(UPSTREAM_START_MS_MAX);
 
 /// What was agreed on, and what the server says of itself. Not scrubbed: fingerprints are made from it.

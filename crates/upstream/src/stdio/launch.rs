@@ -15,6 +15,9 @@ use crate::identity::resolve;
 use crate::spec::StdioSpec;
 use crate::wire::{EXCERPT_MAX, Failure};
 
+/// How long the last words of a launcher are waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A server that was started.
 pub(crate) struct Started {
     pub(crate) child: Child,
@@ -46,26 +49,30 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
     if let Some(cwd) = &spec.cwd {
         command.current_dir(cwd);
     }
-    let mut child = command.spawn().map_err(|e| cannot(&e))?;
+    let child = command.spawn().map_err(|e| cannot(&e))?;
     // It holds our copy of the pipe's other end: without it a launcher that dies reads as end of file.
     drop(command);
+    let process = child
+        .id()
+        .ok_or_else(|| std::io::Error::other("it ended at once"))
+        .and_then(ProcessId::of)
+        .map_err(|e| cannot(&e))?;
+    let mut unwatched = Unwatched(Some((process, child)));
     let attestation = launch.attestation;
     let attested =
         tokio::task::spawn_blocking(move || attestation.wait(Duration::from_millis(UPSTREAM_START_MS_MAX)));
     let confinement = match attested.await {
         Ok(Ok(confinement)) => confinement,
         Ok(Err(e)) => {
-            let words = last_words(&mut child).await;
+            let words = last_words(&mut unwatched).await;
             let words = environment.scrubber.excerpt(&words, EXCERPT_MAX);
             return Err(cannot(&format!("{e} ({words})")));
         }
         Err(e) => return Err(cannot(&e)),
     };
-    let process = child
-        .id()
-        .ok_or_else(|| std::io::Error::other("it ended at once"))
-        .and_then(ProcessId::of)
-        .map_err(|e| cannot(&e))?;
+    let Some((process, child)) = unwatched.0.take() else {
+        return Err(cannot(&"it is watched already"));
+    };
     Ok(Started {
         child,
         confinement,
@@ -73,14 +80,33 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
     })
 }
 
+/// A process nobody watches over yet: when the start is given up, it and what it may have started already end.
+struct Unwatched(Option<(ProcessId, Child)>);
+
+impl Drop for Unwatched {
+    fn drop(&mut self) {
+        if let Some((process, child)) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn_blocking(move || {
+                if let Err(error) = remit_confine::kill_tree(process, Duration::ZERO) {
+                    tracing::debug!(%error, "a server whose start was given up");
+                }
+                // Only now, for dropping it kills it, and its children would be nobody's.
+                drop(child);
+            });
+        }
+    }
+}
+
 /// What a launcher that gave up said.
-async fn last_words(child: &mut Child) -> String {
+async fn last_words(unwatched: &mut Unwatched) -> String {
     let mut words = Vec::new();
-    // It may be stuck instead of dead.
-    let _ = child.start_kill();
-    if let Some(stderr) = child.stderr.take() {
-        let read = stderr.take(4096).read_to_end(&mut words).await;
-        drop(read);
+    let stderr = unwatched.0.as_mut().and_then(|(_, child)| child.stderr.take());
+    if let Some(stderr) = stderr {
+        // It may be stuck instead of dead.
+        let mut stderr = stderr.take(4096);
+        drop(tokio::time::timeout(LAST_WORDS, stderr.read_to_end(&mut words)).await);
     }
     String::from_utf8_lossy(&words).into_owned()
 }

@@ -113,7 +113,8 @@ impl StdioLeg {
             leg: self,
             id: registered.id,
             gate,
-            wanted: request.method != "initialize",
+            // Before anything is agreed on, a server need not understand it.
+            wanted: !matches!(request.method, "initialize" | "server/discover"),
         };
         request.body.push(b'\n');
         let reply = gate

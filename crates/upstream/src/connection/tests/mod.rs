@@ -1,7 +1,10 @@
 //! Conversations with servers of the tests' own, honest and hostile, and with stock servers.
 
+mod addresses;
+mod cost;
 mod http_hostile;
 mod http_talk;
+mod lists;
 mod stdio_hostile;
 mod stdio_talk;
 mod stock;

@@ -232,3 +232,31 @@ async fn what_cannot_be_started_says_why() {
     assert_eq!(failure.kind, ErrorKind::CannotStart);
     assert!(failure.detail.contains("no landlock for you"), "{failure:?}");
 }
+
+#[tokio::test]
+async fn a_start_that_is_given_up_leaves_nobody() {
+    let mut world = world();
+    // Becomes a server with a child of its own, but never attests.
+    let pids = world.file("pids");
+    world.environment.launcher.exe = script(
+        &world.dir,
+        "silent",
+        &format!(
+            "exec setsid sh -c 'sleep 1000 & echo $! > {0}.part; mv {0}.part {0}; sleep 1000'",
+            pids.display()
+        ),
+    );
+    let spec = world.shell("");
+    let cut = async {
+        until("it runs", || pids.exists()).await;
+        world.holder.cut(remit_enforce::Cut::Ended);
+    };
+    let (opened, ()) = tokio::join!(world.open(&spec, Era::Legacy), cut);
+    assert_eq!(opened.unwrap_err().kind, ErrorKind::NotFresh);
+    let pid = std::fs::read_to_string(&pids).unwrap();
+    until("its child is gone", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    })
+    .await;
+}
