@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use remit_core::authority::{Authority, Scope};
 use remit_core::call::{Call, Operation};
@@ -40,11 +40,35 @@ pub struct Figure {
 /// How many allocations the process has made so far.
 pub type Counter = fn() -> u64;
 
-/// Activation of the 51 rules against 1,000 tools, and all decision rows.
+/// How far the growth rows go.
+#[derive(Clone, Copy, Debug)]
+pub struct Growth {
+    /// Open tasks.
+    pub tasks: u64,
+    /// Rules loaded.
+    pub rules: usize,
+    /// Tools that 51 rules are activated against.
+    pub tools: usize,
+}
+
+impl Growth {
+    /// What the goals are about.
+    pub const FULL: Self = Self {
+        tasks: 100_000,
+        rules: 10_000,
+        tools: 1_000,
+    };
+}
+
+/// Activation of 51 rules against many tools, and all decision rows; each batch is 100 decisions.
 ///
 /// # Errors
 /// When a rule does not load or a call is not decided as the row says.
-pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration, Vec<Figure>)> {
+pub fn run(
+    batches: usize,
+    growth: Growth,
+    counter: Option<Counter>,
+) -> anyhow::Result<(Duration, Vec<Figure>)> {
     let measure = Measure { batches, counter };
     let tools = Tools::new(10, 6)?;
     let small = tools.bundle(&organisation(23))?;
@@ -84,15 +108,15 @@ pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration
         .map(|n| principal(n + 10, 1))
         .collect::<anyhow::Result<Vec<_>>>()?;
     rows.push(measure.row(
-        "allow, 100,000 open tasks",
+        "allow, many open tasks",
         &small,
         &many,
         &tools.write("/srv/repo/a")?,
         "allow",
     )?);
-    let large = tools.bundle(&organisation(9_972))?;
+    let large = tools.bundle(&organisation(growth.rules.saturating_sub(28)))?;
     rows.push(measure.row(
-        "allow, 10,000 rules",
+        "allow, many rules",
         &large,
         &one,
         &tools.write("/srv/repo/src/main.rs")?,
@@ -105,8 +129,8 @@ pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration
         &tools.write("/srv/repo/a")?,
         "allow",
     )?);
-    let wide = Tools::new(100, 10)?;
-    let start = Instant::now();
+    let wide = Tools::new(growth.tools / 10, 10)?;
+    let start = crate::time::now();
     let bundle = wide.bundle(&organisation(23))?;
     let activation = start.elapsed();
     anyhow::ensure!(
@@ -151,7 +175,7 @@ impl Measure {
         });
         let mut times = Vec::with_capacity(self.batches);
         for batch in 0..self.batches {
-            let start = Instant::now();
+            let start = crate::time::now();
             for n in 0..100 {
                 std::hint::black_box::<Option<Verdict>>(decide(batch * 100 + n));
             }
