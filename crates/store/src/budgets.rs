@@ -6,7 +6,7 @@ use remit_core::id::TaskId;
 use crate::append::{ApplyError, Counter, Refused, Tx};
 use crate::codec::budget_to_text;
 use crate::error::StoreError;
-use crate::rows::Sum;
+use crate::row_key::Sum;
 use crate::sql::{Conn, Value};
 use crate::tables::BUDGETS;
 

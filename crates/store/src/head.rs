@@ -2,7 +2,7 @@
 
 use crate::append::Epochs;
 use crate::error::StoreError;
-use crate::rows::{RowKey, Sum, same};
+use crate::row_key::{RowKey, Sum, same};
 use crate::sql::{Conn, Row, Value};
 
 /// Sums kept in the head; each table's place is fixed for ever.

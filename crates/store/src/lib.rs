@@ -13,6 +13,7 @@ mod lock;
 mod migrate;
 mod open;
 mod readers;
+mod row_key;
 mod rows;
 mod sql;
 mod store;
@@ -42,7 +43,7 @@ pub use append::{AppendError, ApplyError, Epoch, Epochs, Receipt, Refused, TreeH
 pub use error::StoreError;
 pub use head::epochs;
 pub use open::{Location, OpenError, Options};
-pub use rows::RowKey;
+pub use row_key::RowKey;
 pub use sql::{Conn, DbError, DbErrorKind, Row, Value};
 pub use store::Store;
 pub use stored::Stored;

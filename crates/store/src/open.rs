@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::head::Head;
 use crate::lock::{OwnerLock, beside};
 use crate::readers::Readers;
-use crate::rows::RowKey;
+use crate::row_key::RowKey;
 use crate::sql::{
     APPLICATION_ID, APPLICATION_LOCK, Conn, DbError, Driver, PAGE_BYTES, Postgres, Sqlite, Value,
 };

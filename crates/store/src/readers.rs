@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::StoreError;
 use crate::open::{Location, OpenError};
-use crate::rows::RowKey;
+use crate::row_key::RowKey;
 use crate::sql::{Conn, DbError, Driver, Postgres, Snapshot, Sqlite};
 use crate::store::Threads;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use remit_core::id::TaskId;
 use remit_core::task::TaskState;
 
-use crate::rows::Sum;
+use crate::row_key::Sum;
 
 /// Most tasks remembered; beyond that all are forgotten and read again when asked for.
 const TASKS_MAX: usize = 200_000;

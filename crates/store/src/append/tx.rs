@@ -8,7 +8,7 @@ use remit_core::time::Timestamp;
 
 use super::{ApplyError, Cache, Refused};
 use crate::head::Head;
-use crate::rows::Sum;
+use crate::row_key::Sum;
 use crate::sql::{Conn, DbError, Value};
 
 /// What makes earlier decisions stale when it moves.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{DbError, DbErrorKind, Postgres, Row, Sqlite, Value};
-use crate::rows::RowKey;
+use crate::row_key::RowKey;
 
 /// One of the two databases.
 pub(crate) enum Driver {
