@@ -39,7 +39,7 @@ TOML
 
 add_server() {
   "$remit" mcp add "$@" >>"$setup_log"
-  "$remit" tools admit --server "$1" --all --json >>"$setup_log"
+  "$remit" tools admit --server "$1" --all --class read --json >>"$setup_log"
 }
 
 open_task() {
