@@ -11,7 +11,7 @@ async fn against(
     let server = WireServer::start(move |seen| modern(seen, &plan)).await;
     let world = world();
     let (connection, _notices) = world.open(&http(&server.url), Era::Modern).await.unwrap();
-    let failure = call_with(&world, &connection, &tool("t", "{}"), short(2000))
+    let failure = call_with(&world, &connection, &tool("t", "{}"), short(20_000))
         .await
         .0
         .unwrap_err();
