@@ -114,11 +114,19 @@ impl Failure {
     }
 
     /// The asker's fault: `sentence` says what is wrong and what to do.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an error is mapped into it by name: `map_err(Failure::invalid)`"
+    )]
     pub fn invalid(sentence: impl ToString) -> Self {
         Self::Invalid(sentence.to_string())
     }
 
     /// Remit's own trouble.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "an error is mapped into it by name: `map_err(Failure::unavailable)`"
+    )]
     pub fn unavailable(sentence: impl ToString) -> Self {
         Self::Unavailable(sentence.to_string())
     }

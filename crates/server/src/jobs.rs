@@ -100,7 +100,7 @@ pub async fn recover(app: &Arc<App>) -> Result<(), Failure> {
             log(
                 "an approved call could not be executed",
                 redeem::execute(&app, id).await,
-            )
+            );
         });
     }
     Ok(())

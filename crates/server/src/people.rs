@@ -62,10 +62,10 @@ pub async fn add_agent(app: &Arc<App>, new: NewAgent, by: &Name) -> Result<Agent
     expect_role(app, by, &Role::Administrator)?;
     let world = app.world();
     for owner in std::iter::once(&new.owner).chain(&new.backup_owner) {
-        if !world
+        if world
             .humans
             .get(owner)
-            .is_some_and(|human| human.standing == Standing::Active)
+            .is_none_or(|human| human.standing != Standing::Active)
         {
             return Err(Failure::invalid(format!(
                 "the owner `{owner}` is not an active human here: `remit human add {owner} --role initiator`"

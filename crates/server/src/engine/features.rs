@@ -67,10 +67,10 @@ async fn round(
     let Some(client) = client else {
         return Ok(Err(ClientRefusal::NotAvailable));
     };
-    if !matches!(
-        let_out(app, live, server, era, feature, params.clone()).await?,
-        Some(_)
-    ) {
+    if let_out(app, live, server, era, feature, params.clone())
+        .await?
+        .is_none()
+    {
         return Ok(Err(ClientRefusal::NotAvailable));
     }
     let (sender, receiver) = oneshot::channel();

@@ -43,10 +43,13 @@ pub struct Link {
     pub notices: broadcast::Sender<Notice>,
 }
 
+/// Where one link is, or is being opened: whoever holds the lock opens it.
+type Slot = Arc<tokio::sync::Mutex<Option<Arc<Link>>>>;
+
 /// The links of this process.
 #[derive(Debug, Default)]
 pub struct Links {
-    slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Option<Arc<Link>>>>>>,
+    slots: Mutex<HashMap<Key, Slot>>,
 }
 
 impl Links {
@@ -87,7 +90,7 @@ impl Links {
         taken
     }
 
-    fn slot(&self, key: &Key) -> Arc<tokio::sync::Mutex<Option<Arc<Link>>>> {
+    fn slot(&self, key: &Key) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(slots.entry(key.clone()).or_default())
     }

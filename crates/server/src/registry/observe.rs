@@ -230,7 +230,7 @@ async fn note(
             };
             match stored {
                 None => {
-                    remit_store::tools::add(tx, &registered(ToolState::Quarantined, None, &classification))?
+                    remit_store::tools::add(tx, &registered(ToolState::Quarantined, None, &classification))?;
                 }
                 Some(mut before) => {
                     let (state, admitted) = (before.tool.state, before.admitted);

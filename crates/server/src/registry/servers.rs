@@ -173,9 +173,9 @@ pub async fn refresh(app: &Arc<App>, name: &Name) -> Result<Added, Failure> {
             findings,
         };
         if tool.is_callable() {
-            added.admitted.push(shown)
+            added.admitted.push(shown);
         } else {
-            added.quarantined.push(shown)
+            added.quarantined.push(shown);
         }
     }
     Ok(added)

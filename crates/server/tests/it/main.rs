@@ -1,5 +1,8 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod stub;
