@@ -45,69 +45,11 @@ pub type Counter = fn() -> u64;
 /// # Errors
 /// When a rule does not load or a call is not decided as the row says.
 pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration, Vec<Figure>)> {
-    let measure = Measure { batches, counter };
-    let tools = Tools::new(10, 6)?;
-    let small = tools.bundle(&organisation(23))?;
-    let mut rows = Vec::new();
-    let one = [principal(1, 1)?];
-    rows.push(measure.row(
-        "allow",
-        &small,
-        &one,
-        &tools.write("/srv/repo/src/main.rs")?,
-        "allow",
-    )?);
-    rows.push(measure.row(
-        "hold",
-        &small,
-        &one,
-        &tools.delete("/srv/repo/src/main.rs")?,
-        "hold",
-    )?);
-    rows.push(measure.row("deny", &small, &one, &tools.write("/etc/passwd")?, "deny")?);
-    let deep = [principal(2, 8)?];
-    rows.push(measure.row(
-        "allow, delegation depth 8",
-        &small,
-        &deep,
-        &tools.write("/srv/repo/a")?,
-        "allow",
-    )?);
-    rows.push(measure.row(
-        "hold, delegation depth 8",
-        &small,
-        &deep,
-        &tools.delete("/srv/repo/a")?,
-        "hold",
-    )?);
-    let many = (0..100_000)
-        .map(|n| principal(n + 10, 1))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    rows.push(measure.row(
-        "allow, 100,000 open tasks",
-        &small,
-        &many,
-        &tools.write("/srv/repo/a")?,
-        "allow",
-    )?);
-    let large = tools.bundle(&organisation(9_972))?;
-    rows.push(measure.row(
-        "allow, 10,000 rules",
-        &large,
-        &one,
-        &tools.write("/srv/repo/src/main.rs")?,
-        "allow",
-    )?);
-    rows.push(measure.row(
-        "allow, both",
-        &large,
-        &many,
-        &tools.write("/srv/repo/a")?,
-        "allow",
-    )?);
+    let mut rows = base(batches, counter)?;
+    rows.extend(growth(batches, counter)?);
     let wide = Tools::new(100, 10)?;
     let start = crate::time::now();
-    let bundle = wide.bundle(&organisation(23))?;
+    let bundle = wide.bundle(&organisation(24))?;
     let activation = start.elapsed();
     anyhow::ensure!(
         bundle.rules().len() == 51,
@@ -115,6 +57,43 @@ pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration
         bundle.rules().len()
     );
     Ok((activation, rows))
+}
+
+/// The rows with 51 rules and one task.
+///
+/// # Errors
+/// When a rule does not load or a call is not decided as the row says.
+pub fn base(batches: usize, counter: Option<Counter>) -> anyhow::Result<Vec<Figure>> {
+    let measure = Measure { batches, counter };
+    let tools = Tools::new(10, 6)?;
+    let bundle = tools.bundle(&organisation(24))?;
+    let (flat, deep) = ([principal(1, 1)?], [principal(2, 8)?]);
+    let write = tools.write("/srv/repo/src/main.rs")?;
+    let delete = tools.delete("/srv/repo/src/main.rs")?;
+    Ok(vec![
+        measure.row("allow", &bundle, &flat, &write, "allow")?,
+        measure.row("hold", &bundle, &flat, &delete, "hold")?,
+        measure.row("deny", &bundle, &flat, &tools.write("/etc/passwd")?, "deny")?,
+        measure.row("allow, delegation depth 8", &bundle, &deep, &write, "allow")?,
+        measure.row("hold, delegation depth 8", &bundle, &deep, &delete, "hold")?,
+    ])
+}
+
+fn growth(batches: usize, counter: Option<Counter>) -> anyhow::Result<Vec<Figure>> {
+    let measure = Measure { batches, counter };
+    let tools = Tools::new(10, 6)?;
+    let small = tools.bundle(&organisation(24))?;
+    let large = tools.bundle(&organisation(9_973))?;
+    let one = [principal(1, 1)?];
+    let many = (0..100_000)
+        .map(|n| principal(n + 10, 1))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let write = tools.write("/srv/repo/src/main.rs")?;
+    Ok(vec![
+        measure.row("allow, 100,000 open tasks", &small, &many, &write, "allow")?,
+        measure.row("allow, 10,000 rules", &large, &one, &write, "allow")?,
+        measure.row("allow, both", &large, &many, &write, "allow")?,
+    ])
 }
 
 struct Measure {

@@ -6,7 +6,7 @@ pub(crate) mod form;
 mod literals;
 mod validate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Effect, Policy, PrincipalOrResourceConstraint};
@@ -23,17 +23,26 @@ use crate::rule::{Clause, Kind, Rule, Scope};
 use crate::source::{Layer, Source};
 
 /// A file while it is read.
+#[derive(Clone)]
 pub(crate) struct File<'a> {
     source: &'a Source,
+    /// Where its lines end: each rule and clause asks for its line.
+    ends: Arc<[usize]>,
 }
 
-impl File<'_> {
+impl<'a> File<'a> {
+    fn new(source: &'a Source) -> Self {
+        let ends = source.text.match_indices('\n').map(|(at, _)| at).collect();
+        Self { source, ends }
+    }
+
     fn problem(&self, loc: Option<&Loc>, sentence: impl Into<String>) -> Problem {
         Problem::at_loc(&self.source.name, &self.source.text, loc, sentence)
     }
 
     fn line(&self, loc: Option<&Loc>) -> usize {
-        self.problem(loc, "").line
+        let offset = loc.map_or(0, Loc::start);
+        self.ends.partition_point(|end| *end < offset) + 1
     }
 }
 
@@ -55,23 +64,24 @@ pub(crate) fn rules(
 ) -> Result<Vec<Arc<Rule>>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut drafts: Vec<Draft<'_>> = Vec::new();
+    let mut ids: HashMap<String, String> = HashMap::new();
     for source in sources {
-        for written in parse(source, &mut problems) {
-            if let Some(draft) = draft(File { source }, written, groups, &mut problems) {
-                if let Some(first) = drafts.iter().find(|d| d.rule.id == draft.rule.id) {
-                    let place = format!("{}:{}", first.rule.file, first.rule.line);
-                    problems.push(
-                        draft
-                            .file
-                            .problem(
-                                draft.written.loc(),
-                                format!("the id `{}` is taken by {place}", draft.rule.id),
-                            )
-                            .fix("ids are unique across all files: choose another"),
-                    );
-                }
-                drafts.push(draft);
+        let file = File::new(source);
+        for written in parse(&file, &mut problems) {
+            let Some(draft) = draft(file.clone(), written, groups, &mut problems) else {
+                continue;
+            };
+            let place = format!("{}:{}", draft.rule.file, draft.rule.line);
+            if let Some(first) = ids.get(&draft.rule.id) {
+                let sentence = format!("the id `{}` is taken by {first}", draft.rule.id);
+                problems.push(
+                    file.problem(draft.written.loc(), sentence)
+                        .fix("ids are unique across all files: choose another"),
+                );
+            } else {
+                ids.insert(draft.rule.id.clone(), place);
             }
+            drafts.push(draft);
         }
     }
     for draft in &drafts {
@@ -89,8 +99,8 @@ pub(crate) fn rules(
 }
 
 /// The policies of a file in their order there.
-fn parse(source: &Source, problems: &mut Vec<Problem>) -> Vec<Policy> {
-    let file = File { source };
+fn parse(file: &File<'_>, problems: &mut Vec<Problem>) -> Vec<Policy> {
+    let source = file.source;
     let set = match parse_policyset(&source.text) {
         Ok(set) => set,
         Err(errors) => {

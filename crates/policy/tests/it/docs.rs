@@ -6,6 +6,9 @@ use remit_policy::context_fields;
 fn every_fact_is_in_the_guide() {
     let guide = include_str!("../../../../docs/policy.md");
     for (name, _, meaning) in context_fields() {
-        assert!(guide.contains(&format!("`{name}`")) || guide.contains(&format!("`{name}.")), "{name}: {meaning}");
+        assert!(
+            guide.contains(&format!("`{name}`")) || guide.contains(&format!("`{name}.")),
+            "{name}: {meaning}"
+        );
     }
 }
