@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, approvals, approve, coverage, deny, doctor, explain, export, freeze, grants, human, kill, launch,
-    mcp, policy, run, tail, task, timeline, tools, up, verify, who,
+    agent, approvals, approve, coverage, demo, deny, doctor, explain, export, freeze, grants, human, kill,
+    launch, mcp, policy, run, scenario, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -29,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Start everything on this machine; asks nothing
     Up(up::Args),
+    /// See the main job on stock servers and clients, in under a minute
+    Demo(demo::Args),
     /// Run a command as an agent, with authority for one task only
     Run(run::Args),
     /// Enter confinement and become the command: the second half of `run`
@@ -64,6 +66,9 @@ pub enum Command {
     /// Policy as code
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Play scenario files: our acceptance suite, your policy tests
+    #[command(subcommand)]
+    Scenario(scenario::Command),
     /// Follow what is decided, as it is decided
     Tail(tail::Args),
     /// Everything that happened in a task

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod approvals;
 pub mod approve;
 pub mod coverage;
+pub mod demo;
 pub mod deny;
 pub mod doctor;
 pub mod explain;
@@ -18,6 +19,7 @@ mod people;
 pub mod policy;
 mod record;
 pub mod run;
+pub mod scenario;
 pub mod tail;
 pub mod task;
 pub mod timeline;
@@ -57,6 +59,7 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Launch(args) => Ok(launch::run(&args, context.out)),
         Command::Up(args) => up::run(context, &args),
+        Command::Demo(args) => demo::run(context, &args),
         Command::Run(args) => run::run(context, &args),
         Command::Task(command) => wait(task::run(context, command)),
         Command::Kill(args) => wait(kill::run(context, &args)),
@@ -69,7 +72,8 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Deny(args) => wait(deny::run(context, &args)),
         Command::Grants(args) => wait(grants::run(context, &args)),
         Command::Freeze(args) => wait(freeze::run(context, &args)),
-        Command::Policy(command) => wait(policy::run(context, command)),
+        Command::Policy(command) => policy::run(context, command),
+        Command::Scenario(scenario::Command::Run(args)) => scenario::run(context.out, &args.files),
         Command::Tail(args) => wait(tail::run(context, &args)),
         Command::Timeline(args) => wait(timeline::run(context, &args)),
         Command::Who(args) => wait(who::run(context, &args)),

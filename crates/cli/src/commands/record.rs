@@ -17,7 +17,13 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
         .unwrap_or_default();
     let kind = fields::text(record, "type");
     let mut line = Text::new().dim(time).plain("  ").join(word(record, &kind));
-    for key in ["tool", "resource"] {
+    // What was called, else who is meant.
+    let about = if record.get("tool").is_some_and(|tool| !tool.is_null()) {
+        "tool"
+    } else {
+        "agent"
+    };
+    for key in [about, "resource"] {
         let text = fields::text(record, key);
         if !text.is_empty() {
             line = line.plain(format!("  {text}"));
@@ -27,6 +33,9 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
     let reason = fields::text(record, "reason");
     if !reason.is_empty() && decision != "allow" {
         line = line.plain(format!("  {reason}"));
+    }
+    if let Some(by) = record.get("detail").and_then(|detail| detail.get("by")) {
+        line = line.plain(format!("  by {}", fields::as_text(Some(by))));
     }
     let lane = fields::text(record, "lane");
     if !lane.is_empty() && lane != "enforced" {

@@ -1,5 +1,6 @@
 //! `remit up`: everything, in the foreground, until it is told to stop.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,17 @@ async fn serve(context: &Context, args: &Args) -> Result<u8, Failure> {
         Some(given) => (given.clone(), true),
         None => (context.paths.config.join("remit.toml"), false),
     };
+    // Made here, so that it can be hidden from runs: what does not exist cannot.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&context.paths.config)
+        .map_err(|error| {
+            Failure::local(format!(
+                "cannot make `{}`: {error}",
+                context.paths.config.display()
+            ))
+        })?;
     let mut stop = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
     let parts = Parts {
         config: Config::read(&path, must_exist).map_err(|error| failed(&error))?,

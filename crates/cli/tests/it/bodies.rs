@@ -12,9 +12,32 @@ fn rows() -> Vec<Row> {
     vec![
         (
             &[
-                "task", "open", "--agent", "a", "--intent", "fix it", "--template", "support/refund", "--set",
-                "ticket=4=2", "--allow", "fs/*", "--allow", "gh:read", "--resource", "file:/srv", "--destination",
-                "host:x.example", "--ttl", "90m", "--parent", "task_p", "--mode", "assist", "--as", "bob",
+                "task",
+                "open",
+                "--agent",
+                "a",
+                "--intent",
+                "fix it",
+                "--template",
+                "support/refund",
+                "--set",
+                "ticket=4=2",
+                "--allow",
+                "fs/*",
+                "--allow",
+                "gh:read",
+                "--resource",
+                "file:/srv",
+                "--destination",
+                "host:x.example",
+                "--ttl",
+                "90m",
+                "--parent",
+                "task_p",
+                "--mode",
+                "assist",
+                "--as",
+                "bob",
             ],
             "POST /v1/tasks",
             json!({"agent": "a", "intent": "fix it", "template": "support/refund", "set": {"ticket": "4=2"},
@@ -28,7 +51,11 @@ fn rows() -> Vec<Row> {
             "POST /v1/tasks/task_1/amend",
             json!({"allow": ["fs/read"], "ttl_ms": 3_600_000}),
         ),
-        (&["task", "renew", "task_1"], "POST /v1/tasks/task_1/renew", json!({"ttl_ms": 3_600_000})),
+        (
+            &["task", "renew", "task_1"],
+            "POST /v1/tasks/task_1/renew",
+            json!({"ttl_ms": 3_600_000}),
+        ),
         (
             &["task", "done", "task_1", "--cancelled"],
             "POST /v1/tasks/task_1/done",
@@ -40,20 +67,48 @@ fn rows() -> Vec<Row> {
             json!({"id": "agent:a", "reason": "odd", "as": "bob"}),
         ),
         (
-            &["agent", "add", "a", "--owner", "alice", "--ceiling-allow", "fs:read"],
+            &[
+                "agent",
+                "add",
+                "a",
+                "--owner",
+                "alice",
+                "--ceiling-allow",
+                "fs:read",
+            ],
             "POST /v1/agents",
             json!({"name": "a", "owner": "alice", "ceiling": {"allow": ["fs:read"]}}),
         ),
         (&["agent", "suspend", "a"], "POST /v1/agents/a/suspend", json!({})),
-        (&["agent", "resume", "a", "--as", "bob"], "POST /v1/agents/a/resume", json!({"as": "bob"})),
+        (
+            &["agent", "resume", "a", "--as", "bob"],
+            "POST /v1/agents/a/resume",
+            json!({"as": "bob"}),
+        ),
         (
             &["human", "add", "bob", "--role", "approver", "--role", "dba"],
             "POST /v1/humans",
             json!({"name": "bob", "roles": ["approver", "dba"]}),
         ),
-        (&["human", "retire", "b/c"], "POST /v1/humans/b%2Fc/retire", json!({})),
         (
-            &["mcp", "add", "fs", "--env", "A=b=c", "--accept-floating", "--", "npx", "-y", "server", "/srv"],
+            &["human", "retire", "b/c"],
+            "POST /v1/humans/b%2Fc/retire",
+            json!({}),
+        ),
+        (
+            &[
+                "mcp",
+                "add",
+                "fs",
+                "--env",
+                "A=b=c",
+                "--accept-floating",
+                "--",
+                "npx",
+                "-y",
+                "server",
+                "/srv",
+            ],
             "POST /v1/servers",
             json!({"name": "fs", "command": ["npx", "-y", "server", "/srv"], "env": {"A": "b=c"}, "accept_floating": true}),
         ),
@@ -63,14 +118,33 @@ fn rows() -> Vec<Row> {
             json!({"name": "here", "url": "http://localhost:3001/mcp", "allow_private": true}),
         ),
         (
-            &["mcp", "add", "there", "--url", "https://mcp.example/mcp", "--shareable"],
+            &[
+                "mcp",
+                "add",
+                "there",
+                "--url",
+                "https://mcp.example/mcp",
+                "--shareable",
+            ],
             "POST /v1/servers",
             json!({"name": "there", "url": "https://mcp.example/mcp", "shareable": true}),
         ),
-        (&["mcp", "refresh", "fs"], "POST /v1/servers/fs/refresh", json!({})),
+        (
+            &["mcp", "refresh", "fs"],
+            "POST /v1/servers/fs/refresh",
+            json!({}),
+        ),
         (&["tools", "ls", "fs"], "GET /v1/tools?server=fs", Value::Null),
         (
-            &["tools", "admit", "fs/a", "fs/b", "--class", "delete", "--irreversible"],
+            &[
+                "tools",
+                "admit",
+                "fs/a",
+                "fs/b",
+                "--class",
+                "delete",
+                "--irreversible",
+            ],
             "POST /v1/tools/admit",
             json!({"tools": ["fs/a", "fs/b"], "class": "delete", "irreversible": true}),
         ),
@@ -79,12 +153,26 @@ fn rows() -> Vec<Row> {
             "POST /v1/tools/admit",
             json!({"server": "fs", "all": true}),
         ),
-        (&["tools", "diff", "fs/a"], "GET /v1/tools/diff?tool=fs%2Fa", Value::Null),
-        (&["tools", "retire", "fs/a"], "POST /v1/tools/retire", json!({"tools": ["fs/a"]})),
-        (&["approvals", "--all"], "GET /v1/approvals?all=1", Value::Null),
-        (&["approve", "apr_1"], "POST /v1/approvals/apr_1/approve", json!({"times": 1})),
         (
-            &["approve", "apr_1", "--for", "30m", "--note", "fine", "--as", "bob"],
+            &["tools", "diff", "fs/a"],
+            "GET /v1/tools/diff?tool=fs%2Fa",
+            Value::Null,
+        ),
+        (
+            &["tools", "retire", "fs/a"],
+            "POST /v1/tools/retire",
+            json!({"tools": ["fs/a"]}),
+        ),
+        (&["approvals", "--all"], "GET /v1/approvals?all=1", Value::Null),
+        (
+            &["approve", "apr_1"],
+            "POST /v1/approvals/apr_1/approve",
+            json!({"times": 1}),
+        ),
+        (
+            &[
+                "approve", "apr_1", "--for", "30m", "--note", "fine", "--as", "bob",
+            ],
             "POST /v1/approvals/apr_1/approve",
             json!({"for_ms": 1_800_000, "note": "fine", "as": "bob"}),
         ),
@@ -98,13 +186,28 @@ fn rows() -> Vec<Row> {
             "POST /v1/approvals/apr_1/deny",
             json!({"note": "use staging"}),
         ),
-        (&["grants", "revoke", "grant_1"], "POST /v1/grants/grant_1/revoke", json!({})),
         (
-            &["freeze", "db:prod", "--until", "2100-01-01T00:00:00Z", "--reason", "launch"],
+            &["grants", "revoke", "grant_1"],
+            "POST /v1/grants/grant_1/revoke",
+            json!({}),
+        ),
+        (
+            &[
+                "freeze",
+                "db:prod",
+                "--until",
+                "2100-01-01T00:00:00Z",
+                "--reason",
+                "launch",
+            ],
             "POST /v1/freezes",
             json!({"resource": "db:prod", "until_ms": 4_102_444_800_000_i64, "reason": "launch"}),
         ),
-        (&["freeze", "lift", "db:prod"], "POST /v1/freezes/lift", json!({"resource": "db:prod"})),
+        (
+            &["freeze", "lift", "db:prod"],
+            "POST /v1/freezes/lift",
+            json!({"resource": "db:prod"}),
+        ),
         (&["freeze", "list"], "GET /v1/freezes", Value::Null),
         (&["policy", "show"], "GET /v1/policy", Value::Null),
         (
@@ -127,7 +230,7 @@ fn each_command_asks_for_what_it_says() {
     for (args, what, body) in rows() {
         let house = House::new();
         let control = FakeControl::new(&house, vec![route(what, &json!({"ok": true}))]);
-        let said = house.run(&[args, &["--json"]].concat());
+        let said = house.run(&[&["--json"], args].concat());
         assert_eq!(said.status, Some(0), "{args:?}: {said:?}");
         let asked = control.one(what);
         assert_eq!(asked.body, body, "{args:?}");
@@ -148,7 +251,14 @@ fn words_that_name_files_here_are_made_absolute() {
     let here = |name: &str| work.join(name).to_str().unwrap().to_owned();
     assert_eq!(
         control.one("POST /v1/servers").body["command"],
-        json!(["python3", here("server.py"), work, here("build"), "build", "missing.py"])
+        json!([
+            "python3",
+            here("server.py"),
+            work,
+            here("build"),
+            "build",
+            "missing.py"
+        ])
     );
 }
 
@@ -158,16 +268,26 @@ fn policy_check_sends_files_and_fails_on_problems() {
     let problem = json!({"file": "b.cedar", "line": 4, "column": 2, "sentence": "no such argument `to`", "severity": "error"});
     let control = FakeControl::new(
         &house,
-        vec![route("POST /v1/policy/check", &json!({"ok": false, "problems": [problem]}))],
+        vec![route(
+            "POST /v1/policy/check",
+            &json!({"ok": false, "problems": [problem]}),
+        )],
     );
     let folder = house.work("rules");
     std::fs::create_dir(&folder).unwrap();
-    for (name, text) in [("b.cedar", "second"), ("a.cedar", "first"), ("notes.md", "not policy")] {
+    for (name, text) in [
+        ("b.cedar", "second"),
+        ("a.cedar", "first"),
+        ("notes.md", "not policy"),
+    ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
     let said = house.run(&["policy", "check", "rules"]);
     assert_eq!(said.status, Some(1), "{said:?}");
-    assert!(said.out.contains("b.cedar:4:2: error: no such argument `to`"), "{said:?}");
+    assert!(
+        said.out.contains("b.cedar:4:2: error: no such argument `to`"),
+        "{said:?}"
+    );
     let sent = control.one("POST /v1/policy/check").body;
     assert_eq!(
         sent,

@@ -94,16 +94,13 @@ fn answer(mut stream: UnixStream, routes: &[Route], asked: &Mutex<Vec<Asked>>) {
         capability: header("remit-control"),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     });
-    let (status, body) = routes
-        .iter()
-        .find(|(route, _, _)| *route == what)
-        .map_or_else(
-            || {
-                let body = json!({"error": "not_found", "message": format!("the test has no {what}")});
-                (404, body.to_string())
-            },
-            |(_, status, body)| (*status, body.clone()),
-        );
+    let (status, body) = routes.iter().find(|(route, _, _)| *route == what).map_or_else(
+        || {
+            let body = json!({"error": "not_found", "message": format!("the test has no {what}")});
+            (404, body.to_string())
+        },
+        |(_, status, body)| (*status, body.clone()),
+    );
     let length = body.len();
     // A client that has gone needs no answer.
     let _ = write!(

@@ -73,12 +73,33 @@ fn a_task_from_beginning_to_evidence() {
     let mut up = Up::new();
     assert_eq!(up.ready["human"], "alice");
     let agent = up.json(&["agent", "add", "helper", "--owner", "alice"]);
-    assert_eq!((&agent["name"], &agent["state"]), (&json!("helper"), &json!("active")));
+    assert_eq!(
+        (&agent["name"], &agent["state"]),
+        (&json!("helper"), &json!("active"))
+    );
     let human = up.json(&["human", "add", "bob", "--role", "approver"]);
     assert_eq!(human["roles"], json!(["approver"]));
 
-    let opened = up.json(&["task", "open", "--agent", "helper", "--intent", "look around", "--ttl", "1h"]);
-    for key in ["task", "run", "spiffe_id", "token", "mcp_url", "expires_at", "authority", "cut"] {
+    let opened = up.json(&[
+        "task",
+        "open",
+        "--agent",
+        "helper",
+        "--intent",
+        "look around",
+        "--ttl",
+        "1h",
+    ]);
+    for key in [
+        "task",
+        "run",
+        "spiffe_id",
+        "token",
+        "mcp_url",
+        "expires_at",
+        "authority",
+        "cut",
+    ] {
         assert!(!opened[key].is_null(), "{key}: {opened}");
     }
     let task = opened["task"].as_str().unwrap();
@@ -89,15 +110,40 @@ fn a_task_from_beginning_to_evidence() {
     assert!(renewed["expires_at"].as_str() > opened["expires_at"].as_str());
 
     let ended = up.json(&["task", "done", task]);
-    assert_eq!((&ended["state"], &ended["summary"]), (&json!("completed"), &json!({"allow": 0, "deny": 0, "hold": 0})));
+    assert_eq!(
+        (&ended["state"], &ended["summary"]),
+        (&json!("completed"), &json!({"allow": 0, "deny": 0, "hold": 0}))
+    );
     assert!(read(ended["proof"].as_str().unwrap().as_ref()).starts_with("c2sp.org/tlog-proof@v1"));
     assert!(up.run(&["task", "list", "--json"]).lines().is_empty());
 
     let timeline = up.run(&["timeline", task, "--json"]).lines();
-    let kinds: Vec<_> = timeline.iter().map(|record| record["type"].as_str().unwrap()).collect();
+    let kinds: Vec<_> = timeline
+        .iter()
+        .map(|record| record["type"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["task.open", "task.renew", "task.end"]);
-    for key in ["seq", "time", "decision_id", "task", "run", "agent", "initiator", "chain", "tool", "class", "resource",
-        "decision", "reason", "rules", "policy_version", "approval", "lane", "labels", "outcome"] {
+    for key in [
+        "seq",
+        "time",
+        "decision_id",
+        "task",
+        "run",
+        "agent",
+        "initiator",
+        "chain",
+        "tool",
+        "class",
+        "resource",
+        "decision",
+        "reason",
+        "rules",
+        "policy_version",
+        "approval",
+        "lane",
+        "labels",
+        "outcome",
+    ] {
         assert!(timeline[0].get(key).is_some(), "{key}: {}", timeline[0]);
     }
     assert!(up.run(&["tail", "--once"]).out.contains("task.open"));
@@ -116,7 +162,10 @@ fn evidence(up: &Up) {
     std::fs::write(up.house.work("held"), up.run(&["export", "--checkpoint"]).out).unwrap();
     let key = up.ready["ledger_key"].as_str().unwrap();
     let report = up.json(&["verify", "export", "--checkpoint", "held", "--key", key]);
-    assert_eq!((&report["ok"], &report["held"], &report["key_known"]), (&json!(true), &json!(1), &json!(true)));
+    assert_eq!(
+        (&report["ok"], &report["held"], &report["key_known"]),
+        (&json!(true), &json!(1), &json!(true))
+    );
     assert_eq!(up.json(&["verify", "--checkpoint", "held"])["held"], 1);
     let export = up.house.work("export");
     std::fs::write(&export, read(&export).replacen("alice", "alicf", 1)).unwrap();
@@ -132,29 +181,51 @@ fn people_policy_and_freezes() {
     up.json(&["human", "add", "bob", "--role", "approver"]);
     let said = up.run(&["agent", "add", "a", "--owner", "alice", "--as", "bob"]);
     assert!(said.err.contains("needs the role `administrator`"), "{said:?}");
-    up.json(&["agent", "add", "a", "--owner", "alice", "--ceiling-allow", "*:read"]);
+    up.json(&[
+        "agent",
+        "add",
+        "a",
+        "--owner",
+        "alice",
+        "--ceiling-allow",
+        "*:read",
+    ]);
     let opened = up.json(&["task", "open", "--agent", "a", "--intent", "x"]);
     assert_eq!(up.json(&["agent", "suspend", "a"])["state"], "suspended");
-    assert_eq!(up.json(&["task", "show", opened["task"].as_str().unwrap()])["state"], "revoked");
+    assert_eq!(
+        up.json(&["task", "show", opened["task"].as_str().unwrap()])["state"],
+        "revoked"
+    );
     assert_eq!(up.json(&["agent", "resume", "a"])["state"], "active");
     let other = up.json(&["task", "open", "--agent", "a", "--intent", "x"]);
     assert_eq!(up.json(&["kill", "all"])["killed"], json!([other["task"]]));
 
     up.json(&["freeze", "db:prod", "--until", "1h", "--reason", "launch"]);
     let frozen = up.run(&["freeze", "list", "--json"]).lines();
-    assert_eq!((&frozen[0]["resource"], &frozen[0]["reason"]), (&json!("db:prod"), &json!("launch")));
+    assert_eq!(
+        (&frozen[0]["resource"], &frozen[0]["reason"]),
+        (&json!("db:prod"), &json!("launch"))
+    );
     up.json(&["freeze", "lift", "db:prod"]);
     assert!(up.run(&["freeze", "list", "--json"]).lines().is_empty());
 
-    std::fs::write(up.house.work("bad.cedar"), "permit (principal, action, resource") .unwrap();
+    std::fs::write(up.house.work("bad.cedar"), "permit (principal, action, resource").unwrap();
     let said = up.run(&["policy", "check", "bad.cedar"]);
     assert_eq!(said.status, Some(1), "{said:?}");
     assert!(said.out.contains("bad.cedar:1"), "{said:?}");
     let shown = up.json(&["policy", "show"]);
-    assert!(shown["rules"].as_array().is_some_and(|rules| !rules.is_empty()), "{shown}");
+    assert!(
+        shown["rules"].as_array().is_some_and(|rules| !rules.is_empty()),
+        "{shown}"
+    );
     assert_eq!(up.json(&["policy", "apply"])["policy_version"], shown["version"]);
 
-    for args in [&["approvals"][..], &["grants"], &["tools", "ls"], &["mcp", "list"]] {
+    for args in [
+        &["approvals"][..],
+        &["grants"],
+        &["tools", "ls"],
+        &["mcp", "list"],
+    ] {
         assert_eq!(up.run(args).status, Some(0), "{args:?}");
     }
     for args in [
@@ -167,7 +238,10 @@ fn people_policy_and_freezes() {
     ] {
         let said = up.run(args);
         assert_eq!(said.status, Some(1), "{args:?}");
-        assert!(said.err.starts_with("error: ") && said.err.len() > 20, "{args:?}: {said:?}");
+        assert!(
+            said.err.starts_with("error: ") && said.err.len() > 20,
+            "{args:?}: {said:?}"
+        );
     }
 }
 
@@ -175,11 +249,18 @@ fn people_policy_and_freezes() {
 fn a_run_is_attested_and_cannot_reach_control() {
     let up = Up::new();
     let said = up.run(&["run", "--intent", "try", "--", "sh", "-c", "echo inside; exit 3"]);
-    assert_eq!((said.status, said.out.as_str()), (Some(3), "inside\n"), "{said:?}");
+    assert_eq!(
+        (said.status, said.out.as_str()),
+        (Some(3), "inside\n"),
+        "{said:?}"
+    );
     assert!(said.err.contains("agent sh registered, owner alice"), "{said:?}");
     assert!(said.err.contains("(cancelled) · 0 calls"), "{said:?}");
     let records = up.run(&["tail", "--once", "-n", "100", "--json"]).lines();
-    let attested = records.iter().find(|record| record["type"] == "run.attest").unwrap();
+    let attested = records
+        .iter()
+        .find(|record| record["type"] == "run.attest")
+        .unwrap();
     let word = attested["confinement"].as_str().unwrap();
     let doctor = up.run(&["doctor", "--json"]).lines();
     let landlock = doctor.iter().find(|found| found["id"] == "landlock").unwrap();

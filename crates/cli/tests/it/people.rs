@@ -8,9 +8,9 @@ use crate::house::House;
 const NASTY: &str = "a\u{1b}[2J\u{1b}]0;x\u{7}b\u{202e}c\u{9b}d\u{200b}";
 
 fn is_harmless(text: &str) -> bool {
-    !text
-        .chars()
-        .any(|c| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{200b}'..='\u{200f}'))
+    !text.chars().any(|c| {
+        (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{200b}'..='\u{200f}')
+    })
 }
 
 #[test]
@@ -42,9 +42,18 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
             route("GET /v1/who?resource=a%3Ab", &json!([record])),
             route("GET /v1/explain/x", &json!({"record": record, "lines": [NASTY]})),
             route("GET /v1/tools", &json!([tool])),
-            route("GET /v1/tools/diff?tool=x", &json!({"tool": NASTY, "diff": [NASTY, format!("+ {NASTY}")]})),
-            route("POST /v1/servers/x/refresh", &json!({"server": NASTY, "admitted": [tool], "quarantined": [tool], "floating": NASTY})),
-            route("POST /v1/kill", &json!({"killed": [NASTY], "in_flight": [{"call": NASTY}], "processes": []})),
+            route(
+                "GET /v1/tools/diff?tool=x",
+                &json!({"tool": NASTY, "diff": [NASTY, format!("+ {NASTY}")]}),
+            ),
+            route(
+                "POST /v1/servers/x/refresh",
+                &json!({"server": NASTY, "admitted": [tool], "quarantined": [tool], "floating": NASTY}),
+            ),
+            route(
+                "POST /v1/kill",
+                &json!({"killed": [NASTY], "in_flight": [{"call": NASTY}], "processes": []}),
+            ),
             (
                 "GET /v1/grants".to_owned(),
                 409,
@@ -70,7 +79,10 @@ fn nothing_from_outside_reaches_the_terminal_raw() {
     ] {
         for args in [args.to_vec(), [args, &["--json"]].concat()] {
             let said = house.run(&args);
-            assert!(is_harmless(&said.out) && is_harmless(&said.err), "{args:?}: {said:?}");
+            assert!(
+                is_harmless(&said.out) && is_harmless(&said.err),
+                "{args:?}: {said:?}"
+            );
             let shown = [said.out.as_str(), &said.err].concat();
             assert!(shown.contains("202e"), "{args:?} hides it altogether: {shown}");
         }
@@ -95,7 +107,10 @@ fn a_card_reads_like_one() {
     );
     let said = house.run(&["approvals"]);
     let lines: Vec<&str> = said.out.lines().collect();
-    assert!(lines[0].starts_with("apr_1 · two-person · expires in "), "{said:?}");
+    assert!(
+        lines[0].starts_with("apr_1 · two-person · expires in "),
+        "{said:?}"
+    );
     assert_eq!(
         lines[1..],
         [
@@ -116,21 +131,38 @@ fn watching_shows_each_card_and_what_became_of_it() {
     let stream = format!(
         "{}\n{}\n",
         card("pending", json!([])),
-        card("denied", json!([{"human": "bob", "verdict": "deny", "note": "not him"}]))
+        card(
+            "denied",
+            json!([{"human": "bob", "verdict": "deny", "note": "not him"}])
+        )
     );
     FakeControl::new(&house, vec![("GET /v1/approvals/stream".to_owned(), 200, stream)]);
     // `notify-send` is looked up in PATH, so this one is told.
     let told = house.work("told");
     let fake = house.work("notify-send");
-    std::fs::write(&fake, format!("#!/bin/sh\nfor a; do printf '%s\\n' \"$a\"; done > {}.part && mv {0}.part {0}\n", told.display())).unwrap();
+    std::fs::write(
+        &fake,
+        format!(
+            "#!/bin/sh\nfor a; do printf '%s\\n' \"$a\"; done > {}.part && mv {0}.part {0}\n",
+            told.display()
+        ),
+    )
+    .unwrap();
     std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", house.dir.join("work").display());
-    let output = house.remit(&["approvals", "--watch"]).env("PATH", path).output().unwrap();
+    let output = house
+        .remit(&["approvals", "--watch"])
+        .env("PATH", path)
+        .output()
+        .unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "the fake server goes away");
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].starts_with("apr_1 · approve · expires in"), "{out}");
-    assert_eq!(lines[1..], ["Send to email:x@y.example", "apr_1 denied bob: deny, \"not him\""]);
+    assert_eq!(
+        lines[1..],
+        ["Send to email:x@y.example", "apr_1 denied bob: deny, \"not him\""]
+    );
     while !told.exists() {
         std::thread::yield_now();
     }
@@ -142,7 +174,11 @@ fn colours_need_a_terminal() {
     let house = House::new();
     let said = house.run(&["coverage"]);
     assert!(!said.out.contains('\u{1b}'), "{said:?}");
-    if std::process::Command::new("script").arg("--version").output().is_err() {
+    if std::process::Command::new("script")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
         eprintln!("SKIPPED on a terminal: there is no `script` here");
         return;
     }
@@ -157,7 +193,14 @@ fn colours_need_a_terminal() {
                 .get_envs()
                 .filter_map(|(name, value)| value.map(|value| (name, value))),
         );
-        String::from_utf8(terminal.stdin(std::process::Stdio::null()).output().unwrap().stdout).unwrap()
+        String::from_utf8(
+            terminal
+                .stdin(std::process::Stdio::null())
+                .output()
+                .unwrap()
+                .stdout,
+        )
+        .unwrap()
     };
     let coloured = on_terminal("");
     assert!(coloured.contains("\u{1b}[32menforced\u{1b}[0m"), "{coloured}");

@@ -18,10 +18,16 @@ fn lists_are_lines_and_objects_are_objects() {
         vec![
             route("GET /v1/approvals", &json!([approval, approval])),
             route("GET /v1/tasks?state=open", &json!([])),
-            route("GET /v1/tasks/task_1", &json!({"task": "task_1", "state": "open"})),
+            route(
+                "GET /v1/tasks/task_1",
+                &json!({"task": "task_1", "state": "open"}),
+            ),
         ],
     );
-    assert_eq!(house.run(&["approvals", "--json"]).lines(), [approval.clone(), approval]);
+    assert_eq!(
+        house.run(&["approvals", "--json"]).lines(),
+        [approval.clone(), approval]
+    );
     let said = house.run(&["--json", "task", "list"]);
     assert_eq!((said.status, said.out.as_str()), (Some(0), ""));
     assert_eq!(
@@ -44,7 +50,11 @@ fn streams_are_lines_as_they_come() {
     );
     let said = house.run(&["tail", "--json"]);
     assert_eq!(said.status, Some(0), "{said:?}");
-    let places: Vec<_> = said.lines().iter().map(|record| record["seq"].as_u64().unwrap()).collect();
+    let places: Vec<_> = said
+        .lines()
+        .iter()
+        .map(|record| record["seq"].as_u64().unwrap())
+        .collect();
     assert_eq!(places, [6, 7, 8, 9]);
 }
 
@@ -61,7 +71,10 @@ fn refusals_are_said_as_they_came() {
         ],
     );
     let said = house.run(&["kill", "all"]);
-    assert_eq!((said.status, said.err.as_str()), (Some(1), &*format!("error: {message}\n")));
+    assert_eq!(
+        (said.status, said.err.as_str()),
+        (Some(1), &*format!("error: {message}\n"))
+    );
     let said = house.run(&["kill", "all", "--json"]);
     assert_eq!(said.status, Some(1));
     assert_eq!(said.lines(), [json!({"error": "forbidden", "message": message})]);
@@ -77,19 +90,26 @@ fn refusals_are_said_as_they_came() {
 fn verdicts_decide_the_exit_status() {
     let house = House::new();
     let finding = json!({"kind": "edited", "seq": 4, "to": 4, "sentence": "record 4 is not what was signed"});
-    let report = |ok: bool, findings: Value| {
-        json!({"ok": ok, "records": 9, "checkpoints": 2, "head": {"size": 9, "root": "r"}, "findings": findings})
-    };
-    FakeControl::new(&house, vec![route("POST /v1/verify", &report(false, json!([finding])))]);
+    let report = |ok: bool, findings: Value| json!({"ok": ok, "records": 9, "checkpoints": 2, "head": {"size": 9, "root": "r"}, "findings": findings});
+    FakeControl::new(
+        &house,
+        vec![route("POST /v1/verify", &report(false, json!([finding])))],
+    );
     let said = house.run(&["verify"]);
     assert_eq!(said.status, Some(1), "{said:?}");
     assert!(said.out.starts_with("NOT INTACT"), "{said:?}");
     assert!(said.out.contains("record 4 is not what was signed"), "{said:?}");
     let said = house.run(&["verify", "--json"]);
-    assert_eq!((said.status, said.lines()[0]["ok"].clone()), (Some(1), json!(false)));
+    assert_eq!(
+        (said.status, said.lines()[0]["ok"].clone()),
+        (Some(1), json!(false))
+    );
 
     let house = House::new();
     FakeControl::new(&house, vec![route("POST /v1/verify", &report(true, json!([])))]);
     let said = house.run(&["verify"]);
-    assert_eq!((said.status, said.out.as_str()), (Some(0), "verified · 9 records · 2 checkpoints · head r at 9\n"));
+    assert_eq!(
+        (said.status, said.out.as_str()),
+        (Some(0), "verified · 9 records · 2 checkpoints · head r at 9\n")
+    );
 }

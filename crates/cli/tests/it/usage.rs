@@ -14,7 +14,9 @@ fn what_is_not_understood_is_usage() {
         &["task", "open", "--agent", "a"],
         &["task", "open", "--intent", "x"],
         &["task", "open", "--agent", "a", "--intent", "x", "--ttl", "soon"],
-        &["task", "open", "--agent", "a", "--intent", "x", "--set", "novalue"],
+        &[
+            "task", "open", "--agent", "a", "--intent", "x", "--set", "novalue",
+        ],
         &["task", "open", "--agent", "a", "--intent", "x", "--mode", "fly"],
         &["task", "amend", "task_1"],
         &["agent", "add", "a"],
@@ -83,7 +85,7 @@ fn without_a_server_everybody_says_the_same() {
             said.err, "error: remit is not running: start it with `remit up`\n",
             "{args:?}"
         );
-        let said = house.run(&[args, &["--json"]].concat());
+        let said = house.run(&[&["--json"], args].concat());
         assert_eq!(said.status, Some(1), "{args:?}");
         assert_eq!(
             said.lines(),
@@ -119,7 +121,10 @@ fn inside_a_run_nobody_is_told_to_start_a_server() {
         .unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("cannot be reached from inside a run (task `task_x`)"), "{err}");
+    assert!(
+        err.contains("cannot be reached from inside a run (task `task_x`)"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -128,13 +133,19 @@ fn coverage_and_doctor_need_no_server() {
     let said = house.run(&["coverage", "--json"]);
     assert_eq!(said.status, Some(0), "{said:?}");
     let lanes: Vec<_> = said.lines().iter().map(|way| way["lane"].clone()).collect();
-    assert!(lanes.contains(&json!("enforced")) && lanes.contains(&json!("none")), "{lanes:?}");
+    assert!(
+        lanes.contains(&json!("enforced")) && lanes.contains(&json!("none")),
+        "{lanes:?}"
+    );
 
     let said = house.run(&["doctor", "--json"]);
     assert_eq!(said.status, Some(0), "{said:?}");
     let findings = said.lines();
     let server = findings.iter().find(|found| found["id"] == "server").unwrap();
-    assert_eq!((&server["state"], &server["sentence"]), (&json!("warn"), &json!("remit is not running")));
+    assert_eq!(
+        (&server["state"], &server["sentence"]),
+        (&json!("warn"), &json!("remit is not running"))
+    );
 }
 
 #[test]
@@ -147,14 +158,17 @@ fn doctor_fails_on_a_folder_open_to_others_and_names_variables_without_values() 
     let output = house
         .remit(&["doctor"])
         .env("GITHUB_TOKEN", "ghp_hush")
-        .env("ANTHROPIC_BASE_URL", "http://elsewhere")
+        .env("ANTHROPIC_BASE_URL", "http://hush.example")
         .output()
         .unwrap();
     let out = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{out}");
     assert!(out.contains("broken"), "{out}");
-    assert!(out.contains("GITHUB_TOKEN") && out.contains("ANTHROPIC_BASE_URL"), "{out}");
-    assert!(!out.contains("hush") && !out.contains("elsewhere"), "{out}");
+    assert!(
+        out.contains("GITHUB_TOKEN") && out.contains("ANTHROPIC_BASE_URL"),
+        "{out}"
+    );
+    assert!(!out.contains("hush"), "{out}");
 }
 
 #[test]

@@ -38,9 +38,8 @@ impl Log {
 
     fn head(&self, size: usize) -> SignedCheckpoint {
         let mut tree = Frontier::new();
-        for leaf in &self.leaves[..size] {
-            tree.push(leaf_hash(leaf));
-        }
+        tree.extend(self.leaves[..size].iter().map(|leaf| leaf_hash(leaf)))
+            .unwrap();
         Checkpoint::new(ORIGIN, size as u64, tree.root())
             .sign(&self.signer)
             .unwrap()
@@ -48,7 +47,8 @@ impl Log {
 
     fn export(&self, house: &House, name: &str, size: usize) -> PathBuf {
         let head = self.head(size);
-        let mut writer = ExportWriter::new(Vec::new(), self.signer.verifier(), &Frontier::new(), &head).unwrap();
+        let mut writer =
+            ExportWriter::new(Vec::new(), self.signer.verifier(), &Frontier::new(), &head).unwrap();
         for leaf in &self.leaves[..size] {
             writer.record(leaf, leaf_hash(leaf)).unwrap();
         }
@@ -68,7 +68,10 @@ fn an_export_verifies_and_a_flipped_byte_is_found_in_its_place() {
     assert_eq!(said.status, Some(0), "{said:?}");
     assert!(said.out.starts_with("verified · 300 records"), "{said:?}");
     let report = house.run(&["verify", "export", "--json"]).object();
-    assert_eq!((&report["ok"], &report["records"], &report["key_known"]), (&true.into(), &300.into(), &false.into()));
+    assert_eq!(
+        (&report["ok"], &report["records"], &report["key_known"]),
+        (&true.into(), &300.into(), &false.into())
+    );
 
     std::fs::write(&path, read(&path).replace("fs/tool271\"", "fs/tool27I\"")).unwrap();
     let said = house.run(&["verify", "export", "--json"]);
@@ -76,7 +79,11 @@ fn an_export_verifies_and_a_flipped_byte_is_found_in_its_place() {
     let report = &said.lines()[0];
     assert_eq!(report["ok"], false);
     assert_eq!(
-        (&report["findings"][0]["kind"], &report["findings"][0]["seq"], &report["findings"][0]["to"]),
+        (
+            &report["findings"][0]["kind"],
+            &report["findings"][0]["seq"],
+            &report["findings"][0]["to"]
+        ),
         (&"edited".into(), &271.into(), &271.into())
     );
     let said = house.run(&["verify", "export"]);
@@ -110,8 +117,14 @@ fn what_is_no_export_is_refused_with_a_sentence() {
     for (args, want) in [
         (vec!["verify", "letter"], "not the header of an export"),
         (vec!["verify", "missing"], "cannot open `missing`"),
-        (vec!["verify", "export", "--checkpoint", "letter"], "the held checkpoint cannot be used"),
-        (vec!["verify", "export", "--key", &other.verifier().to_string()], "the export is of key"),
+        (
+            vec!["verify", "export", "--checkpoint", "letter"],
+            "the held checkpoint cannot be used",
+        ),
+        (
+            vec!["verify", "export", "--key", &other.verifier().to_string()],
+            "the export is of key",
+        ),
     ] {
         let said = house.run(&args);
         assert_eq!(said.status, Some(1), "{args:?}: {said:?}");

@@ -1,11 +1,10 @@
 //! `remit policy check`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use remit_server::config::Config;
 use serde_json::{Value, json};
 
-use super::problem;
+use super::{files_of, folder, problem};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::fields;
@@ -44,16 +43,10 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 fn files(context: &Context, given: &[PathBuf]) -> Result<Vec<Value>, Failure> {
     let mut paths = Vec::new();
     if given.is_empty() {
-        let config = Config::read(&context.paths.config.join("remit.toml"), false)
-            .map_err(|error| Failure::local(error.to_string()))?;
-        let folder = config
-            .policy
-            .dir
-            .unwrap_or_else(|| context.paths.config.join("policies"));
-        collect(&folder, &mut paths)?;
+        files_of(&folder(context)?, &["cedar"], &mut paths)?;
     }
     for path in given {
-        collect(path, &mut paths)?;
+        files_of(path, &["cedar"], &mut paths)?;
     }
     if paths.is_empty() {
         return Err(Failure::local(
@@ -68,23 +61,4 @@ fn files(context: &Context, given: &[PathBuf]) -> Result<Vec<Value>, Failure> {
             Ok(json!({"path": path.to_string_lossy(), "text": text}))
         })
         .collect()
-}
-
-/// A file as it is; of a folder, its `*.cedar` files in the order of their names.
-fn collect(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    if !path.is_dir() {
-        paths.push(path.to_owned());
-        return Ok(());
-    }
-    let unreadable = |error| Failure::local(format!("cannot read `{}`: {error}", path.display()));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let file = entry.map_err(unreadable)?.path();
-        if file.extension().is_some_and(|extension| extension == "cedar") {
-            found.push(file);
-        }
-    }
-    found.sort();
-    paths.extend(found);
-    Ok(())
 }

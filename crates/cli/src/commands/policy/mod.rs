@@ -3,8 +3,12 @@
 mod apply;
 mod check;
 mod show;
+pub mod test;
+
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use remit_server::config::Config;
 use serde_json::Value;
 
 use crate::context::Context;
@@ -17,6 +21,8 @@ use crate::out::text::Text;
 pub enum Command {
     /// Check policy files against the tools that are registered
     Check(check::Args),
+    /// Play the scenario files that say what the policy is meant to do; no server is needed
+    Test(test::Args),
     /// Put the files of the policy folder into force
     Apply(apply::Args),
     /// What is in force: version, layers, rules
@@ -27,12 +33,43 @@ pub enum Command {
 ///
 /// # Errors
 /// Not running, refused, or problems found.
-pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
+pub fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
-        Command::Check(args) => check::run(context, &args).await,
-        Command::Apply(args) => apply::run(context, &args).await,
-        Command::Show => show::run(context).await,
+        Command::Check(args) => super::wait(check::run(context, &args)),
+        Command::Test(args) => test::run(context, &args),
+        Command::Apply(args) => super::wait(apply::run(context, &args)),
+        Command::Show => super::wait(show::run(context)),
     }
+}
+
+/// The policy folder of this installation.
+fn folder(context: &Context) -> Result<PathBuf, Failure> {
+    let config = Config::read(&context.paths.config.join("remit.toml"), false)
+        .map_err(|error| Failure::local(error.to_string()))?;
+    Ok(config
+        .policy
+        .dir
+        .unwrap_or_else(|| context.paths.config.join("policies")))
+}
+
+/// A file as it is; of a folder, its files with one of these endings in the order of their names.
+fn files_of(path: &Path, endings: &[&str], files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let unreadable = |error| Failure::local(format!("cannot read `{}`: {error}", path.display()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let file = entry.map_err(unreadable)?.path();
+        let ending = file.extension().and_then(|ending| ending.to_str());
+        if ending.is_some_and(|ending| endings.contains(&ending)) {
+            found.push(file);
+        }
+    }
+    found.sort();
+    files.extend(found);
+    Ok(())
 }
 
 /// `policies/mail.cedar:4:12: error: the tool has no argument `to``

@@ -179,6 +179,8 @@ impl Child {
                 ended += kill_tree(id, GRACE).map_err(failed)?.ended.len();
             }
         }
+        // They are our children now, so nobody else collects them.
+        while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
         Ok(ended)
     }
 }

@@ -131,23 +131,20 @@ pub fn headline(context: &Context, opened: &Value) -> Text {
     }
 }
 
-/// What the task may, in the server's order, and what was cut from the wish.
+/// What the task may, on one line, and what was cut from the wish.
 #[must_use]
 pub fn authority_lines(task: &Value) -> Vec<Text> {
-    let mut lines: Vec<Text> = task
+    let parts: Vec<String> = task
         .get("authority")
         .and_then(Value::as_object)
         .into_iter()
         .flatten()
-        .filter(|(_, value)| !is_empty(value))
-        .map(|(key, value)| {
-            Text::new().dim("  may    ").plain(format!(
-                "{} {}",
-                key.replace('_', " "),
-                fields::as_text(Some(value))
-            ))
-        })
+        .filter_map(|(key, value)| part(key, value))
         .collect();
+    let mut lines = Vec::new();
+    if !parts.is_empty() {
+        lines.push(Text::new().dim("  may    ").plain(parts.join(" · ")));
+    }
     lines.extend(
         fields::list(task, "cut")
             .iter()
@@ -156,15 +153,18 @@ pub fn authority_lines(task: &Value) -> Vec<Text> {
     lines
 }
 
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
-        Value::String(text) => text.is_empty(),
-        Value::Bool(set) => !set,
-        Value::Number(_) => false,
-    }
+/// `classes read, write`; nothing for a limit that does not limit, or a permission that permits nothing.
+fn part(key: &str, value: &Value) -> Option<String> {
+    let text = match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(key, value)| format!("{key}: {}", fields::as_text(Some(value))))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => fields::as_text(Some(other)),
+    };
+    let says_nothing = text.is_empty() || text == "0" || (key == "resources" && text == "any");
+    (!says_nothing).then(|| format!("{} {text}", key.replace('_', " ")))
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
