@@ -16,6 +16,7 @@ on_both! {
     an_end_takes_the_whole_tree
     a_refusal_after_writes_leaves_nothing_behind
     the_tree_follows_and_survives_a_restart
+    what_was_rolled_back_is_forgotten
     checkpoints_never_contradict_each_other
     narrowing_and_suspending_reach_the_whole_tree
 }
@@ -231,6 +232,34 @@ fn the_tree_follows_and_survives_a_restart(bed: &Bed) {
             assert_eq!(stored, batch.hashes);
         }
     }
+}
+
+fn what_was_rolled_back_is_forgotten(bed: &Bed) {
+    let store = bed.open();
+    let task = make::task(1, None);
+    let (id, opened) = (task.id, task);
+    store
+        .append_blocking(make::record("task_open"), move |tx| {
+            tasks::open(tx, &opened)?;
+            budgets::reserve(tx, id, &Budget::Calls, 1, 10).map(drop)
+        })
+        .unwrap();
+    let refused = store.append_blocking(make::record("task_amend"), move |tx| {
+        tasks::narrow(tx, id, 1, &make::authority(), remit_core::time::Timestamp(2_000))?;
+        budgets::reserve(tx, id, &Budget::Calls, 8, 10)?;
+        Err::<(), _>(Refused::NotAllowed("after all".to_owned()).into())
+    });
+    assert!(matches!(
+        refused,
+        Err(AppendError::Refused(Refused::NotAllowed(_)))
+    ));
+    let (_, used) = store
+        .append_blocking(make::record("decision"), move |tx| {
+            tx.expect_task(id, 1)?;
+            budgets::reserve(tx, id, &Budget::Calls, 9, 10)
+        })
+        .unwrap();
+    assert_eq!(used, 10);
 }
 
 fn checkpoints_never_contradict_each_other(bed: &Bed) {
