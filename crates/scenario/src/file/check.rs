@@ -28,7 +28,7 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), Problem> {
         known.step(step).map_err(|problem| problem.or_at(step.line, 0))?;
     }
     match known.waiting.first() {
-        Some(name) => Err(Problem::at(0, format!("the call `{name}` runs in the background and is never joined; add `join: {name}`"))),
+        Some(name) => Err(Problem::at(0, format!("the call `{name}` is begun and never joined; add `join: {name}`"))),
         None => Ok(()),
     }
 }
@@ -151,17 +151,17 @@ impl Known<'_> {
     fn step(&mut self, step: &Step) -> Result<(), Problem> {
         match &step.act {
             Do::Call(call, from, expect) => {
-                let Some((server, _)) = call.call.split_once('/') else {
-                    return Err(Problem::at(0, format!("`{}` is not a tool; write `server/tool`", call.call)));
-                };
-                self.server(server)?;
+                self.tool(&call.call)?;
                 if call.with.is_some() && call.raw.is_some() {
                     return Err(Problem::at(0, "give the arguments either in `with` or in `raw`"));
                 }
-                self.asked(from, expect, call.name.as_deref())?;
-                if call.background {
-                    self.background(call)?;
-                }
+                self.asked(from, expect, call.name.as_deref())
+            }
+            Do::Begin(begin, from) => {
+                self.tool(&begin.begin)?;
+                self.from(from)?;
+                self.call(&begin.name)?;
+                self.waiting.insert(begin.name.clone());
                 Ok(())
             }
             Do::Read(read, from, expect) => {
@@ -187,13 +187,17 @@ impl Known<'_> {
                 if self.waiting.remove(&join.join) {
                     return Ok(());
                 }
-                Err(Problem::at(0, format!("no call `{}` runs in the background here", join.join)))
+                Err(Problem::at(0, format!("no call `{}` is under way here; `begin` it above", join.join)))
             }
             Do::Http(..) => Err(Problem::at(
                 0,
                 "`http` steps are not supported yet: requests to hosts are not governed before the egress proxy is there; \
                  remove this step",
             )),
+            // A task that is refused is not there for later steps.
+            Do::TaskOpen(open, task, expect) if expect.expect == Expect::Deny => self.task(0, &open.task_open, task).map(|()| {
+                self.tasks.pop();
+            }),
             Do::TaskOpen(open, task, _) => self.task(0, &open.task_open, task),
             _ => self.act(step),
         }
@@ -235,10 +239,17 @@ impl Known<'_> {
             Do::TaskAmend(step, _) => self.opened(&step.task_amend).and_then(|()| self.by(step.by.as_ref())),
             Do::TaskRenew(step, _) => self.opened(&step.task_renew).and_then(|()| self.by(step.by.as_ref())),
             Do::TaskDone(step, _) => self.opened(&step.task_done).and_then(|()| self.by(step.by.as_ref())),
-            Do::TaskShow(step, _) => self.opened(&step.task_show),
+            Do::TaskSuspend(step, _) => self.opened(&step.task_suspend).and_then(|()| self.by(step.by.as_ref())),
+            Do::TaskResume(step, _) => self.opened(&step.task_resume).and_then(|()| self.by(step.by.as_ref())),
+            Do::TaskShow(step) => {
+                let states = ["open", "suspended", "completed", "cancelled", "expired", "revoked"];
+                if states.contains(&step.state.as_str()) {
+                    return self.opened(&step.task_show);
+                }
+                Err(Problem::at(0, unknown_key(&step.state, states.into_iter()).replacen("key", "state", 1)))
+            }
             Do::ServerRefresh(step, _) => self.server(&step.server_refresh),
             Do::PolicyApply(step, _) => {
-                self.by(step.by.as_ref())?;
                 step.policy_apply.0.iter().try_for_each(|file| cedar(file.line, &file.name))
             }
             Do::Change(step) => {
@@ -271,24 +282,23 @@ impl Known<'_> {
     fn asked(&mut self, from: &From, expect: &Answered, name: Option<&str>) -> Result<(), Problem> {
         answered(expect)?;
         self.from(from)?;
-        if let Some(name) = name {
-            if self.calls.iter().any(|known| known == name) {
-                return Err(Problem::at(0, format!("a call is named `{name}` already; choose another name")));
-            }
-            self.calls.push(name.to_owned());
+        name.map_or(Ok(()), |name| self.call(name))
+    }
+
+    /// A name for a call.
+    fn call(&mut self, name: &str) -> Result<(), Problem> {
+        if self.calls.iter().any(|known| known == name) {
+            return Err(Problem::at(0, format!("a call is named `{name}` already; choose another name")));
         }
+        self.calls.push(name.to_owned());
         Ok(())
     }
 
-    fn background(&mut self, call: &super::Call) -> Result<(), Problem> {
-        let Some(name) = &call.name else {
-            return Err(Problem::at(0, "a call in the background needs a name; add `as`"));
-        };
-        if call.repeat.is_some() {
-            return Err(Problem::at(0, "`repeat` and `background` do not go together; write several steps"));
+    fn tool(&self, tool: &str) -> Result<(), Problem> {
+        match tool.split_once('/') {
+            Some((server, _)) => self.server(server),
+            None => Err(Problem::at(0, format!("`{tool}` is not a tool; write `server/tool`"))),
         }
-        self.waiting.insert(name.clone());
-        Ok(())
     }
 
     fn from(&self, from: &From) -> Result<(), Problem> {
@@ -329,8 +339,13 @@ impl Known<'_> {
     }
 }
 
+/// A refusal of the protocol itself has a status or a code instead of a reason.
 fn answered(expect: &Answered) -> Result<(), Problem> {
-    reason(expect.expect, expect.reason.as_deref())
+    let protocol = expect.status.is_some() || expect.error_code.is_some();
+    match (expect.expect, &expect.reason) {
+        (Expect::Deny, None) if protocol => Ok(()),
+        (effect, given) => reason(effect, given.as_deref()),
+    }
 }
 
 fn reason(expect: Expect, reason: Option<&str>) -> Result<(), Problem> {

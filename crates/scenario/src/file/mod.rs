@@ -13,10 +13,10 @@ mod step;
 mod verbs;
 
 pub(crate) use entries::Entries;
-pub(crate) use expect::{Acted, Answered, Expect, Reading};
-pub(crate) use people::{Agent, Freeze, Human, TaskSpec};
+pub(crate) use expect::{ACCEPTED, Acted, Answered, Expect, Reading};
+pub(crate) use people::{Agent, Confinement, Freeze, Human, Mode, TaskSpec};
 pub(crate) use scalars::{Moment, Span, Texts};
-pub(crate) use server::{Answer, RpcFailure, Server};
+pub(crate) use server::{Admit, Answer, Server};
 pub(crate) use setup::{Revision, Scenario};
 pub(crate) use step::{Do, Step};
 pub(crate) use verbs::*;

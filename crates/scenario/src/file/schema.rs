@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::step::{self, Shape, fields};
 use serde::de::DeserializeOwned;
-use super::{Acted, Agent, Answer, Answered, Freeze, From, Human, Reading, RpcFailure, Scenario, Server, TaskSpec};
+use super::{Acted, Agent, Answer, Answered, Freeze, From, Human, Reading, Scenario, Server, TaskSpec};
+use super::server::RpcFailure;
 use super::setup::{Hold, Host, Secret};
 
 const BEGIN: &str = "<!-- keys: written from the code, do not edit -->";

@@ -3,9 +3,9 @@
 use serde::de::DeserializeOwned;
 
 use super::{
-    Acted, AgentResume, AgentRetire, AgentSuspend, Answered, Approve, Call, Card, Change, Clock, Deny, Engine, File, FreezeAct,
+    Acted, AgentResume, AgentRetire, AgentSuspend, Answered, Approve, Begin, Call, Card, Change, Clock, Deny, Engine, File, FreezeAct,
     From, GrantRevoke, Http, HumanSuspend, Join, Kill, Lift, List, PolicyApply, Prompt, Read, Reading, Records, Resume,
-    ServerRefresh, TaskAmend, TaskDone, TaskOpen, TaskRenew, TaskShow, TaskSpec, ToolsAdmit, ToolsRetire, Upstream, Verify,
+    ServerRefresh, TaskAmend, TaskDone, TaskOpen, TaskRenew, TaskResume, TaskShow, TaskSpec, TaskSuspend, ToolsAdmit, ToolsRetire, Upstream, Verify,
 };
 use crate::text::{self, Key, Kind, Node, Problem};
 
@@ -64,6 +64,7 @@ macro_rules! verbs {
 
 verbs! {
     "call" => Call(Call, From, Answered);
+    "begin" => Begin(Begin, From);
     "read" => Read(Read, From, Answered);
     "prompt" => Prompt(Prompt, From, Answered);
     "list" => List(List, From, Reading);
@@ -81,7 +82,9 @@ verbs! {
     "task amend" => TaskAmend(TaskAmend, Acted);
     "task renew" => TaskRenew(TaskRenew, Acted);
     "task done" => TaskDone(TaskDone, Acted);
-    "task show" => TaskShow(TaskShow, Acted);
+    "task suspend" => TaskSuspend(TaskSuspend, Acted);
+    "task resume" => TaskResume(TaskResume, Acted);
+    "task show" => TaskShow(TaskShow);
     "agent suspend" => AgentSuspend(AgentSuspend, Acted);
     "agent resume" => AgentResume(AgentResume, Acted);
     "agent retire" => AgentRetire(AgentRetire, Acted);
@@ -91,7 +94,7 @@ verbs! {
     "server refresh" => ServerRefresh(ServerRefresh, Acted);
     "policy apply" => PolicyApply(PolicyApply, Acted);
     "clock" => Clock(Clock);
-    "engine" => Engine(Engine, Acted);
+    "engine" => Engine(Engine);
     "change" => Change(Change);
     "upstream" => Upstream(Upstream);
     "file" => File(File);

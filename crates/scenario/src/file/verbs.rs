@@ -35,13 +35,22 @@ shapes! {
         /// Makes the call this many times, one after the other; each must end as expected.
         #[serde(default)]
         repeat: Option<u32>,
-        /// Goes on without the answer, once the call waits for people, has reached its server or is answered; a later `join`
-        /// looks at the answer. Needs `as`.
-        #[serde(default)]
-        background: bool,
-        /// A name for this call, for `approve`, `deny`, `resume`, `card`, `grant revoke` and `join`.
+        /// A name for this call, for `approve`, `deny`, `resume`, `card` and `grant revoke`.
         #[serde(default, rename = "as")]
         name: Option<String>,
+    }
+
+    /// A run calls a tool and does not wait for the answer: goes on once the call waits for people, has reached its server or
+    /// is answered. A later `join` looks at the answer.
+    Begin {
+        /// `server/tool`.
+        begin: String,
+        /// The arguments.
+        #[serde(default)]
+        with: Option<Map<String, Value>>,
+        /// A name for this call, for `join`, and as with `call`.
+        #[serde(rename = "as")]
+        name: String,
     }
 
     /// A run reads a resource.
@@ -84,7 +93,7 @@ shapes! {
         resume: String,
     }
 
-    /// Waits for a call in the background and looks at its answer.
+    /// Waits for the answer to a call that was begun, and looks at it.
     Join {
         /// The `as` name of the call.
         join: String,
@@ -219,18 +228,18 @@ shapes! {
         task_open: String,
     }
 
-    /// Narrows or widens a task as far as its agent's ceiling and its initiator allow.
+    /// Narrows a task: what it names becomes the most the task may do. Nothing is ever widened.
     TaskAmend {
         /// The task's name.
         #[serde(rename = "task amend")]
         task_amend: String,
-        /// The tools it may use from now on.
+        /// The tools it may use from now on, at most.
         #[serde(default)]
         allow: Option<Vec<String>>,
-        /// The roots it may touch from now on.
+        /// The roots it may touch from now on, at most.
         #[serde(default)]
         resources: Option<Vec<String>>,
-        /// The places data may go to from now on.
+        /// The places data may go to from now on, at most.
         #[serde(default)]
         destinations: Option<Vec<String>>,
         /// How long it may last from now on.
@@ -272,11 +281,33 @@ shapes! {
         #[serde(rename = "task show")]
         task_show: String,
         /// `open`, `suspended`, `completed`, `cancelled`, `expired` or `revoked`.
-        #[serde(default)]
-        state: Option<String>,
+        state: String,
     }
 
-    /// Suspends an agent: its tasks stand still.
+    /// Suspends a task and everything below it.
+    TaskSuspend {
+        /// The task's name.
+        #[serde(rename = "task suspend")]
+        task_suspend: String,
+        /// Why, for the record.
+        #[serde(default)]
+        because: Option<String>,
+        /// Who does it. Default: the owner of the installation.
+        #[serde(default)]
+        by: Option<String>,
+    }
+
+    /// Opens a suspended task again.
+    TaskResume {
+        /// The task's name.
+        #[serde(rename = "task resume")]
+        task_resume: String,
+        /// Who does it. Default: the owner of the installation.
+        #[serde(default)]
+        by: Option<String>,
+    }
+
+    /// Suspends an agent: the authority of its tasks is gone.
     AgentSuspend {
         /// The agent.
         #[serde(rename = "agent suspend")]
@@ -354,9 +385,6 @@ shapes! {
         /// Files by name (`rules.cedar`); an empty text removes the file.
         #[serde(rename = "policy apply")]
         policy_apply: Entries<String>,
-        /// Who applies them. Default: the owner of the installation.
-        #[serde(default)]
-        by: Option<String>,
     }
 
     /// Moves the clock forward.
