@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::ValidatorSchema;
-use remit_core::name::Name;
 use remit_core::tool::{ToolClass, ToolRef};
 use serde_json::{Map, Value, json};
 
@@ -19,8 +18,8 @@ use crate::request::RESOURCE;
 pub(crate) enum Extent<'a> {
     /// These, without their arguments: for rules that read none.
     Plain(&'a BTreeSet<ToolRef>),
-    /// All tools of these servers, with typed arguments.
-    Servers(&'a BTreeSet<&'a Name>),
+    /// These, with typed arguments.
+    Typed(&'a BTreeSet<ToolRef>),
 }
 
 /// The schema for some of the catalogue.
@@ -87,15 +86,17 @@ fn actions(catalogue: &Catalogue, extent: &Extent<'_>) -> Value {
                 let groups = ["any".to_owned(), format!("{server}/*")];
                 actions.insert(format!("{server}/:any"), action(&groups, &plain));
             }
-            for (tool, known) in catalogue.tools.iter().filter(|(tool, _)| tools.contains(tool)) {
+            for (tool, known) in tools
+                .iter()
+                .filter_map(|tool| catalogue.tools.get_key_value(tool))
+            {
                 actions.insert(tool.to_string(), action(&groups_of(known), &plain));
             }
         }
-        Extent::Servers(servers) => {
-            for (tool, known) in catalogue
-                .tools
+        Extent::Typed(tools) => {
+            for (tool, known) in tools
                 .iter()
-                .filter(|(tool, _)| servers.contains(&tool.server))
+                .filter_map(|tool| catalogue.tools.get_key_value(tool))
             {
                 let typed = context(&fields(&known.fields));
                 actions.insert(tool.to_string(), action(&groups_of(known), &typed));

@@ -64,6 +64,8 @@ pub struct Catalogue {
     pub(crate) tools: BTreeMap<ToolRef, Arc<Action>>,
     pub(crate) operations: Vec<Arc<Action>>,
     selectors: HashMap<Name, Cedar>,
+    /// Every action and group there is.
+    actions: HashSet<EntityUID>,
 }
 
 impl Catalogue {
@@ -84,6 +86,15 @@ impl Catalogue {
                 .entry(server)
                 .or_insert_with_key(|server| values::texts(server_selectors(server, ToolClass::Read)));
             catalogue.tools.insert(schema.tool, Arc::new(action));
+        }
+        let groups = ToolClass::ALL
+            .map(ToolClass::as_str)
+            .into_iter()
+            .chain(["any", "answer"]);
+        catalogue.actions = groups.map(names::action).collect();
+        for action in catalogue.tools.values().chain(&catalogue.operations) {
+            catalogue.actions.insert(action.uid.as_ref().clone());
+            catalogue.actions.extend(action.entity.ancestors().cloned());
         }
         catalogue
     }
@@ -140,6 +151,11 @@ impl Catalogue {
     #[must_use]
     pub fn argument_types(&self, tool: &ToolRef) -> Option<&BTreeMap<String, Field>> {
         self.tools.get(tool).map(|action| &action.fields)
+    }
+
+    /// True when there is such an action or group.
+    pub(crate) fn knows(&self, uid: &EntityUID) -> bool {
+        self.actions.contains(uid)
     }
 
     pub(crate) fn action(&self, server: &Name, operation: &Operation) -> Option<&Arc<Action>> {

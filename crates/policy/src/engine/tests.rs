@@ -339,8 +339,8 @@ fn tried_upwards(bundle: &Bundle, stage: &Stage<'_>) -> Option<Tier> {
 fn every_request_and_entity_is_what_the_schema_says() {
     let file = TestFile::parse(TOOLS).unwrap();
     let catalogue = Catalogue::new(file.tools().unwrap().iter().map(Known::schema));
-    let servers = catalogue.servers();
-    let schema = crate::schema::schema(&catalogue, &crate::schema::Extent::Servers(&servers)).unwrap();
+    let tools = catalogue.tools().cloned().collect();
+    let schema = crate::schema::schema(&catalogue, &crate::schema::Extent::Typed(&tools)).unwrap();
     let core = CoreSchema::new(&schema);
     let extensions = Extensions::all_available();
     let mut seen = 0;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cedar_policy_core::ast::{ActionConstraint, EntityUID, Expr, ExprKind, Literal};
-use remit_core::tool::ToolClass;
+use cedar_policy_core::ast::{ActionConstraint, Expr, ExprKind, Literal};
 
 use super::{Draft, form};
 use crate::catalogue::{Action, ArgumentType, Catalogue, Field, Opaque};
@@ -66,7 +65,7 @@ fn actions(draft: &Draft<'_>, condition: &Expr, catalogue: &Catalogue, problems:
         let ExprKind::Lit(Literal::EntityUID(uid)) = expr.expr_kind() else {
             continue;
         };
-        if *uid.entity_type() != *names::ACTION || known(uid, catalogue) {
+        if *uid.entity_type() != *names::ACTION || catalogue.knows(uid) {
             continue;
         }
         let id: &str = uid.eid().as_ref();
@@ -90,12 +89,6 @@ fn actions(draft: &Draft<'_>, condition: &Expr, catalogue: &Catalogue, problems:
                 .rule(&draft.rule.id),
         );
     }
-}
-
-fn known(uid: &EntityUID, catalogue: &Catalogue) -> bool {
-    let all = catalogue.tools.values().chain(&catalogue.operations);
-    let group = |id: &str| ["any", "answer"].contains(&id) || id.parse::<ToolClass>().is_ok();
-    all.into_iter().any(|action| action.is_in(uid)) || group(uid.eid().as_ref())
 }
 
 /// The tools an action constraint can mean.

@@ -1,7 +1,7 @@
 //! Strict validation, against no more schema than a rule can see.
 //!
 //! Rules that read no argument see the same types for every tool: one small schema serves them all. Rules that read arguments
-//! are validated against every tool of each server in their scope, one server at a time.
+//! are validated against every tool in their scope, one server at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -47,30 +47,27 @@ pub(crate) fn check(drafts: &[Draft<'_>], catalogue: &Catalogue, problems: &mut 
 
 struct Schemas<'a> {
     catalogue: &'a Catalogue,
-    typed: BTreeMap<BTreeSet<&'a Name>, ValidatorSchema>,
+    typed: BTreeMap<BTreeSet<ToolRef>, ValidatorSchema>,
 }
 
-impl<'a> Schemas<'a> {
-    /// The schemas a rule is held against: each server in its scope, together with those it names.
-    fn for_reader(&mut self, draft: &Draft<'_>) -> Result<Vec<BTreeSet<&'a Name>>, String> {
-        let known = self.catalogue.servers();
-        let names: BTreeSet<Name> = tools_named(draft).map(|t| t.server).collect();
-        let named: BTreeSet<&'a Name> = known.iter().copied().filter(|s| names.contains(*s)).collect();
-        let in_scope: BTreeSet<&'a Name> =
-            arguments::in_scope(draft.written.action_constraint(), self.catalogue)
-                .into_iter()
-                .filter_map(|tool| tool.tool.as_ref().map(|t| &t.server))
-                .collect();
-        let mut needed = BTreeSet::new();
-        for server in in_scope {
-            let mut together = named.clone();
-            together.insert(server);
-            needed.insert(together);
+impl Schemas<'_> {
+    /// The schemas a rule is held against: the tools in its scope server by server, each together with those it names.
+    fn for_reader(&mut self, draft: &Draft<'_>) -> Result<Vec<BTreeSet<ToolRef>>, String> {
+        let named: BTreeSet<ToolRef> = tools_named(draft).collect();
+        let mut by_server: BTreeMap<Name, BTreeSet<ToolRef>> = BTreeMap::new();
+        for action in arguments::in_scope(draft.written.action_constraint(), self.catalogue) {
+            if let Some(tool) = &action.tool {
+                by_server
+                    .entry(tool.server.clone())
+                    .or_insert_with(|| named.clone())
+                    .insert(tool.clone());
+            }
         }
-        for key in &needed {
-            if !self.typed.contains_key(key) {
+        let needed: BTreeSet<BTreeSet<ToolRef>> = by_server.into_values().collect();
+        for tools in &needed {
+            if !self.typed.contains_key(tools) {
                 self.typed
-                    .insert(key.clone(), schema(self.catalogue, &Extent::Servers(key))?);
+                    .insert(tools.clone(), schema(self.catalogue, &Extent::Typed(tools))?);
             }
         }
         Ok(needed.into_iter().collect())
