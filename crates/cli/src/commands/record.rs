@@ -17,14 +17,17 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
         .unwrap_or_default();
     let kind = fields::text(record, "type");
     let mut line = Text::new().dim(time).plain("  ").join(word(record, &kind));
-    // What was called, else who is meant.
-    let about = if record.get("tool").is_some_and(|tool| !tool.is_null()) {
-        "tool"
-    } else {
-        "agent"
-    };
-    for key in [about, "resource"] {
-        let text = fields::text(record, key);
+    // What was called, else who or what is meant.
+    let detail = record.get("detail").cloned().unwrap_or_default();
+    let about = [
+        fields::text(record, "tool"),
+        fields::text(record, "agent"),
+        fields::text(&detail, "human"),
+        fields::text(&detail, "server"),
+        fields::text(&detail, "tools"),
+    ];
+    let about = about.into_iter().find(|text| !text.is_empty());
+    for text in about.into_iter().chain([fields::text(record, "resource")]) {
         if !text.is_empty() {
             line = line.plain(format!("  {text}"));
         }
@@ -34,8 +37,9 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
     if !reason.is_empty() && decision != "allow" {
         line = line.plain(format!("  {reason}"));
     }
-    if let Some(by) = record.get("detail").and_then(|detail| detail.get("by")) {
-        line = line.plain(format!("  by {}", fields::as_text(Some(by))));
+    let by = fields::text(&detail, "by");
+    if !by.is_empty() {
+        line = line.plain(format!("  by {by}"));
     }
     let lane = fields::text(record, "lane");
     if !lane.is_empty() && lane != "enforced" {
@@ -48,7 +52,11 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
         "decision" => fields::text(record, "decision_id"),
         _ => fields::text(record, "task"),
     };
-    line.dim(format!("  {id}"))
+    if id.is_empty() {
+        line
+    } else {
+        line.dim(format!("  {id}"))
+    }
 }
 
 /// Prints records, as lines or as JSON.

@@ -39,6 +39,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
         .map_err(|error| Failure::local(format!("cannot close this process to others: {error}")))?;
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(context.out.colours_notes())
         .with_env_filter(EnvFilter::try_from_env("REMIT_LOG").unwrap_or_else(|_| EnvFilter::new("warn")))
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()

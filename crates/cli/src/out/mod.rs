@@ -35,6 +35,12 @@ impl Out {
         }
     }
 
+    /// Whether standard error may be coloured.
+    #[must_use]
+    pub const fn colours_notes(&self) -> bool {
+        self.colour_err
+    }
+
     /// One line on standard output.
     ///
     /// # Errors

@@ -130,6 +130,17 @@ fn rows() -> Vec<Row> {
             json!({"name": "there", "url": "https://mcp.example/mcp", "shareable": true}),
         ),
         (
+            &["task", "suspend", "task_1", "--as", "bob"],
+            "POST /v1/tasks/task_1/suspend",
+            json!({"as": "bob"}),
+        ),
+        (
+            &["task", "resume", "task_1"],
+            "POST /v1/tasks/task_1/resume",
+            json!({}),
+        ),
+        (&["mcp", "retire", "fs"], "POST /v1/servers/fs/retire", json!({})),
+        (
             &["mcp", "refresh", "fs"],
             "POST /v1/servers/fs/refresh",
             json!({}),

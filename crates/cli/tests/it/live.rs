@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use crate::house::{House, Said, read};
 
-struct Up {
-    house: House,
+pub(crate) struct Up {
+    pub(crate) house: House,
     child: Child,
     ready: Value,
 }
 
 impl Up {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let house = House::new();
         std::fs::create_dir_all(house.config()).unwrap();
         std::fs::write(
@@ -39,11 +39,11 @@ impl Up {
         Self { house, child, ready }
     }
 
-    fn run(&self, args: &[&str]) -> Said {
+    pub(crate) fn run(&self, args: &[&str]) -> Said {
         self.house.run(args)
     }
 
-    fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         self.run(&[args, &["--json"]].concat()).object()
     }
 
@@ -109,6 +109,9 @@ fn a_task_from_beginning_to_evidence() {
     let renewed = up.json(&["task", "renew", task, "--ttl", "2h"]);
     assert!(renewed["expires_at"].as_str() > opened["expires_at"].as_str());
 
+    assert_eq!(up.json(&["task", "suspend", task])["state"], "suspended");
+    assert_eq!(up.json(&["task", "resume", task])["state"], "open");
+
     let ended = up.json(&["task", "done", task]);
     assert_eq!(
         (&ended["state"], &ended["summary"]),
@@ -122,7 +125,16 @@ fn a_task_from_beginning_to_evidence() {
         .iter()
         .map(|record| record["type"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["task.open", "task.renew", "task.end"]);
+    assert_eq!(
+        kinds,
+        [
+            "task.open",
+            "task.renew",
+            "task.suspend",
+            "task.resume",
+            "task.end"
+        ]
+    );
     for key in [
         "seq",
         "time",

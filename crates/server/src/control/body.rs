@@ -37,9 +37,19 @@ pub(super) struct Acting {
     pub by: Option<String>,
 }
 
-/// Who acts: the human named, or the one at this machine.
+/// Who acts: the human named, if they are one of ours, or the one at this machine.
 pub(super) fn by(app: &App, named: Option<&String>) -> Result<Name, Failure> {
-    named.map_or_else(|| Ok(app.me.clone()), |name| parse(name))
+    let Some(named) = named else {
+        return Ok(app.me.clone());
+    };
+    let name: Name = parse(named)?;
+    let world = app.world();
+    if world.humans.get(&name).is_some_and(|human| human.may_decide()) {
+        return Ok(name);
+    }
+    Err(Failure::Forbidden(format!(
+        "`{name}` is no active human here: see `remit human list`"
+    )))
 }
 
 /// Reads a text.

@@ -52,7 +52,8 @@ pub(super) async fn check(
             next.run(request).await
         }
         Err(failure) => {
-            tracing::warn!(%failure, ?caller, "control refused");
+            let pid = caller.0.as_ref().as_ref().ok().map(|peer| peer.id.pid);
+            tracing::warn!(%failure, ?pid, "a caller was refused");
             Refusal(failure).into_response()
         }
     }

@@ -16,13 +16,13 @@ pub(super) async fn run(context: &Context) -> Result<(), Failure> {
             .out
             .line("no servers; add one with `remit mcp add NAME -- CMD…` or `--url URL`");
     }
-    let mut table = Table::new(&["name", "state", "tools", "at"]);
+    let mut table = Table::new(&["name", "tools", "callable", "at"]);
     for server in fields::items(&servers) {
         let command = command_of(server).join(" ");
         table.row([
             fields::text(server, "name").into(),
-            fields::text(server, "state").into(),
             fields::text(server, "tools").into(),
+            fields::text(server, "callable").into(),
             [fields::text(server, "url"), command].concat().into(),
         ]);
     }

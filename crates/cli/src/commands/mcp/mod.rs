@@ -3,6 +3,7 @@
 mod add;
 mod list;
 mod refresh;
+mod retire;
 pub mod wrap;
 
 use std::path::{Component, Path};
@@ -26,6 +27,8 @@ pub enum Command {
     List,
     /// Ask a server for its tools again
     Refresh(refresh::Args),
+    /// Take a server and its tools out
+    Retire(retire::Args),
     /// Speak MCP over stdio, for clients that only start servers
     Wrap(wrap::Args),
 }
@@ -39,6 +42,7 @@ pub fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Add(args) => super::wait(add::run(context, &args)),
         Command::List => super::wait(list::run(context)),
         Command::Refresh(args) => super::wait(refresh::run(context, &args)),
+        Command::Retire(args) => super::wait(retire::run(context, &args)),
         Command::Wrap(args) => wrap::run(context, &args),
     }
 }

@@ -2,6 +2,7 @@
 
 mod amend;
 pub mod done;
+mod hold;
 mod list;
 pub mod open;
 mod renew;
@@ -25,6 +26,10 @@ pub enum Command {
     Amend(amend::Args),
     /// Give a task more time: a decision of its own
     Renew(renew::Args),
+    /// Stop a task for now; nothing of it is decided until it is resumed
+    Suspend(hold::Args),
+    /// Continue a suspended task
+    Resume(hold::Args),
     /// End a task: its authority is gone with the next call
     Done(done::Args),
 }
@@ -40,6 +45,8 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::List(args) => list::run(context, &args).await,
         Command::Amend(args) => amend::run(context, &args).await,
         Command::Renew(args) => renew::run(context, &args).await,
+        Command::Suspend(args) => hold::run(context, "suspend", &args).await,
+        Command::Resume(args) => hold::run(context, "resume", &args).await,
         Command::Done(args) => done::run(context, &args).await,
     }
 }
