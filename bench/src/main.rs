@@ -144,7 +144,7 @@ fn appends(folder: &Path, duration: Duration) -> anyhow::Result<Vec<Row>> {
             what.clone(),
             figure.per_second,
             "/s",
-            Some(Goal::AtLeast(rate, None)),
+            Some(Goal::AtLeast(rate)),
         ));
         rows.push(Row {
             p99: Some(figure.p99_ms),
@@ -152,7 +152,7 @@ fn appends(folder: &Path, duration: Duration) -> anyhow::Result<Vec<Row>> {
                 format!("{what}: time of one"),
                 figure.p50_ms,
                 "ms",
-                Some(Goal::AtMost(f64::INFINITY, Some(p99))),
+                Some(Goal::P99AtMost(p99)),
             )
         });
     }

@@ -24,8 +24,10 @@ pub struct Row {
 pub enum Goal {
     /// The median at most, and the p99 at most where one is given.
     AtMost(f64, Option<f64>),
-    /// At least, and the p99 at most where one is given.
-    AtLeast(f64, Option<f64>),
+    /// At least.
+    AtLeast(f64),
+    /// The p99 at most.
+    P99AtMost(f64),
 }
 
 impl Row {
@@ -48,18 +50,20 @@ impl Row {
         };
         Some(match self.goal? {
             Goal::AtMost(limit, p99) => self.measured <= limit && within(p99),
-            Goal::AtLeast(limit, p99) => self.measured >= limit && within(p99),
+            Goal::AtLeast(limit) => self.measured >= limit,
+            Goal::P99AtMost(limit) => self.p99.is_some_and(|p99| p99 <= limit),
         })
     }
 
     fn goal_text(&self) -> String {
-        let (sign, limit, p99) = match self.goal {
-            None => return String::new(),
-            Some(Goal::AtMost(limit, p99)) => ('≤', limit, p99),
-            Some(Goal::AtLeast(limit, p99)) => ('≥', limit, p99),
-        };
-        let p99 = p99.map(|limit| format!(", p99 ≤ {limit}")).unwrap_or_default();
-        format!("{sign} {limit} {}{p99}", self.unit)
+        let unit = self.unit;
+        match self.goal {
+            None => String::new(),
+            Some(Goal::AtMost(limit, None)) => format!("≤ {limit} {unit}"),
+            Some(Goal::AtMost(limit, Some(p99))) => format!("≤ {limit} {unit}, p99 ≤ {p99}"),
+            Some(Goal::AtLeast(limit)) => format!("≥ {limit} {unit}"),
+            Some(Goal::P99AtMost(limit)) => format!("p99 ≤ {limit} {unit}"),
+        }
     }
 }
 

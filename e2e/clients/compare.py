@@ -2,7 +2,8 @@
 
 Usage: compare.py LABEL DIRECT.jsonl THROUGH.jsonl; exit 1 if they differ.
 
-Equal means: the same steps with the same outcome (`ok`, `isError`), the same content and, for lists, the same names.
+Equal means: the same steps with the same outcome (`ok`, `isError`), the same content and, for lists, the same names
+(but for the tools of Remit itself, `remit__…`).
 A refusal has to be a refusal on both sides; its words may differ. `_meta`, times and versions are nobody's business.
 """
 
@@ -27,7 +28,8 @@ def essence(line: dict[str, Any]) -> Any:
         return "refused"
     result = line["result"]
     if line["op"] in NAMED:
-        return sorted(entry["name"] for entry in result[NAMED[line["op"]]])
+        names = (entry["name"] for entry in result[NAMED[line["op"]]])
+        return sorted(name for name in names if not name.startswith("remit__"))
     keys = ("content", "structuredContent", "contents", "messages", "completion")
     return {key: result[key] for key in keys if key in result}
 
