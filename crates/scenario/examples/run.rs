@@ -6,6 +6,7 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     let files: Vec<PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
-    let summary = remit_scenario::run_files(&files, remit_scenario::Options::default(), &mut std::io::stdout()).await;
+    let summary =
+        remit_scenario::run_files(&files, remit_scenario::Options::default(), &mut std::io::stdout()).await;
     summary.map_or(ExitCode::from(1), |summary| ExitCode::from(summary.exit_code()))
 }

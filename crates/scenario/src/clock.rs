@@ -17,7 +17,9 @@ impl ScenarioClock {
     /// A clock that shows `start` now.
     pub fn starting_at(start: Timestamp) -> Self {
         let clock = Self::default();
-        clock.shift.store(start.ms_since(SystemClock.now()), Ordering::SeqCst);
+        clock
+            .shift
+            .store(start.ms_since(SystemClock.now()), Ordering::SeqCst);
         clock
     }
 
@@ -34,7 +36,10 @@ impl ScenarioClock {
 impl Clock for ScenarioClock {
     fn now(&self) -> Timestamp {
         let moved = i64::try_from(self.moved()).unwrap_or(i64::MAX);
-        SystemClock.now().plus_ms(self.shift.load(Ordering::SeqCst)).plus_ms(moved)
+        SystemClock
+            .now()
+            .plus_ms(self.shift.load(Ordering::SeqCst))
+            .plus_ms(moved)
     }
 
     fn boot(&self) -> BootTime {

@@ -63,7 +63,11 @@ pub async fn run_files(files: &[PathBuf], options: Options, out: &mut impl Write
         out.flush()?;
     }
     if options.json {
-        writeln!(out, "{}", json!({ "passed": summary.passed, "failed": summary.failed }))?;
+        writeln!(
+            out,
+            "{}",
+            json!({ "passed": summary.passed, "failed": summary.failed })
+        )?;
     } else {
         writeln!(out, "{} passed, {} failed", summary.passed, summary.failed)?;
     }
@@ -136,8 +140,16 @@ impl Report {
         }
         for miss in &failed.misses {
             writeln!(out, "        expected  {}", miss.expected)?;
-            writeln!(out, "        happened  {}", miss.happened.replace('\n', "\n                  "))?;
-            if let Some(decision) = miss.decision.as_ref().filter(|decision| **decision != miss.happened) {
+            writeln!(
+                out,
+                "        happened  {}",
+                miss.happened.replace('\n', "\n                  ")
+            )?;
+            if let Some(decision) = miss
+                .decision
+                .as_ref()
+                .filter(|decision| **decision != miss.happened)
+            {
                 writeln!(out, "        decision  {decision}")?;
             }
         }

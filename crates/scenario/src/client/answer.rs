@@ -59,7 +59,11 @@ impl Answer {
             Outcome::Nothing(_) => return None,
         };
         let text = |key: &str| object.get(key).and_then(Value::as_str).map(str::to_owned);
-        let instead = object.get("allowed_instead").and_then(Value::as_array).into_iter().flatten();
+        let instead = object
+            .get("allowed_instead")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         Some(Shown {
             decision: text("decision")?,
             reason: text("reason").unwrap_or_default(),

@@ -45,8 +45,13 @@ async fn exchange(
     body: String,
     enough: impl Fn(&str) -> bool,
 ) -> Result<Response, String> {
-    #[expect(clippy::disallowed_methods, reason = "plays the agent: dials the gateway on loopback, never an upstream")]
-    let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "plays the agent: dials the gateway on loopback, never an upstream"
+    )]
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .map_err(|error| format!("cannot connect: {error}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| format!("cannot connect: {error}"))?;
@@ -55,8 +60,13 @@ async fn exchange(
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| format!("not a request: {error}"))?;
-    let answer = sender.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| format!("not a request: {error}"))?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| format!("no answer: {error}"))?;
     let (parts, incoming) = answer.into_parts();
     let body = read(incoming, enough).await?;
     driving.abort();

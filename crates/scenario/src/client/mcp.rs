@@ -49,10 +49,6 @@ pub(crate) struct Ask {
     pub params: Vec<(&'static str, String)>,
 }
 
-/// One entry of a list.
-#[derive(Clone, Debug)]
-pub(crate) struct Item(pub String);
-
 impl Ask {
     /// `tools/call`; `arguments` is JSON text and sent as it is.
     pub fn tool(path: &str, name: &str, arguments: String) -> Self {
@@ -98,10 +94,17 @@ impl Ask {
     }
 
     fn body(&self, id: u64, meta: Option<&Value>) -> String {
-        let mut params: Vec<String> = self.params.iter().map(|(key, text)| format!("\"{key}\":{text}")).collect();
+        let mut params: Vec<String> = self
+            .params
+            .iter()
+            .map(|(key, text)| format!("\"{key}\":{text}"))
+            .collect();
         params.extend(meta.map(|meta| format!("\"_meta\":{meta}")));
         let params = params.join(",");
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{}\",\"params\":{{{params}}}}}", self.method)
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{}\",\"params\":{{{params}}}}}",
+            self.method
+        )
     }
 }
 
@@ -125,14 +128,17 @@ impl Client {
     }
 
     /// The names of a list.
-    pub fn items(answer: &Answer) -> Vec<Item> {
+    pub fn items(answer: &Answer) -> Vec<String> {
         let Outcome::Result(result) = &answer.outcome else {
             return Vec::new();
         };
-        let entries = ["tools", "resources", "prompts"].into_iter().filter_map(|key| result.get(key)?.as_array()).flatten();
+        let entries = ["tools", "resources", "prompts"]
+            .into_iter()
+            .filter_map(|key| result.get(key)?.as_array())
+            .flatten();
         entries
             .filter_map(|entry| entry.get("uri").or_else(|| entry.get("name"))?.as_str())
-            .map(|name| Item(name.to_owned()))
+            .map(str::to_owned)
             .collect()
     }
 
@@ -144,12 +150,24 @@ impl Client {
             "io.modelcontextprotocol/clientInfo": { "name": self.agent, "version": "1" },
         });
         let mut headers = self.headers(caller);
-        headers.push(("mcp-protocol-version".to_owned(), self.revision.as_str().to_owned()));
+        headers.push((
+            "mcp-protocol-version".to_owned(),
+            self.revision.as_str().to_owned(),
+        ));
         headers.push(("mcp-method".to_owned(), ask.method.to_owned()));
-        headers.extend(ask.name.as_deref().map(|name| ("mcp-name".to_owned(), header_text(name))));
-        let response = http::send(&caller.address, Method::POST, &ask.path, &headers, ask.body(id, Some(&meta)), |body| {
-            message(body, id).is_some()
-        });
+        headers.extend(
+            ask.name
+                .as_deref()
+                .map(|name| ("mcp-name".to_owned(), header_text(name))),
+        );
+        let response = http::send(
+            &caller.address,
+            Method::POST,
+            &ask.path,
+            &headers,
+            ask.body(id, Some(&meta)),
+            |body| message(body, id).is_some(),
+        );
         Ok(answer(&response.await?, id))
     }
 
@@ -169,11 +187,19 @@ impl Client {
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut headers = self.headers(caller);
-        headers.push(("mcp-protocol-version".to_owned(), self.revision.as_str().to_owned()));
+        headers.push((
+            "mcp-protocol-version".to_owned(),
+            self.revision.as_str().to_owned(),
+        ));
         headers.extend(session.map(|session| ("mcp-session-id".to_owned(), session)));
-        let response = http::send(&caller.address, Method::POST, &ask.path, &headers, ask.body(id, None), |body| {
-            message(body, id).is_some()
-        });
+        let response = http::send(
+            &caller.address,
+            Method::POST,
+            &ask.path,
+            &headers,
+            ask.body(id, None),
+            |body| message(body, id).is_some(),
+        );
         let answer = answer(&response.await?, id);
         if answer.status == 404 && had_one {
             // The session is gone, as after a restart: begin a new one, once.
@@ -184,7 +210,11 @@ impl Client {
     }
 
     /// Begins a session; `Err` inside is the gateway's refusal.
-    async fn initialize(&self, caller: &Caller, path: &str) -> Result<Result<Option<String>, Answer>, String> {
+    async fn initialize(
+        &self,
+        caller: &Caller,
+        path: &str,
+    ) -> Result<Result<Option<String>, Answer>, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let params = json!({
             "protocolVersion": self.revision.as_str(),
@@ -193,31 +223,66 @@ impl Client {
         });
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": "initialize", "params": params });
         let headers = self.headers(caller);
-        let response = http::send(&caller.address, Method::POST, path, &headers, body.to_string(), |body| {
-            message(body, id).is_some()
-        });
+        let response = http::send(
+            &caller.address,
+            Method::POST,
+            path,
+            &headers,
+            body.to_string(),
+            |body| message(body, id).is_some(),
+        );
         let response = response.await?;
         let initialized = answer(&response, id);
         if !matches!(initialized.outcome, Outcome::Result(_)) {
             return Ok(Err(initialized));
         }
-        let session = response.headers.get("mcp-session-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let session = response
+            .headers
+            .get("mcp-session-id")
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
         let mut headers = self.headers(caller);
-        headers.push(("mcp-protocol-version".to_owned(), self.revision.as_str().to_owned()));
-        headers.extend(session.clone().map(|session| ("mcp-session-id".to_owned(), session)));
+        headers.push((
+            "mcp-protocol-version".to_owned(),
+            self.revision.as_str().to_owned(),
+        ));
+        headers.extend(
+            session
+                .clone()
+                .map(|session| ("mcp-session-id".to_owned(), session)),
+        );
         let body = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        http::send(&caller.address, Method::POST, path, &headers, body.to_string(), |_| true).await?;
+        http::send(
+            &caller.address,
+            Method::POST,
+            path,
+            &headers,
+            body.to_string(),
+            |_| true,
+        )
+        .await?;
         Ok(Ok(session))
     }
 
     fn headers(&self, caller: &Caller) -> Vec<(String, String)> {
         let mut headers = vec![
-            ("host".to_owned(), caller.host.clone().unwrap_or_else(|| caller.address.clone())),
+            (
+                "host".to_owned(),
+                caller.host.clone().unwrap_or_else(|| caller.address.clone()),
+            ),
             ("content-type".to_owned(), "application/json".to_owned()),
-            ("accept".to_owned(), "application/json, text/event-stream".to_owned()),
+            (
+                "accept".to_owned(),
+                "application/json, text/event-stream".to_owned(),
+            ),
             ("user-agent".to_owned(), self.agent.clone()),
         ];
-        headers.extend(caller.token.as_ref().map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
+        headers.extend(
+            caller
+                .token
+                .as_ref()
+                .map(|token| ("authorization".to_owned(), format!("Bearer {token}"))),
+        );
         headers.extend(caller.origin.clone().map(|origin| ("origin".to_owned(), origin)));
         headers
     }
@@ -240,7 +305,11 @@ fn message(body: &str, id: u64) -> Option<Value> {
         let mine = value.get("id") == Some(&json!(id)) && value.get("method").is_none();
         mine.then_some(value)
     };
-    wanted(body).or_else(|| body.lines().filter_map(|line| line.strip_prefix("data:")).find_map(wanted))
+    wanted(body).or_else(|| {
+        body.lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .find_map(wanted)
+    })
 }
 
 fn answer(response: &Response, id: u64) -> Answer {
@@ -252,7 +321,11 @@ fn answer(response: &Response, id: u64) -> Answer {
             (Some(result), _) => Outcome::Result(result.clone()),
             (None, Some(error)) => Outcome::Error {
                 code: error.get("code").and_then(Value::as_i64).unwrap_or_default(),
-                message: error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                message: error
+                    .get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned(),
                 data: error.get("data").cloned().unwrap_or(Value::Null),
             },
             (None, None) => Outcome::Nothing(format!("HTTP {status} without a result")),
@@ -271,7 +344,9 @@ mod tests {
         let plain = r#"{"jsonrpc":"2.0","id":3,"result":{}}"#;
         assert!(message(plain, 3).is_some());
         assert!(message(plain, 4).is_none());
-        let stream = format!(": ping\n\nevent: message\ndata: {{\"method\":\"x\",\"id\":3}}\n\nid: 7\ndata:\n\ndata: {plain}\n\n");
+        let stream = format!(
+            ": ping\n\nevent: message\ndata: {{\"method\":\"x\",\"id\":3}}\n\nid: 7\ndata:\n\ndata: {plain}\n\n"
+        );
         assert_eq!(message(&stream, 3).unwrap()["result"], json!({}));
     }
 

@@ -4,5 +4,5 @@ mod answer;
 mod http;
 mod mcp;
 
-pub(crate) use answer::{Answer, Outcome, Shown};
-pub(crate) use mcp::{Ask, Caller, Client, Item};
+pub(crate) use answer::{Answer, Outcome};
+pub(crate) use mcp::{Ask, Caller, Client};

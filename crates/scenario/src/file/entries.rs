@@ -16,7 +16,10 @@ pub(crate) struct Entry<T> {
 
 impl<T> Entries<T> {
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
-        self.0.iter().find(|entry| entry.name == name).map(|entry| &entry.value)
+        self.0
+            .iter()
+            .find(|entry| entry.name == name)
+            .map(|entry| &entry.value)
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {

@@ -30,15 +30,26 @@ use crate::text::{self, Kind, Problem};
 pub(crate) fn read(text: &str) -> Result<Scenario, Problem> {
     let root = text::read(text)?;
     let Kind::Map(mut entries) = root.kind else {
-        return Err(Problem::at(root.line, "a scenario file is a map; start with `scenario: <title>`"));
+        return Err(Problem::at(
+            root.line,
+            "a scenario file is a map; start with `scenario: <title>`",
+        ));
     };
     let steps = match entries.iter().position(|(key, _)| key.text == "steps") {
         Some(at) => entries.remove(at),
-        None => return Err(Problem::at(root.line, "`steps` is missing; list at least one step")),
+        None => {
+            return Err(Problem::at(
+                root.line,
+                "`steps` is missing; list at least one step",
+            ));
+        }
     };
     let mut scenario: Scenario = text::from_map(root.line, entries)?;
     let Kind::List(items) = steps.1.kind else {
-        return Err(Problem::at(steps.0.line, "`steps` is a list: one `- ` for each step"));
+        return Err(Problem::at(
+            steps.0.line,
+            "`steps` is a list: one `- ` for each step",
+        ));
     };
     for item in items {
         scenario.steps.push(Step::read(item)?);

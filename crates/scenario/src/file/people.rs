@@ -141,4 +141,3 @@ pub(crate) struct Freeze {
     #[serde(default)]
     pub by: Option<String>,
 }
-

@@ -18,11 +18,18 @@ impl Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let sentence = || D::Error::custom(format!("`{text}` is not a length of time; write `90s`, `30m`, `2h` or `3d`"));
+        let sentence = || {
+            D::Error::custom(format!(
+                "`{text}` is not a length of time; write `90s`, `30m`, `2h` or `3d`"
+            ))
+        };
         // jiff counts a day only relative to a date; here a day is 24 hours.
         let ms = match text.strip_suffix('d').map(|days| days.trim().parse::<u64>()) {
             Some(days) => days.ok().and_then(|days| days.checked_mul(86_400_000)),
-            None => text.parse::<jiff::SignedDuration>().ok().and_then(|span| u64::try_from(span.as_millis()).ok()),
+            None => text
+                .parse::<jiff::SignedDuration>()
+                .ok()
+                .and_then(|span| u64::try_from(span.as_millis()).ok()),
         };
         ms.map(Self).ok_or_else(sentence)
     }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::setup::Revision;
 use super::Entries;
+use super::setup::Revision;
 
 /// A stub MCP server.
 #[derive(Clone, Debug, Deserialize)]

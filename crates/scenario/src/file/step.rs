@@ -3,9 +3,10 @@
 use serde::de::DeserializeOwned;
 
 use super::{
-    Acted, AgentResume, AgentRetire, AgentSuspend, Answered, Approve, Begin, Call, Card, Change, Clock, Deny, Engine, File, FreezeAct,
-    From, GrantRevoke, Http, HumanSuspend, Join, Kill, Lift, List, PolicyApply, Prompt, Read, Reading, Records, Resume,
-    ServerRefresh, TaskAmend, TaskDone, TaskOpen, TaskRenew, TaskResume, TaskShow, TaskSpec, TaskSuspend, ToolsAdmit, ToolsRetire, Upstream, Verify,
+    Acted, AgentResume, AgentRetire, AgentSuspend, Answered, Approve, Begin, Call, Card, Change, Clock, Deny,
+    Engine, File, FreezeAct, From, GrantRevoke, Http, HumanSuspend, Join, Kill, Lift, List, PolicyApply,
+    Prompt, Read, Reading, Records, Resume, ServerRefresh, TaskAmend, TaskDone, TaskOpen, TaskRenew,
+    TaskResume, TaskShow, TaskSpec, TaskSuspend, ToolsAdmit, ToolsRetire, Upstream, Verify,
 };
 use crate::text::{self, Key, Kind, Node, Problem};
 
@@ -110,15 +111,30 @@ impl Step {
     pub(super) fn read(node: Node) -> Result<Self, Problem> {
         let line = node.line;
         let Kind::Map(entries) = node.kind else {
-            return Err(Problem::at(line, "a step is a map that starts with its verb, for example `call: server/tool`"));
+            return Err(Problem::at(
+                line,
+                "a step is a map that starts with its verb, for example `call: server/tool`",
+            ));
         };
-        let mut verbs = entries.iter().filter(|(key, _)| VERBS.contains(&key.text.as_str()));
+        let mut verbs = entries
+            .iter()
+            .filter(|(key, _)| VERBS.contains(&key.text.as_str()));
         let Some((key, value)) = verbs.next() else {
-            let known = VERBS.iter().map(|verb| format!("`{verb}`")).collect::<Vec<_>>().join(", ");
-            return Err(Problem::at(line, format!("this step has no verb; give it one of {known}")));
+            let known = VERBS
+                .iter()
+                .map(|verb| format!("`{verb}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(Problem::at(
+                line,
+                format!("this step has no verb; give it one of {known}"),
+            ));
         };
         if let Some((second, _)) = verbs.next() {
-            let sentence = format!("`{}` and `{}` are two steps; write them as two", key.text, second.text);
+            let sentence = format!(
+                "`{}` and `{}` are two steps; write them as two",
+                key.text, second.text
+            );
             return Err(Problem::at(second.line, sentence));
         }
         let verb = key.text.clone();
@@ -140,7 +156,11 @@ struct Parts {
 
 impl Parts {
     fn refuse_unknown(&self, known: &[&'static str]) -> Result<(), Problem> {
-        match self.entries.iter().find(|(key, _)| !known.contains(&key.text.as_str())) {
+        match self
+            .entries
+            .iter()
+            .find(|(key, _)| !known.contains(&key.text.as_str()))
+        {
             Some((key, _)) => Err(Problem {
                 line: key.line,
                 column: key.column,

@@ -57,7 +57,10 @@ impl Stage<'_> {
         };
         let note = step.note.clone().unwrap_or_default();
         let reached = self.reached(&call.target);
-        let stored = self.engine()?.run(|app| async move { vote::approve(&app, id, reach, note, &by).await }).await?;
+        let stored = self
+            .engine()?
+            .run(|app| async move { vote::approve(&app, id, reach, note, &by).await })
+            .await?;
         self.settled(id, &call.target, reached).await?;
         Ok(json!({ "state": stored.approval.state.as_str(), "votes": stored.approval.votes.len() }))
     }
@@ -65,7 +68,10 @@ impl Stage<'_> {
     pub async fn deny(&self, step: &file::Deny) -> Output {
         let id = self.approval(&step.deny)?;
         let (by, note) = (parse(&step.by)?, step.note.clone());
-        let stored = self.engine()?.run(|app| async move { vote::deny(&app, id, note, &by).await }).await?;
+        let stored = self
+            .engine()?
+            .run(|app| async move { vote::deny(&app, id, note, &by).await })
+            .await?;
         Ok(json!({ "state": stored.approval.state.as_str() }))
     }
 
@@ -74,8 +80,15 @@ impl Stage<'_> {
         let task = self.task(&self.named(&step.grant_revoke)?.task)?.id;
         let by = acting(step.by.as_ref())?;
         let revoked = self.engine()?.run(move |app| async move {
-            let grants = app.store.read(move |conn| Ok::<_, Failure>(remit_store::grants::of_task(conn, task)?)).await?;
-            let mine: Vec<GrantId> = grants.iter().filter(|g| g.approval == approval).map(|g| g.id).collect();
+            let grants = app
+                .store
+                .read(move |conn| Ok::<_, Failure>(remit_store::grants::of_task(conn, task)?))
+                .await?;
+            let mine: Vec<GrantId> = grants
+                .iter()
+                .filter(|g| g.approval == approval)
+                .map(|g| g.id)
+                .collect();
             if mine.is_empty() {
                 return Err(Failure::NotFound("this approval gave no grant".to_owned()));
             }
@@ -93,14 +106,21 @@ impl Stage<'_> {
             (Some(until), _) => until.0,
             (None, lasts) => self.clock.now().plus_ms(lasts.map_or(0, file::Span::ms)),
         };
-        let (why, by) = (freeze.because.clone().unwrap_or_default(), acting(freeze.by.as_ref())?);
-        self.engine()?.run(|app| async move { freezes::place(&app, resource, until, why, &by).await }).await?;
+        let (why, by) = (
+            freeze.because.clone().unwrap_or_default(),
+            acting(freeze.by.as_ref())?,
+        );
+        self.engine()?
+            .run(|app| async move { freezes::place(&app, resource, until, why, &by).await })
+            .await?;
         Ok(json!({ "until": until.to_string() }))
     }
 
     pub async fn lift(&self, step: &file::Lift) -> Output {
         let (resource, by) = (parse(&step.lift)?, acting(step.by.as_ref())?);
-        self.engine()?.run(|app| async move { freezes::lift(&app, resource, &by).await }).await?;
+        self.engine()?
+            .run(|app| async move { freezes::lift(&app, resource, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
@@ -111,8 +131,14 @@ impl Stage<'_> {
             _ if step.kill == "all" => Target::All,
             _ => Target::Task(self.task(&step.kill)?.id),
         };
-        let (by, why) = (acting(step.by.as_ref())?, step.because.clone().unwrap_or_default());
-        let gone = self.engine()?.run(|app| async move { kill(&app, target, &by, &why).await }).await?;
+        let (by, why) = (
+            acting(step.by.as_ref())?,
+            step.because.clone().unwrap_or_default(),
+        );
+        let gone = self
+            .engine()?
+            .run(|app| async move { kill(&app, target, &by, &why).await })
+            .await?;
         Ok(self.gone(&gone))
     }
 
@@ -123,13 +149,19 @@ impl Stage<'_> {
             Some(file::Outcome::Completed) | None => Ending::Completed,
         };
         let by = acting(step.by.as_ref())?;
-        let gone = self.engine()?.run(move |app| async move { done(&app, task, ending, &by).await }).await?;
+        let gone = self
+            .engine()?
+            .run(move |app| async move { done(&app, task, ending, &by).await })
+            .await?;
         Ok(self.gone(&gone))
     }
 
     /// What ended, in the scenario's names.
     fn gone(&self, gone: &Gone) -> Value {
-        let ended = self.tasks.iter().filter(|(_, open)| gone.tasks.contains(&open.id));
+        let ended = self
+            .tasks
+            .iter()
+            .filter(|(_, open)| gone.tasks.contains(&open.id));
         let ended: Vec<&String> = ended.map(|(name, _)| name).collect();
         json!({ "ended": ended, "in_flight": gone.in_flight.len() })
     }
@@ -148,39 +180,52 @@ impl Stage<'_> {
         }
         let until = step.ttl.map(|ttl| self.clock.now().plus_ms(ttl.ms()));
         let by = acting(step.by.as_ref())?;
-        self.engine()?.run(move |app| async move { tasks::amend(&app, task, limit, until, &by).await }).await?;
+        self.engine()?
+            .run(move |app| async move { tasks::amend(&app, task, limit, until, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
     pub async fn renew(&self, step: &file::TaskRenew) -> Output {
         let (task, ttl) = (self.task(&step.task_renew)?.id, step.ttl.ms());
         let by = acting(step.by.as_ref())?;
-        let until = self.engine()?.run(move |app| async move { tasks::renew(&app, task, ttl, &by).await }).await?;
+        let until = self
+            .engine()?
+            .run(move |app| async move { tasks::renew(&app, task, ttl, &by).await })
+            .await?;
         Ok(json!({ "expires_at": until.to_string() }))
     }
 
     pub async fn suspend_task(&self, step: &file::TaskSuspend) -> Output {
         let (task, by) = (self.task(&step.task_suspend)?.id, acting(step.by.as_ref())?);
         let why = step.because.clone().unwrap_or_default();
-        self.engine()?.run(move |app| async move { tasks::suspend(&app, task, &by, &why).await }).await?;
+        self.engine()?
+            .run(move |app| async move { tasks::suspend(&app, task, &by, &why).await })
+            .await?;
         Ok(json!({}))
     }
 
     pub async fn resume_task(&self, step: &file::TaskResume) -> Output {
         let (task, by) = (self.task(&step.task_resume)?.id, acting(step.by.as_ref())?);
-        self.engine()?.run(move |app| async move { tasks::resume(&app, task, &by).await }).await?;
+        self.engine()?
+            .run(move |app| async move { tasks::resume(&app, task, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
     pub async fn stand_agent(&self, agent: &str, standing: Standing, by: Option<&String>) -> Output {
         let (agent, by): (Name, Name) = (parse(agent)?, acting(by)?);
-        self.engine()?.run(move |app| async move { people::set_agent(&app, &agent, standing, &by).await }).await?;
+        self.engine()?
+            .run(move |app| async move { people::set_agent(&app, &agent, standing, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
     pub async fn stand_human(&self, human: &str, standing: Standing, by: Option<&String>) -> Output {
         let (human, by): (Name, Name) = (parse(human)?, acting(by)?);
-        self.engine()?.run(move |app| async move { people::set_human(&app, &human, standing, &by).await }).await?;
+        self.engine()?
+            .run(move |app| async move { people::set_human(&app, &human, standing, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
@@ -191,20 +236,28 @@ impl Stage<'_> {
             irreversible: step.irreversible.then_some(true),
         };
         let by = acting(step.by.as_ref())?;
-        let admitted = self.engine()?.run(move |app| async move { admit::admit(&app, &tools, Some(said), &by).await }).await?;
+        let admitted = self
+            .engine()?
+            .run(move |app| async move { admit::admit(&app, &tools, Some(said), &by).await })
+            .await?;
         Ok(json!({ "admitted": admitted.iter().map(ToString::to_string).collect::<Vec<_>>() }))
     }
 
     pub async fn retire(&self, step: &file::ToolsRetire) -> Output {
         let tools: Vec<ToolRef> = parse_all(&step.tools_retire)?;
         let by = acting(step.by.as_ref())?;
-        self.engine()?.run(move |app| async move { admit::retire(&app, &tools, &by).await }).await?;
+        self.engine()?
+            .run(move |app| async move { admit::retire(&app, &tools, &by).await })
+            .await?;
         Ok(json!({}))
     }
 
     pub async fn refresh(&self, step: &file::ServerRefresh) -> Output {
         let server: Name = parse(&step.server_refresh)?;
-        let seen = self.engine()?.run(move |app| async move { servers::refresh(&app, &server).await }).await?;
+        let seen = self
+            .engine()?
+            .run(move |app| async move { servers::refresh(&app, &server).await })
+            .await?;
         Ok(shown(&seen))
     }
 
@@ -217,7 +270,9 @@ impl Stage<'_> {
             before.push((path.clone(), std::fs::read_to_string(&path).unwrap_or_default()));
             put(&path, &file.value)?;
         }
-        let loaded = self.engine()?.run(|app| async move { app.reload().await.map(|world| world.policy.version().to_string()) });
+        let loaded = self
+            .engine()?
+            .run(|app| async move { app.reload().await.map(|world| world.policy.version().to_string()) });
         match loaded.await {
             Ok(version) => Ok(json!({ "policy_version": version })),
             Err(failure) => {
@@ -244,8 +299,11 @@ fn put(path: &std::path::Path, text: &str) -> Result<(), Failure> {
 /// What a look at a server showed.
 pub(super) fn shown(seen: &Added) -> Value {
     let tool = |tool: &AddedTool| {
-        let findings: Vec<Value> =
-            tool.findings.iter().map(|finding| json!({ "code": finding.code, "sentence": finding.sentence })).collect();
+        let findings: Vec<Value> = tool
+            .findings
+            .iter()
+            .map(|finding| json!({ "code": finding.code, "sentence": finding.sentence }))
+            .collect();
         json!({ "tool": tool.tool, "class": tool.class, "because": tool.because, "findings": findings })
     };
     let list = |tools: &[AddedTool]| tools.iter().map(tool).collect::<Vec<_>>();

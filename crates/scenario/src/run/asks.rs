@@ -29,8 +29,16 @@ struct Asking {
 impl Stage<'_> {
     pub async fn call(&mut self, step: &file::Call, from: &From, expect: &Answered) -> Misses {
         let (server, tool) = step.call.split_once('/').unwrap_or_default();
-        let path = if step.aggregated { "/mcp".to_owned() } else { format!("/mcp/{server}") };
-        let exposed = if step.aggregated { format!("{server}__{tool}") } else { tool.to_owned() };
+        let path = if step.aggregated {
+            "/mcp".to_owned()
+        } else {
+            format!("/mcp/{server}")
+        };
+        let exposed = if step.aggregated {
+            format!("{server}__{tool}")
+        } else {
+            tool.to_owned()
+        };
         let arguments = match (&step.raw, &step.with) {
             (Some(raw), _) => raw.clone(),
             (None, Some(with)) => Value::Object(with.clone()).to_string(),
@@ -72,13 +80,18 @@ impl Stage<'_> {
     }
 
     pub async fn list(&mut self, step: &file::List, from: &From, expect: &Reading) -> Misses {
-        let path = step.server.as_ref().map_or_else(|| "/mcp".to_owned(), |server| format!("/mcp/{server}"));
+        let path = step
+            .server
+            .as_ref()
+            .map_or_else(|| "/mcp".to_owned(), |server| format!("/mcp/{server}"));
         let method = match step.list {
             ListKind::Tools => "tools/list",
             ListKind::Resources => "resources/list",
             ListKind::Prompts => "prompts/list",
         };
-        let answer = self.send(&self.caller_task(from)?, from, &Ask::list(&path, method)).await?;
+        let answer = self
+            .send(&self.caller_task(from)?, from, &Ask::list(&path, method))
+            .await?;
         listed(expect, &answer)
     }
 
@@ -89,7 +102,9 @@ impl Stage<'_> {
         let task = from.run.clone().unwrap_or_else(|| call.task.clone());
         let reached = self.reached(&target);
         let arguments = json!({ "approval_id": approval.to_string() }).to_string();
-        let answer = self.send(&task, from, &Ask::tool(&path, "remit__resume", arguments)).await?;
+        let answer = self
+            .send(&task, from, &Ask::tool(&path, "remit__resume", arguments))
+            .await?;
         let seen = Seen {
             answer,
             records: self.records(records).await,
@@ -100,8 +115,12 @@ impl Stage<'_> {
     }
 
     pub async fn join(&mut self, step: &file::Join, expect: &Answered) -> Misses {
-        let waiting = self.calls.get_mut(&step.join).and_then(|call| call.waiting.take());
-        let waiting = waiting.ok_or_else(|| Failure::NotFound(format!("no call `{}` is under way", step.join)))?;
+        let waiting = self
+            .calls
+            .get_mut(&step.join)
+            .and_then(|call| call.waiting.take());
+        let waiting =
+            waiting.ok_or_else(|| Failure::NotFound(format!("no call `{}` is under way", step.join)))?;
         let answer = waiting.await.map_err(Failure::unavailable)?;
         let call = self.named(&step.join)?;
         let seen = Seen {
@@ -125,7 +144,10 @@ impl Stage<'_> {
             answer,
         };
         if let Some(name) = name {
-            let approval = seen.answer.shown().and_then(|shown| shown.approval_id?.parse().ok());
+            let approval = seen
+                .answer
+                .shown()
+                .and_then(|shown| shown.approval_id?.parse().ok());
             self.remember(name, asking, approval, None, records, reached);
         }
         missed(expect, &seen, Some(1))
@@ -165,7 +187,9 @@ impl Stage<'_> {
     /// The approval a call was held for since there were `records` records.
     async fn held_since(&self, records: u64) -> Option<ApprovalId> {
         let since = self.records(records).await;
-        let held = since.iter().find(|record| record["type"] == "decision" && record["decision"] == "hold")?;
+        let held = since
+            .iter()
+            .find(|record| record["type"] == "decision" && record["decision"] == "hold")?;
         held["approval"].as_str()?.parse().ok()
     }
 
@@ -211,11 +235,20 @@ impl Stage<'_> {
     /// The approval of a named call.
     pub fn approval(&self, name: &str) -> Result<ApprovalId, Failure> {
         let approval = self.named(name)?.approval;
-        approval.ok_or_else(|| Failure::NotFound(format!("the call `{name}` was not held: there is nothing to decide")))
+        approval.ok_or_else(|| {
+            Failure::NotFound(format!(
+                "the call `{name}` was not held: there is nothing to decide"
+            ))
+        })
     }
 
     /// Waits until an approved call has been executed, or given up, or at least has reached a server that does not answer.
-    pub async fn settled(&self, approval: ApprovalId, target: &Target, reached: usize) -> Result<(), Failure> {
+    pub async fn settled(
+        &self,
+        approval: ApprovalId,
+        target: &Target,
+        reached: usize,
+    ) -> Result<(), Failure> {
         const ANSWER: Duration = Duration::from_secs(3);
         let look = async {
             loop {
@@ -224,12 +257,20 @@ impl Stage<'_> {
                     .run(move |app| async move {
                         let stored = remit_server::approvals::vote::get(&app, approval).await?;
                         let call = stored.approval.call;
-                        let call = app.store.read(move |conn| Ok::<_, Failure>(remit_store::calls::get(conn, call)?)).await?;
-                        Ok((stored.approval.state, call.is_none_or(|call| call.state.is_final())))
+                        let call = app
+                            .store
+                            .read(move |conn| Ok::<_, Failure>(remit_store::calls::get(conn, call)?))
+                            .await?;
+                        Ok((
+                            stored.approval.state,
+                            call.is_none_or(|call| call.state.is_final()),
+                        ))
                     })
                     .await?;
                 match state {
-                    (ApprovalState::Approved, _) | (ApprovalState::Spent, false) => tokio::time::sleep(MOMENT).await,
+                    (ApprovalState::Approved, _) | (ApprovalState::Spent, false) => {
+                        tokio::time::sleep(MOMENT).await
+                    }
                     _ => return Ok(()),
                 }
             }
@@ -268,17 +309,31 @@ fn listed(expect: &Reading, answer: &Answer) -> Misses {
     let shown = answer.shown();
     let wants_list = matches!(expect.expect, Expect::Allow | Expect::Flag);
     if refused == wants_list {
-        misses.push(Miss::new(format!("expect: {}", expect.expect.as_str()), answer.text()));
+        misses.push(Miss::new(
+            format!("expect: {}", expect.expect.as_str()),
+            answer.text(),
+        ));
     }
     let reason = shown.map_or_else(String::new, |shown| shown.reason);
     if let Some(wanted) = expect.reason.as_ref().filter(|wanted| **wanted != reason) {
-        misses.push(Miss::new(format!("reason: {wanted}"), format!("reason {reason}: {}", answer.text())));
+        misses.push(Miss::new(
+            format!("reason: {wanted}"),
+            format!("reason {reason}: {}", answer.text()),
+        ));
     }
-    for part in expect.message_contains.0.iter().filter(|part| !answer.text().contains(part.as_str())) {
+    for part in expect
+        .message_contains
+        .0
+        .iter()
+        .filter(|part| !answer.text().contains(part.as_str()))
+    {
         misses.push(Miss::new(format!("message_contains: {part}"), answer.text()));
     }
     if let Some(status) = expect.status.filter(|status| *status != answer.status) {
-        misses.push(Miss::new(format!("status: {status}"), format!("HTTP {}", answer.status)));
+        misses.push(Miss::new(
+            format!("status: {status}"),
+            format!("HTTP {}", answer.status),
+        ));
     }
     if !refused {
         names(expect, answer, &mut misses);
@@ -288,20 +343,29 @@ fn listed(expect: &Reading, answer: &Answer) -> Misses {
 
 fn names(expect: &Reading, answer: &Answer, misses: &mut Vec<Miss>) {
     // The built-in tool is on every list and says nothing about the task.
-    let mut names: Vec<String> = Client::items(answer).into_iter().map(|item| item.0).collect();
+    let mut names = Client::items(answer);
     names.retain(|name| name != "remit__resume");
     names.sort_unstable();
     if let Some(wanted) = &expect.names {
         let mut wanted = wanted.clone();
         wanted.sort_unstable();
         if wanted != names {
-            misses.push(Miss::new(format!("names: {wanted:?}"), format!("listed: {names:?}")));
+            misses.push(Miss::new(
+                format!("names: {wanted:?}"),
+                format!("listed: {names:?}"),
+            ));
         }
     }
     for name in expect.includes.iter().filter(|name| !names.contains(name)) {
-        misses.push(Miss::new(format!("includes: {name}"), format!("listed: {names:?}")));
+        misses.push(Miss::new(
+            format!("includes: {name}"),
+            format!("listed: {names:?}"),
+        ));
     }
     for name in expect.excludes.iter().filter(|name| names.contains(name)) {
-        misses.push(Miss::new(format!("excludes: {name}"), format!("listed: {names:?}")));
+        misses.push(Miss::new(
+            format!("excludes: {name}"),
+            format!("listed: {names:?}"),
+        ));
     }
 }

@@ -14,14 +14,17 @@ impl Folder {
     /// Makes one in the system's folder for temporary files.
     pub fn fresh() -> Result<Self, String> {
         let mut bytes = [0; 8];
-        SystemEntropy.fill(&mut bytes).map_err(|error| error.to_string())?;
+        SystemEntropy
+            .fill(&mut bytes)
+            .map_err(|error| error.to_string())?;
         let path = std::env::temp_dir().join(format!("remit-scenario-{:016x}", u64::from_be_bytes(bytes)));
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| format!("cannot make {}: {error}; is the disk full?", path.display()))?;
         let folder = Self(path);
         for part in ["files", "config/policies", "config/templates"] {
             let path = folder.0.join(part);
-            std::fs::create_dir_all(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+            std::fs::create_dir_all(&path)
+                .map_err(|error| format!("cannot make {}: {error}", path.display()))?;
         }
         Ok(folder)
     }

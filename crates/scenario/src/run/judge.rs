@@ -8,7 +8,13 @@ use crate::file::{Answered, Expect};
 /// Reasons that mean: the tool waits for a person to look at it.
 const QUARANTINE: [&str; 3] = ["tool_quarantined", "tool_changed", "capability_drift"];
 /// Reasons that mean: the authority is gone.
-const REVOKED: [&str; 5] = ["task_ended", "task_suspended", "actor_invalid", "credential_invalid", "no_task"];
+const REVOKED: [&str; 5] = [
+    "task_ended",
+    "task_suspended",
+    "actor_invalid",
+    "credential_invalid",
+    "no_task",
+];
 
 /// What one request led to.
 #[derive(Debug)]
@@ -39,15 +45,26 @@ impl Seen {
     pub fn decided(&self) -> Decided {
         let shown = self.answer.shown();
         let record = match &shown {
-            Some(shown) => shown.decision_id.as_deref().and_then(|id| self.record("decision_id", id)),
-            None => self
-                .records
-                .iter()
-                .rev()
-                .find(|record| record["type"] == "decision" && record["decision"] == "allow" && record["tool"] == self.tool.as_str()),
+            Some(shown) => shown
+                .decision_id
+                .as_deref()
+                .and_then(|id| self.record("decision_id", id)),
+            None => self.records.iter().rev().find(|record| {
+                record["type"] == "decision"
+                    && record["decision"] == "allow"
+                    && record["tool"] == self.tool.as_str()
+            }),
         };
-        let recorded = |key: &str| record.and_then(|r| r[key].as_str()).unwrap_or_default().to_owned();
-        let tier = record.and_then(|r| r["detail"]["tier"].as_str()).unwrap_or_default().to_owned();
+        let recorded = |key: &str| {
+            record
+                .and_then(|r| r[key].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let tier = record
+            .and_then(|r| r["detail"]["tier"].as_str())
+            .unwrap_or_default()
+            .to_owned();
         let rules = record.and_then(|r| r["rules"].as_array()).into_iter().flatten();
         let rules = rules.filter_map(Value::as_str).map(rule_id).collect();
         match shown {
@@ -70,7 +87,11 @@ impl Seen {
             // Neither a decision nor a result: refused before anything was decided, or nobody there.
             None => Decided {
                 effect: "deny".to_owned(),
-                reason: if self.answer.status == 0 { "unavailable".to_owned() } else { String::new() },
+                reason: if self.answer.status == 0 {
+                    "unavailable".to_owned()
+                } else {
+                    String::new()
+                },
                 message: self.answer.text(),
                 ..Decided::default()
             },
@@ -78,7 +99,9 @@ impl Seen {
     }
 
     fn record(&self, key: &str, value: &str) -> Option<&Value> {
-        self.records.iter().find(|record| record["type"] == "decision" && record[key] == value)
+        self.records
+            .iter()
+            .find(|record| record["type"] == "decision" && record[key] == value)
     }
 }
 
@@ -107,25 +130,49 @@ pub(super) fn judge(expect: &Answered, seen: &Seen, reached: Option<usize>) -> V
         differ(format!("rule: {rule}"), describe(&decided));
     }
     if let Some(tier) = expect.tier.filter(|tier| tier.as_str() != decided.tier) {
-        differ(format!("tier: {}", tier.as_str()), format!("tier {}", or_none(&decided.tier)));
+        differ(
+            format!("tier: {}", tier.as_str()),
+            format!("tier {}", or_none(&decided.tier)),
+        );
     }
-    for part in expect.message_contains.0.iter().filter(|part| !decided.message.contains(part.as_str())) {
-        differ(format!("message_contains: {part}"), format!("the message `{}`", decided.message));
+    for part in expect
+        .message_contains
+        .0
+        .iter()
+        .filter(|part| !decided.message.contains(part.as_str()))
+    {
+        differ(
+            format!("message_contains: {part}"),
+            format!("the message `{}`", decided.message),
+        );
     }
     for part in &expect.instead_contains.0 {
         if !decided.instead.iter().any(|offer| offer.contains(part.as_str())) {
-            differ(format!("instead_contains: {part}"), format!("offered instead: {:?}", decided.instead));
+            differ(
+                format!("instead_contains: {part}"),
+                format!("offered instead: {:?}", decided.instead),
+            );
         }
     }
     texts(expect, &seen.answer, &mut differ);
     let fails = decided.effect == "allow" && seen.answer.failed();
     let allowed = matches!(expect.expect, Expect::Allow | Expect::Flag);
     if allowed && decided.effect == "allow" && fails != expect.fails {
-        let wanted = if expect.fails { "fails: true" } else { "an answer that is no failure" };
-        differ(wanted.to_owned(), format!("the answer `{}`", cut(&seen.answer.text())));
+        let wanted = if expect.fails {
+            "fails: true"
+        } else {
+            "an answer that is no failure"
+        };
+        differ(
+            wanted.to_owned(),
+            format!("the answer `{}`", cut(&seen.answer.text())),
+        );
     }
     if let Some(status) = expect.status.filter(|status| *status != seen.answer.status) {
-        differ(format!("status: {status}"), format!("HTTP {}", seen.answer.status));
+        differ(
+            format!("status: {status}"),
+            format!("HTTP {}", seen.answer.status),
+        );
     }
     if let Some(code) = expect.error_code {
         let given = match &seen.answer.outcome {
@@ -133,7 +180,10 @@ pub(super) fn judge(expect: &Answered, seen: &Seen, reached: Option<usize>) -> V
             _ => None,
         };
         if given != Some(code) {
-            differ(format!("error_code: {code}"), format!("{}", cut(&format!("{:?}", seen.answer.outcome))));
+            differ(
+                format!("error_code: {code}"),
+                format!("{}", cut(&format!("{:?}", seen.answer.outcome))),
+            );
         }
     }
     let reached = expect.reached.or(if allowed { reached } else { Some(0) });
@@ -151,11 +201,27 @@ fn texts(expect: &Answered, answer: &Answer, differ: &mut impl FnMut(String, Str
     if let Some(wanted) = expect.text.as_ref().filter(|wanted| **wanted != text) {
         differ(format!("text: {wanted}"), format!("the answer `{}`", cut(&text)));
     }
-    for part in expect.text_contains.0.iter().filter(|part| !text.contains(part.as_str())) {
-        differ(format!("text_contains: {part}"), format!("the answer `{}`", cut(&text)));
+    for part in expect
+        .text_contains
+        .0
+        .iter()
+        .filter(|part| !text.contains(part.as_str()))
+    {
+        differ(
+            format!("text_contains: {part}"),
+            format!("the answer `{}`", cut(&text)),
+        );
     }
-    for part in expect.text_lacks.0.iter().filter(|part| text.contains(part.as_str())) {
-        differ(format!("text_lacks: {part}"), format!("the answer `{}`", cut(&text)));
+    for part in expect
+        .text_lacks
+        .0
+        .iter()
+        .filter(|part| text.contains(part.as_str()))
+    {
+        differ(
+            format!("text_lacks: {part}"),
+            format!("the answer `{}`", cut(&text)),
+        );
     }
 }
 
@@ -191,5 +257,9 @@ const fn or_none(text: &str) -> &str {
 pub(super) fn cut(text: &str) -> String {
     const SHOWN: usize = 300;
     let shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() { format!("{shown} […]") } else { shown }
+    if shown.len() < text.len() {
+        format!("{shown} […]")
+    } else {
+        shown
+    }
 }

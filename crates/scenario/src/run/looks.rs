@@ -42,7 +42,10 @@ impl Stage<'_> {
         if count == step.received {
             return Ok(());
         }
-        let all: Vec<String> = received.iter().map(|one| format!("{} {} {}", one.method, one.target, one.arguments)).collect();
+        let all: Vec<String> = received
+            .iter()
+            .map(|one| format!("{} {} {}", one.method, one.target, one.arguments))
+            .collect();
         Err(Miss::one(
             format!("received: {}", step.received),
             format!("{count} of these: {}", cut(&all.join("; "))),
@@ -54,22 +57,40 @@ impl Stage<'_> {
         let text = std::fs::read_to_string(&path).ok();
         let exists = step.exists.unwrap_or(true);
         let Some(text) = text else {
-            return if exists { Err(Miss::one(format!("the file {}", step.file), "it is not there")) } else { Ok(()) };
+            return if exists {
+                Err(Miss::one(format!("the file {}", step.file), "it is not there"))
+            } else {
+                Ok(())
+            };
         };
         if !exists {
-            return Err(Miss::one(format!("no file {}", step.file), format!("it holds `{}`", cut(&text))));
+            return Err(Miss::one(
+                format!("no file {}", step.file),
+                format!("it holds `{}`", cut(&text)),
+            ));
         }
         if let Some(wanted) = step.text.as_ref().filter(|wanted| **wanted != text) {
-            return Err(Miss::one(format!("text: {wanted}"), format!("it holds `{}`", cut(&text))));
+            return Err(Miss::one(
+                format!("text: {wanted}"),
+                format!("it holds `{}`", cut(&text)),
+            ));
         }
         match step.contains.0.iter().find(|part| !text.contains(part.as_str())) {
-            Some(part) => Err(Miss::one(format!("contains: {part}"), format!("it holds `{}`", cut(&text)))),
+            Some(part) => Err(Miss::one(
+                format!("contains: {part}"),
+                format!("it holds `{}`", cut(&text)),
+            )),
             None => Ok(()),
         }
     }
 
     pub async fn look_for_records(&self, step: &file::Records) -> Misses {
-        let task = step.task.as_deref().map(|task| self.task(task)).transpose()?.map(|task| task.id.to_string());
+        let task = step
+            .task
+            .as_deref()
+            .map(|task| self.task(task))
+            .transpose()?
+            .map(|task| task.id.to_string());
         let wanted = Value::Object(step.records.clone());
         let records = self.records(0).await;
         let mine = records.iter().filter(|record| {
@@ -77,20 +98,41 @@ impl Stage<'_> {
         });
         let count = mine.count();
         match step.count {
-            Some(wanted) if wanted != count => Err(Miss::one(format!("count: {wanted}"), format!("{count} such records"))),
-            None if count == 0 => Err(Miss::one("at least one such record", format!("none among {}", records.len()))),
+            Some(wanted) if wanted != count => Err(Miss::one(
+                format!("count: {wanted}"),
+                format!("{count} such records"),
+            )),
+            None if count == 0 => Err(Miss::one(
+                "at least one such record",
+                format!("none among {}", records.len()),
+            )),
             _ => Ok(()),
         }
     }
 
     pub async fn card(&self, step: &file::Card) -> Misses {
         let id = self.approval(&step.card)?;
-        let stored = self.engine()?.run(move |app| async move { vote::get(&app, id).await }).await?;
+        let stored = self
+            .engine()?
+            .run(move |app| async move { vote::get(&app, id).await })
+            .await?;
         let shown = parse(stored.card.as_bytes(), &Bounds::RESPONSE).map_err(Failure::invalid)?;
-        let lines = shown.as_object().map(card::lines_of).unwrap_or_default().join("\n");
+        let lines = shown
+            .as_object()
+            .map(card::lines_of)
+            .unwrap_or_default()
+            .join("\n");
         let mut misses = Vec::new();
-        for part in step.contains.0.iter().filter(|part| !lines.contains(part.as_str())) {
-            misses.push(Miss::new(format!("contains: {part}"), format!("the card:\n{lines}")));
+        for part in step
+            .contains
+            .0
+            .iter()
+            .filter(|part| !lines.contains(part.as_str()))
+        {
+            misses.push(Miss::new(
+                format!("contains: {part}"),
+                format!("the card:\n{lines}"),
+            ));
         }
         for part in step.lacks.0.iter().filter(|part| lines.contains(part.as_str())) {
             misses.push(Miss::new(format!("lacks: {part}"), format!("the card:\n{lines}")));
@@ -109,14 +151,20 @@ impl Stage<'_> {
     pub async fn show_task(&self, step: &file::TaskShow) -> Misses {
         let id = self.task(&step.task_show)?.id;
         let state = self.engine()?.run(move |app| async move {
-            let stored = app.store.read(move |conn| Ok::<_, Failure>(remit_store::tasks::get(conn, id)?)).await?;
+            let stored = app
+                .store
+                .read(move |conn| Ok::<_, Failure>(remit_store::tasks::get(conn, id)?))
+                .await?;
             Ok(stored.map(|stored| stored.task.state.as_str()).unwrap_or("gone"))
         });
         let state = state.await?;
         if state == step.state {
             Ok(())
         } else {
-            Err(Miss::one(format!("state: {}", step.state), format!("it is {state}")))
+            Err(Miss::one(
+                format!("state: {}", step.state),
+                format!("it is {state}"),
+            ))
         }
     }
 
@@ -152,7 +200,9 @@ impl Stage<'_> {
         match (act, self.engine.take()) {
             (EngineAct::Kill, Some(engine)) => engine.kill().await,
             (EngineAct::Stop, Some(engine)) => engine.stop().await,
-            (EngineAct::Start, None) => self.engine = Some(self.place.start().await.map_err(Failure::Unavailable)?),
+            (EngineAct::Start, None) => {
+                self.engine = Some(self.place.start().await.map_err(Failure::Unavailable)?)
+            }
             (EngineAct::Start, running) => {
                 self.engine = running;
                 return Err(Failure::Conflict("the engine is running already".to_owned()));
@@ -192,7 +242,12 @@ impl Stage<'_> {
                 Some(entry.tools.get(&name)?.tool.fingerprint == tool.fingerprint())
             };
             // A name that MCP does not allow is never registered: nothing to wait for.
-            Some(listed.iter().filter(|tool| tool.name().is_ok()).all(|tool| known(tool) == Some(true)))
+            Some(
+                listed
+                    .iter()
+                    .filter(|tool| tool.name().is_ok())
+                    .all(|tool| known(tool) == Some(true)),
+            )
         };
         let waiting = async {
             while seen() != Some(true) {

@@ -35,7 +35,11 @@ type Misses = Result<(), Missed>;
 
 /// Nothing missed, or all of these.
 fn all_of(misses: Vec<Miss>) -> Misses {
-    if misses.is_empty() { Ok(()) } else { Err(Missed(misses)) }
+    if misses.is_empty() {
+        Ok(())
+    } else {
+        Err(Missed(misses))
+    }
 }
 
 impl Miss {
@@ -138,7 +142,10 @@ impl Stage<'_> {
             Do::Resume(resume, from, expect) => self.resume(resume, from, expect).await,
             Do::Join(join, expect) => self.join(join, expect).await,
             // The reader refuses such files.
-            Do::Http(..) => Err(Miss::one("a step that is supported", "`http` steps are not supported yet")),
+            Do::Http(..) => Err(Miss::one(
+                "a step that is supported",
+                "`http` steps are not supported yet",
+            )),
             Do::Card(card) => self.card(card).await,
             Do::TaskShow(show) => self.show_task(show).await,
             Do::Upstream(upstream) => self.upstream(upstream),
@@ -178,25 +185,47 @@ impl Stage<'_> {
             Do::TaskDone(step, expect) => (self.done(step).await, expect),
             Do::TaskSuspend(step, expect) => (self.suspend_task(step).await, expect),
             Do::TaskResume(step, expect) => (self.resume_task(step).await, expect),
-            Do::AgentSuspend(step, expect) => {
-                (self.stand_agent(&step.agent_suspend, Standing::Suspended, step.by.as_ref()).await, expect)
-            }
-            Do::AgentResume(step, expect) => {
-                (self.stand_agent(&step.agent_resume, Standing::Active, step.by.as_ref()).await, expect)
-            }
-            Do::AgentRetire(step, expect) => {
-                (self.stand_agent(&step.agent_retire, Standing::Retired, step.by.as_ref()).await, expect)
-            }
-            Do::HumanSuspend(step, expect) => {
-                (self.stand_human(&step.human_suspend, Standing::Suspended, step.by.as_ref()).await, expect)
-            }
+            Do::AgentSuspend(step, expect) => (
+                self.stand_agent(&step.agent_suspend, Standing::Suspended, step.by.as_ref())
+                    .await,
+                expect,
+            ),
+            Do::AgentResume(step, expect) => (
+                self.stand_agent(&step.agent_resume, Standing::Active, step.by.as_ref())
+                    .await,
+                expect,
+            ),
+            Do::AgentRetire(step, expect) => (
+                self.stand_agent(&step.agent_retire, Standing::Retired, step.by.as_ref())
+                    .await,
+                expect,
+            ),
+            Do::HumanSuspend(step, expect) => (
+                self.stand_human(&step.human_suspend, Standing::Suspended, step.by.as_ref())
+                    .await,
+                expect,
+            ),
             Do::ToolsAdmit(step, expect) => (self.admit(step).await, expect),
             Do::ToolsRetire(step, expect) => (self.retire(step).await, expect),
             Do::ServerRefresh(step, expect) => (self.refresh(step).await, expect),
             Do::PolicyApply(step, expect) => (self.apply(step).await, expect),
-            Do::Call(..) | Do::Begin(..) | Do::Read(..) | Do::Prompt(..) | Do::List(..) | Do::Resume(..) | Do::Join(..) | Do::Http(..)
-            | Do::Card(_) | Do::TaskShow(_) | Do::Upstream(_) | Do::File(_) | Do::Records(_) | Do::Verify(_) | Do::Clock(_)
-            | Do::Engine(_) | Do::Change(_) => (Err(Failure::invalid("this step is no act")), &ACCEPTED),
+            Do::Call(..)
+            | Do::Begin(..)
+            | Do::Read(..)
+            | Do::Prompt(..)
+            | Do::List(..)
+            | Do::Resume(..)
+            | Do::Join(..)
+            | Do::Http(..)
+            | Do::Card(_)
+            | Do::TaskShow(_)
+            | Do::Upstream(_)
+            | Do::File(_)
+            | Do::Records(_)
+            | Do::Verify(_)
+            | Do::Clock(_)
+            | Do::Engine(_)
+            | Do::Change(_) => (Err(Failure::invalid("this step is no act")), &ACCEPTED),
         }
     }
 }
@@ -221,21 +250,42 @@ fn acted(expect: &Acted, output: &Output) -> Misses {
         (Expect::Hold, _) | (_, Err(_)) => false,
     };
     if !fits {
-        misses.push(Miss::new(format!("expect: {}", expect.expect.as_str()), happened.clone()));
+        misses.push(Miss::new(
+            format!("expect: {}", expect.expect.as_str()),
+            happened.clone(),
+        ));
     }
     let code = output.as_ref().err().map_or("", |failure| failure.code());
     if let Some(wanted) = expect.reason.as_ref().filter(|wanted| *wanted != code) {
         misses.push(Miss::new(format!("reason: {wanted}"), happened.clone()));
     }
-    let message = output.as_ref().err().map_or_else(String::new, ToString::to_string);
-    for part in expect.message_contains.0.iter().filter(|part| !message.contains(part.as_str())) {
+    let message = output
+        .as_ref()
+        .err()
+        .map_or_else(String::new, ToString::to_string);
+    for part in expect
+        .message_contains
+        .0
+        .iter()
+        .filter(|part| !message.contains(part.as_str()))
+    {
         misses.push(Miss::new(format!("message_contains: {part}"), happened.clone()));
     }
     let text = output.as_ref().map_or_else(|_| String::new(), Value::to_string);
-    for part in expect.output_contains.0.iter().filter(|part| !text.contains(part.as_str())) {
+    for part in expect
+        .output_contains
+        .0
+        .iter()
+        .filter(|part| !text.contains(part.as_str()))
+    {
         misses.push(Miss::new(format!("output_contains: {part}"), happened.clone()));
     }
-    for part in expect.output_lacks.0.iter().filter(|part| text.contains(part.as_str())) {
+    for part in expect
+        .output_lacks
+        .0
+        .iter()
+        .filter(|part| text.contains(part.as_str()))
+    {
         misses.push(Miss::new(format!("output_lacks: {part}"), happened.clone()));
     }
     all_of(misses)

@@ -52,14 +52,23 @@ fn unready(line: usize, what: impl Into<String>) -> impl FnOnce(Failure) -> Unre
 impl<'s> Stage<'s> {
     /// Puts everything in place.
     pub async fn build(scenario: &'s Scenario) -> Result<Self, Unready> {
-        let folder = Folder::fresh().map_err(Failure::Unavailable).map_err(unready(1, "folder"))?;
+        let folder = Folder::fresh()
+            .map_err(Failure::Unavailable)
+            .map_err(unready(1, "folder"))?;
         let clock = ScenarioClock::starting_at(scenario.start.map_or(START, |start| start.0));
         let hold = Hold {
             wait: milliseconds(scenario.hold.wait.map_or(0, |wait| wait.0)),
-            window: scenario.hold.window.map_or_else(|| Hold::default().window, |window| milliseconds(window.0)),
+            window: scenario
+                .hold
+                .window
+                .map_or_else(|| Hold::default().window, |window| milliseconds(window.0)),
         };
         let place = Place::below(folder.path(), clock.clone(), hold);
-        let engine = place.start().await.map_err(Failure::Unavailable).map_err(unready(1, "engine"))?;
+        let engine = place
+            .start()
+            .await
+            .map_err(Failure::Unavailable)
+            .map_err(unready(1, "engine"))?;
         let mut stage = Self {
             scenario,
             clock,
@@ -78,7 +87,10 @@ impl<'s> Stage<'s> {
         }
         stage.rules().await?;
         for freeze in &scenario.freezes {
-            stage.freeze(freeze).await.map_err(unready(0, format!("freeze {}", freeze.resource)))?;
+            stage
+                .freeze(freeze)
+                .await
+                .map_err(unready(0, format!("freeze {}", freeze.resource)))?;
         }
         for task in &scenario.tasks.0 {
             let opened = stage.open(&task.name, &task.value).await;
@@ -104,22 +116,35 @@ impl<'s> Stage<'s> {
             };
             let added = async {
                 let (new, by) = (new()?, owner()?);
-                self.engine()?.run(|app| async move { remit_server::people::add_agent(&app, new, &by).await }).await
+                self.engine()?
+                    .run(|app| async move { remit_server::people::add_agent(&app, new, &by).await })
+                    .await
             };
-            added.await.map_err(unready(agent.line, format!("agent {}", agent.name)))?;
+            added
+                .await
+                .map_err(unready(agent.line, format!("agent {}", agent.name)))?;
         }
         Ok(())
     }
 
     async fn human(&self, name: &str, roles: &[String]) -> Result<(), Failure> {
         let (name, roles, by): (Name, BTreeSet<Role>, Name) = (parse(name)?, parse_all(roles)?, owner()?);
-        self.engine()?.run(|app| async move { remit_server::people::add_human(&app, name, roles, &by).await }).await?;
+        self.engine()?
+            .run(|app| async move { remit_server::people::add_human(&app, name, roles, &by).await })
+            .await?;
         Ok(())
     }
 
     async fn server(&mut self, name: &str, server: &Server) -> Result<(), Failure> {
-        let secrets = self.scenario.secrets.0.iter().map(|secret| (secret.name.clone(), secret.value.value.clone()));
-        let stub = Stub::start(name, server, &self.folder.files(), secrets.collect()).await.map_err(Failure::unavailable)?;
+        let secrets = self
+            .scenario
+            .secrets
+            .0
+            .iter()
+            .map(|secret| (secret.name.clone(), secret.value.value.clone()));
+        let stub = Stub::start(name, server, &self.folder.files(), secrets.collect())
+            .await
+            .map_err(Failure::unavailable)?;
         let new = NewServer {
             name: parse(name)?,
             transport: Transport::Url(stub.url()),
@@ -131,7 +156,9 @@ impl<'s> Stage<'s> {
         self.stubs.insert(name.to_owned(), stub);
         let by = owner()?;
         let engine = self.engine()?;
-        engine.run(|app| async move { servers::add(&app, new, &by).await }).await?;
+        engine
+            .run(|app| async move { servers::add(&app, new, &by).await })
+            .await?;
         if server.admit == Admit::All {
             let (by, name): (Name, Name) = (owner()?, parse(name)?);
             let admitted = engine.run(|app| async move {
@@ -147,7 +174,9 @@ impl<'s> Stage<'s> {
                 irreversible: server.irreversible.contains(&class.name).then_some(true),
             };
             let by = owner()?;
-            engine.run(|app| async move { admit::admit(&app, &[tool], Some(said), &by).await }).await?;
+            engine
+                .run(|app| async move { admit::admit(&app, &[tool], Some(said), &by).await })
+                .await?;
         }
         Ok(())
     }
@@ -156,19 +185,26 @@ impl<'s> Stage<'s> {
     async fn rules(&self) -> Result<(), Unready> {
         let config = &self.place.paths.config;
         let mut line = 0;
-        for (entries, folder, ending) in
-            [(&self.scenario.policies, "policies", ""), (&self.scenario.templates, "templates", ".toml")]
-        {
+        for (entries, folder, ending) in [
+            (&self.scenario.policies, "policies", ""),
+            (&self.scenario.templates, "templates", ".toml"),
+        ] {
             for entry in &entries.0 {
                 line = entry.line;
                 let path = config.join(folder).join(format!("{}{ending}", entry.name));
-                std::fs::write(&path, &entry.value).map_err(Failure::unavailable).map_err(unready(line, &entry.name))?;
+                std::fs::write(&path, &entry.value)
+                    .map_err(Failure::unavailable)
+                    .map_err(unready(line, &entry.name))?;
             }
         }
         if line == 0 {
             return Ok(());
         }
-        let loaded = async { self.engine()?.run(|app| async move { app.reload().await.map(drop) }).await };
+        let loaded = async {
+            self.engine()?
+                .run(|app| async move { app.reload().await.map(drop) })
+                .await
+        };
         loaded.await.map_err(unready(line, "policies and templates"))
     }
 
@@ -209,14 +245,26 @@ impl<'s> Stage<'s> {
                 purpose: spec.purpose.clone().unwrap_or_default(),
             },
             template: spec.template.as_deref().map(parse).transpose()?,
-            set: spec.set.0.iter().map(|entry| (entry.name.clone(), entry.value.clone())).collect(),
+            set: spec
+                .set
+                .0
+                .iter()
+                .map(|entry| (entry.name.clone(), entry.value.clone()))
+                .collect(),
             allow: parse_all(&spec.allow)?,
             resources: parse_all(&spec.resources)?,
             destinations: parse_all(&spec.destinations)?,
             limit: None,
-            ttl_ms: spec.ttl.map(crate::file::Span::ms).or_else(|| spec.template.is_none().then_some(TASK_TTL_MS_DEFAULT)),
+            ttl_ms: spec
+                .ttl
+                .map(crate::file::Span::ms)
+                .or_else(|| spec.template.is_none().then_some(TASK_TTL_MS_DEFAULT)),
             mode: spec.mode.and_then(|mode: FileMode| Mode::parse(mode.as_str())),
-            parent: spec.parent.as_deref().map(|parent| self.task(parent).map(|task| task.id)).transpose()?,
+            parent: spec
+                .parent
+                .as_deref()
+                .map(|parent| self.task(parent).map(|task| task.id))
+                .transpose()?,
             process: None,
         })
     }

@@ -75,9 +75,9 @@ impl Target {
 impl Stage<'_> {
     /// The engine.
     pub fn engine(&self) -> Result<&Engine, Failure> {
-        self.engine
-            .as_ref()
-            .ok_or_else(|| Failure::Unavailable("the engine is not running; start it with `engine: start`".to_owned()))
+        self.engine.as_ref().ok_or_else(|| {
+            Failure::Unavailable("the engine is not running; start it with `engine: start`".to_owned())
+        })
     }
 
     /// A task by its name.
@@ -115,7 +115,10 @@ impl Stage<'_> {
         };
         Ok(Caller {
             // A client that finds nobody there learns so by itself.
-            address: self.engine.as_ref().map_or_else(|| "127.0.0.1:9".to_owned(), Engine::address),
+            address: self
+                .engine
+                .as_ref()
+                .map_or_else(|| "127.0.0.1:9".to_owned(), Engine::address),
             token,
             host: from.host.clone(),
             origin: from.origin.clone(),
@@ -136,25 +139,39 @@ impl Stage<'_> {
     pub async fn record_count(&self) -> u64 {
         let Ok(engine) = self.engine() else { return 0 };
         let counted = engine.run(|app| async move {
-            app.store.read(|conn| Ok::<_, Failure>(remit_store::records::count(conn)?)).await
+            app.store
+                .read(|conn| Ok::<_, Failure>(remit_store::records::count(conn)?))
+                .await
         });
         counted.await.unwrap_or_default()
     }
 
     /// The records from `from` on, as JSON; none while the engine is down.
     pub async fn records(&self, from: u64) -> Vec<Value> {
-        let Ok(engine) = self.engine() else { return Vec::new() };
+        let Ok(engine) = self.engine() else {
+            return Vec::new();
+        };
         let read = engine.run(move |app| async move {
-            app.store.read(move |conn| Ok::<_, Failure>(remit_store::records::range(conn, from, u32::MAX)?)).await
+            app.store
+                .read(move |conn| Ok::<_, Failure>(remit_store::records::range(conn, from, u32::MAX)?))
+                .await
         });
         let stored = read.await.unwrap_or_default();
-        stored.iter().filter_map(|record| serde_json::from_slice(&record.leaf).ok()).collect()
+        stored
+            .iter()
+            .filter_map(|record| serde_json::from_slice(&record.leaf).ok())
+            .collect()
     }
 
     /// How many requests for `target` have reached its server.
     pub fn reached(&self, target: &Target) -> usize {
-        let Some(stub) = self.stubs.get(&target.server) else { return 0 };
-        let mine = stub.received().into_iter().filter(|r| r.method == target.method && r.target == target.name);
+        let Some(stub) = self.stubs.get(&target.server) else {
+            return 0;
+        };
+        let mine = stub
+            .received()
+            .into_iter()
+            .filter(|r| r.method == target.method && r.target == target.name);
         mine.count()
     }
 }

@@ -55,7 +55,11 @@ fn without_text(entries: &[Map<String, Value>]) -> Vec<Value> {
 }
 
 fn arrived(state: &mut State, changes: &watch::Sender<u64>, message: &Message, target: &str) -> (Value, u64) {
-    let arguments = message.params.get("arguments").cloned().unwrap_or_else(|| json!({}));
+    let arguments = message
+        .params
+        .get("arguments")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
     let received = Received {
         method: message.method.clone(),
         target: target.to_owned(),
@@ -68,7 +72,11 @@ fn arrived(state: &mut State, changes: &watch::Sender<u64>, message: &Message, t
 fn call(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Reply {
     let tool = message.text("name");
     let (arguments, nth) = arrived(state, changes, message, &tool);
-    if !state.tools.iter().any(|definition| definition.get("name").and_then(Value::as_str) == Some(&tool)) {
+    if !state
+        .tools
+        .iter()
+        .any(|definition| definition.get("name").and_then(Value::as_str) == Some(&tool))
+    {
         return Reply::error(200, INVALID_PARAMS, format!("Tool {tool} not found"));
     }
     let answer = state.answer(&tool, &arguments, nth);
@@ -101,13 +109,18 @@ fn canned(answer: Answer) -> Reply {
         return said(&text, true);
     }
     if let Some(bytes) = answer.huge {
-        return said(&"x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX).min(1 << 30)), false);
+        return said(
+            &"x".repeat(usize::try_from(bytes).unwrap_or(usize::MAX).min(1 << 30)),
+            false,
+        );
     }
     said(answer.text.as_deref().unwrap_or("ok"), false)
 }
 
 fn named<'e>(entries: &'e [Map<String, Value>], key: &str, name: &str) -> Option<&'e Map<String, Value>> {
-    entries.iter().find(|entry| entry.get(key).and_then(Value::as_str) == Some(name))
+    entries
+        .iter()
+        .find(|entry| entry.get(key).and_then(Value::as_str) == Some(name))
 }
 
 fn text_of(entry: &Map<String, Value>) -> &str {
@@ -119,7 +132,10 @@ fn read(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> R
     arrived(state, changes, message, &uri);
     match named(&state.resources, "uri", &uri) {
         Some(entry) => {
-            let mime = entry.get("mimeType").and_then(Value::as_str).unwrap_or("text/plain");
+            let mime = entry
+                .get("mimeType")
+                .and_then(Value::as_str)
+                .unwrap_or("text/plain");
             let text = text_of(entry);
             Reply::result(json!({ "contents": [{ "uri": uri, "mimeType": mime, "text": text }] }))
         }

@@ -19,7 +19,12 @@ pub(super) enum Next {
     Status(u16),
 }
 
-pub(super) fn post(state: &mut State, changes: &watch::Sender<u64>, session: Option<&str>, message: &Message) -> Next {
+pub(super) fn post(
+    state: &mut State,
+    changes: &watch::Sender<u64>,
+    session: Option<&str>,
+    message: &Message,
+) -> Next {
     if message.method == "initialize" {
         let mut result = json!({
             "protocolVersion": REVISION,

@@ -83,7 +83,11 @@ impl Stub {
 
     /// True when somebody listens for changes.
     pub fn has_listeners(&self) -> bool {
-        self.shared.state().streams.iter().any(|stream| !stream.events.is_closed())
+        self.shared
+            .state()
+            .streams
+            .iter()
+            .any(|stream| !stream.events.is_closed())
     }
 
     /// Moves with everything that reaches it.
@@ -104,7 +108,11 @@ impl Stub {
         }
         for rename in &change.rename.0 {
             let old = serde_json::Value::from(rename.name.as_str());
-            for tool in state.tools.iter_mut().filter(|tool| tool.get("name") == Some(&old)) {
+            for tool in state
+                .tools
+                .iter_mut()
+                .filter(|tool| tool.get("name") == Some(&old))
+            {
                 tool.insert("name".to_owned(), rename.value.clone().into());
             }
         }

@@ -33,7 +33,11 @@ impl Message {
     }
 
     pub fn text(&self, key: &str) -> String {
-        self.params.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+        self.params
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
@@ -43,7 +47,12 @@ pub(super) enum Reply {
     /// A result.
     Result(Map<String, Value>),
     /// An error, with the HTTP status that a modern server gives it.
-    Error { status: u16, code: i64, message: String, data: Option<Value> },
+    Error {
+        status: u16,
+        code: i64,
+        message: String,
+        data: Option<Value>,
+    },
     /// Nothing, ever.
     Hang,
     /// The connection breaks off.

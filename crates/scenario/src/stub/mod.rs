@@ -12,4 +12,4 @@ mod tests;
 mod write;
 
 pub(crate) use listener::Stub;
-pub(crate) use state::{Received, contains};
+pub(crate) use state::contains;

@@ -28,8 +28,13 @@ pub(super) enum Next {
 pub(super) fn answer(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Next {
     match message.meta(VERSION).and_then(Value::as_str) {
         None => {
-            let known = ["initialize", "ping", "notifications/initialized"].contains(&message.method.as_str());
-            let (status, code) = if known { (404, METHOD_NOT_FOUND) } else { (400, INVALID_PARAMS) };
+            let known =
+                ["initialize", "ping", "notifications/initialized"].contains(&message.method.as_str());
+            let (status, code) = if known {
+                (404, METHOD_NOT_FOUND)
+            } else {
+                (400, INVALID_PARAMS)
+            };
             let text = format!("`_meta` lacks `{VERSION}`: this server speaks {REVISION} only");
             return Next::Reply(Reply::error(status, code, text));
         }
@@ -44,7 +49,11 @@ pub(super) fn answer(state: &mut State, changes: &watch::Sender<u64>, message: &
         }
     }
     if message.meta(CAPABILITIES).is_none() {
-        return Next::Reply(Reply::error(400, INVALID_PARAMS, format!("`_meta` lacks `{CAPABILITIES}`")));
+        return Next::Reply(Reply::error(
+            400,
+            INVALID_PARAMS,
+            format!("`_meta` lacks `{CAPABILITIES}`"),
+        ));
     }
     match message.method.as_str() {
         "server/discover" => Next::Reply(finish(state, "server/discover", discover(state))),
@@ -106,7 +115,11 @@ pub(super) fn tools_changed(state: &mut State) {
             Some(id) => json!({ "_meta": { SUBSCRIPTION: id } }),
             None => json!({}),
         };
-        let notice = json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": params });
-        !matches!(stream.events.try_send(notice), Err(mpsc::error::TrySendError::Closed(_)))
+        let notice =
+            json!({ "jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": params });
+        !matches!(
+            stream.events.try_send(notice),
+            Err(mpsc::error::TrySendError::Closed(_))
+        )
     });
 }

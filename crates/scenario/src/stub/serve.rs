@@ -51,7 +51,11 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
         Method::GET if legacy => return Ok(listen(&shared, session.as_deref())),
         Method::DELETE if legacy => {
             let known = session.is_some_and(|session| shared.state().sessions.remove(&session));
-            return Ok(empty(if known { StatusCode::OK } else { StatusCode::NOT_FOUND }));
+            return Ok(empty(if known {
+                StatusCode::OK
+            } else {
+                StatusCode::NOT_FOUND
+            }));
         }
         _ => return Ok(empty(StatusCode::METHOD_NOT_ALLOWED)),
     }
@@ -67,7 +71,9 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
         Revision::Legacy => {
             let next = legacy::post(&mut shared.state(), &shared.changes, session.as_deref(), &message);
             match next {
-                legacy::Next::Status(status) => Ok(empty(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))),
+                legacy::Next::Status(status) => {
+                    Ok(empty(StatusCode::from_u16(status).unwrap_or(StatusCode::OK)))
+                }
                 legacy::Next::Reply(reply, session) => finish(&shared, &message, reply, session).await,
             }
         }
@@ -82,11 +88,21 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     }
 }
 
-async fn finish(shared: &Shared, message: &Message, reply: Reply, session: Option<String>) -> Result<Answer, BreakOff> {
+async fn finish(
+    shared: &Shared,
+    message: &Message,
+    reply: Reply,
+    session: Option<String>,
+) -> Result<Answer, BreakOff> {
     let id = message.id.clone().unwrap_or(Value::Null);
     let (status, value) = match reply {
         Reply::Result(result) => (200, response(&id, result)),
-        Reply::Error { status, code, message, data } => (status, failure(Some(&id), code, &message, data)),
+        Reply::Error {
+            status,
+            code,
+            message,
+            data,
+        } => (status, failure(Some(&id), code, &message, data)),
         Reply::Hang => std::future::pending().await,
         Reply::Crash => return Err(BreakOff),
     };
@@ -98,7 +114,10 @@ async fn finish(shared: &Shared, message: &Message, reply: Reply, session: Optio
     let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     if let Some(session) = session.and_then(|session| session.parse().ok()) {
         headers.insert(SESSION, session);
     }
@@ -122,7 +141,10 @@ fn empty(status: StatusCode) -> Answer {
 fn stream(events: mpsc::Receiver<Value>) -> Answer {
     let mut response = Response::new(Events(events).boxed());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("text/event-stream"),
+    );
     response
 }
 
@@ -133,10 +155,17 @@ impl Body for Events {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0
-            .poll_recv(context)
-            .map(|event| event.map(|event| Ok(Frame::data(Bytes::from(format!("event: message\ndata: {event}\n\n"))))))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|event| {
+            event.map(|event| {
+                Ok(Frame::data(Bytes::from(format!(
+                    "event: message\ndata: {event}\n\n"
+                ))))
+            })
+        })
     }
 }
 

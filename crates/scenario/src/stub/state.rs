@@ -79,13 +79,19 @@ impl State {
 
     /// Notes the planted secrets that `body` carries.
     pub fn look_for_secrets(&mut self, body: &str) {
-        let found = self.secrets.iter().filter(|(_, value)| body.contains(value.as_str()));
+        let found = self
+            .secrets
+            .iter()
+            .filter(|(_, value)| body.contains(value.as_str()));
         self.leaked.extend(found.map(|(name, _)| name.clone()));
     }
 
     /// Remembers a request; answers which call of this target it is, from 1.
     pub fn arrived(&mut self, received: Received, changes: &watch::Sender<u64>) -> u64 {
-        let count = self.calls.entry(format!("{} {}", received.method, received.target)).or_default();
+        let count = self
+            .calls
+            .entry(format!("{} {}", received.method, received.target))
+            .or_default();
         *count += 1;
         let nth = *count;
         self.received.push(received);
@@ -96,10 +102,16 @@ impl State {
     /// The canned answer to the `nth` call of `tool`; the answer without one is `ok`.
     pub fn answer(&self, tool: &str, arguments: &Value, nth: u64) -> Answer {
         let fits = |answer: &&Answer| {
-            let these = answer.with.as_ref().is_none_or(|with| contains(arguments, &Value::Object(with.clone())));
+            let these = answer
+                .with
+                .as_ref()
+                .is_none_or(|with| contains(arguments, &Value::Object(with.clone())));
             these && answer.nth.is_none_or(|wanted| wanted == nth)
         };
-        let given = self.answers.get(tool).and_then(|answers| answers.iter().find(fits));
+        let given = self
+            .answers
+            .get(tool)
+            .and_then(|answers| answers.iter().find(fits));
         given.cloned().unwrap_or_else(|| Answer {
             text: Some("ok".to_owned()),
             ..Answer::default()

@@ -57,13 +57,34 @@ impl Drop for Stage {
 impl Stage {
     async fn new(revision: Revision, name: &str) -> Self {
         let scenario = file::read(&FILE.replace("REVISION", revision.as_str())).unwrap();
-        let folder = std::env::temp_dir().join(format!("remit-stub-{name}-{}-{}", revision.as_str(), std::process::id()));
+        let folder = std::env::temp_dir().join(format!(
+            "remit-stub-{name}-{}-{}",
+            revision.as_str(),
+            std::process::id()
+        ));
         std::fs::create_dir_all(&folder).unwrap();
         let secrets = vec![("key".to_owned(), "canary-0123456789".to_owned())];
-        let stub = Stub::start("fs", scenario.servers.get("fs").unwrap(), &folder, secrets).await.unwrap();
-        let address = stub.url().strip_prefix("http://").unwrap().strip_suffix("/mcp").unwrap().to_owned();
-        let caller = Caller { address, ..Caller::default() };
-        Self { stub, client: Client::new("claude", revision), caller, scenario, folder }
+        let stub = Stub::start("fs", scenario.servers.get("fs").unwrap(), &folder, secrets)
+            .await
+            .unwrap();
+        let address = stub
+            .url()
+            .strip_prefix("http://")
+            .unwrap()
+            .strip_suffix("/mcp")
+            .unwrap()
+            .to_owned();
+        let caller = Caller {
+            address,
+            ..Caller::default()
+        };
+        Self {
+            stub,
+            client: Client::new("claude", revision),
+            caller,
+            scenario,
+            folder,
+        }
     }
 
     async fn ask(&self, ask: Ask) -> Answer {
@@ -76,11 +97,13 @@ impl Stage {
 
     async fn names(&self) -> Vec<String> {
         let answer = self.ask(Ask::list("/mcp", "tools/list")).await;
-        Client::items(&answer).into_iter().map(|item| item.0).collect()
+        Client::items(&answer)
     }
 
     fn change(&self, step: usize) {
-        let Do::Change(change) = &self.scenario.steps[step].act else { panic!("not a change") };
+        let Do::Change(change) = &self.scenario.steps[step].act else {
+            panic!("not a change")
+        };
         self.stub.change(change);
     }
 }
@@ -88,19 +111,40 @@ impl Stage {
 async fn answers(revision: Revision) {
     let stage = Stage::new(revision, "answers").await;
     assert_eq!(stage.names().await, ["read", "write"]);
-    assert_eq!(stage.call("read", json!({ "path": "a", "more": 1 })).await.text(), "it is a");
+    assert_eq!(
+        stage.call("read", json!({ "path": "a", "more": 1 })).await.text(),
+        "it is a"
+    );
     let second = stage.call("read", json!({ "path": "b" })).await;
     assert!(second.failed() && second.text() == "broken", "{second:?}");
     let crashed = stage.call("read", json!({ "path": "crash" })).await;
     assert!(matches!(crashed.outcome, Outcome::Nothing(_)), "{crashed:?}");
-    assert_eq!(stage.call("read", json!({ "path": "huge" })).await.text().len(), 3_000_000);
+    assert_eq!(
+        stage.call("read", json!({ "path": "huge" })).await.text().len(),
+        3_000_000
+    );
     let refused = stage.call("read", json!({ "path": "error" })).await;
-    assert!(matches!(refused.outcome, Outcome::Error { code: -32000, .. }), "{refused:?}");
+    assert!(
+        matches!(refused.outcome, Outcome::Error { code: -32000, .. }),
+        "{refused:?}"
+    );
     assert_eq!(stage.call("read", json!({})).await.text(), "ok");
     assert_eq!(stage.call("write", json!({})).await.text(), "written");
-    assert_eq!(std::fs::read_to_string(stage.folder.join("out.txt")).unwrap(), "content");
-    assert_eq!(stage.ask(Ask::resource("/mcp", "file:///notes")).await.text(), "hello notes");
-    assert_eq!(stage.ask(Ask::prompt("/mcp", "greet", &serde_json::Map::new())).await.text(), "hello prompt");
+    assert_eq!(
+        std::fs::read_to_string(stage.folder.join("out.txt")).unwrap(),
+        "content"
+    );
+    assert_eq!(
+        stage.ask(Ask::resource("/mcp", "file:///notes")).await.text(),
+        "hello notes"
+    );
+    assert_eq!(
+        stage
+            .ask(Ask::prompt("/mcp", "greet", &serde_json::Map::new()))
+            .await
+            .text(),
+        "hello prompt"
+    );
     assert_eq!(stage.stub.received().len(), 9);
     assert!(stage.stub.leaked().is_empty());
     stage.call("write", json!({ "text": "canary-0123456789" })).await;
@@ -113,7 +157,11 @@ async fn changes(revision: Revision) {
     stage.change(0);
     assert_eq!(stage.names().await, ["look", "write"]);
     stage.change(1);
-    assert_eq!(stage.names().await, ["look", "write"], "the client begins anew after a restart");
+    assert_eq!(
+        stage.names().await,
+        ["look", "write"],
+        "the client begins anew after a restart"
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use serde::Deserializer;
 use serde::de::value::{StrDeserializer, StringDeserializer, U64Deserializer};
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
 
 use super::{Key, Kind, Node, Problem};
 
@@ -69,7 +72,11 @@ impl<'de> Deserializer<'de> for &Node {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Problem> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
         let result = visitor.visit_newtype_struct(self);
         self.place(result)
     }
@@ -168,7 +175,9 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         };
         self.value = Some(value);
         let text: StrDeserializer<'_, Problem> = key.text.as_str().into_deserializer();
-        seed.deserialize(text).map(Some).map_err(|problem| problem.or_at(key.line, key.column))
+        seed.deserialize(text)
+            .map(Some)
+            .map_err(|problem| problem.or_at(key.line, key.column))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
@@ -191,7 +200,9 @@ impl<'de> SeqAccess<'de> for Listed<'_> {
         };
         let triple = Triple { key, value, part: 0 };
         let result = seed.deserialize(serde::de::value::SeqAccessDeserializer::new(triple));
-        result.map(Some).map_err(|problem| problem.or_at(key.line, key.column))
+        result
+            .map(Some)
+            .map_err(|problem| problem.or_at(key.line, key.column))
     }
 }
 

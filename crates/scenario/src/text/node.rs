@@ -58,13 +58,19 @@ pub(crate) fn read(text: &str) -> Result<Node, Problem> {
         match reader.next()? {
             (Event::StreamStart | Event::DocumentStart(_) | Event::Nothing, _) => {}
             (Event::StreamEnd | Event::DocumentEnd, _) => {
-                return Err(Problem::at(1, "the file is empty; start with `scenario: <title>`"));
+                return Err(Problem::at(
+                    1,
+                    "the file is empty; start with `scenario: <title>`",
+                ));
             }
             (event, span) => {
                 let node = reader.node(event, span, 0)?;
                 return match reader.next()? {
                     (Event::DocumentEnd, _) => reader.nothing_more(node),
-                    (_, span) => Err(Problem::at(span.start.line(), "the file ends before this; remove what follows")),
+                    (_, span) => Err(Problem::at(
+                        span.start.line(),
+                        "the file ends before this; remove what follows",
+                    )),
                 };
             }
         }
@@ -121,7 +127,10 @@ impl<'t> Reader<'t> {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
-                    return Err(Problem::at(line, "this alias names an anchor that is not finished above it"));
+                    return Err(Problem::at(
+                        line,
+                        "this alias names an anchor that is not finished above it",
+                    ));
                 };
                 self.nodes += count(&node);
                 return Ok(Node { line, column, ..node });
@@ -156,8 +165,15 @@ impl<'t> Reader<'t> {
                 _ => return Err(Problem::at(line, "a key has to be plain text")),
             };
             if let Some((first, _)) = entries.iter().find(|(key, _)| key.text == text) {
-                let sentence = format!("`{text}` is given twice, first in line {}; remove one", first.line);
-                return Err(Problem { line, column, sentence });
+                let sentence = format!(
+                    "`{text}` is given twice, first in line {}; remove one",
+                    first.line
+                );
+                return Err(Problem {
+                    line,
+                    column,
+                    sentence,
+                });
             }
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
@@ -178,7 +194,10 @@ fn refuse_tag(tag: Option<&Cow<'_, Tag>>, line: usize) -> Result<(), Problem> {
     match tag {
         Some(tag) => Err(Problem::at(
             line,
-            format!("the tag `{}{}` has no meaning here; remove it", tag.handle, tag.suffix),
+            format!(
+                "the tag `{}{}` has no meaning here; remove it",
+                tag.handle, tag.suffix
+            ),
         )),
         None => Ok(()),
     }

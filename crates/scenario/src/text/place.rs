@@ -58,7 +58,11 @@ impl serde::de::Error for Problem {
         let hint = nearest(variant, expected.iter().copied());
         Self::at(
             0,
-            format!("`{}` is not known here{hint}; use {}", shown(variant), listed(expected.iter().copied())),
+            format!(
+                "`{}` is not known here{hint}; use {}",
+                shown(variant),
+                listed(expected.iter().copied())
+            ),
         )
     }
 
@@ -70,11 +74,18 @@ impl serde::de::Error for Problem {
 /// The sentence about a key nobody knows.
 pub(crate) fn unknown_key<'k>(key: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
     let hint = nearest(key, known.clone());
-    format!("unknown key `{}`{hint}; known here: {}", shown(key), listed(known))
+    format!(
+        "unknown key `{}`{hint}; known here: {}",
+        shown(key),
+        listed(known)
+    )
 }
 
 fn listed<'k>(words: impl Iterator<Item = &'k str>) -> String {
-    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    words
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn shown(text: &str) -> String {
@@ -87,7 +98,9 @@ fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> String {
         .map(|candidate| (distance(word, candidate), candidate))
         .filter(|(away, candidate)| *away <= 2 && *away < candidate.chars().count())
         .min()
-        .map_or_else(String::new, |(_, candidate)| format!(", did you mean `{candidate}`?"))
+        .map_or_else(String::new, |(_, candidate)| {
+            format!(", did you mean `{candidate}`?")
+        })
 }
 
 /// Letters to insert, remove or replace to get from `a` to `b`.
@@ -115,7 +128,10 @@ mod tests {
         assert_eq!(distance("expct", "expect"), 1);
         assert_eq!(distance("", "abc"), 3);
         let sentence = unknown_key("expct", ["expect", "reason"].into_iter());
-        assert_eq!(sentence, "unknown key `expct`, did you mean `expect`?; known here: `expect`, `reason`");
+        assert_eq!(
+            sentence,
+            "unknown key `expct`, did you mean `expect`?; known here: `expect`, `reason`"
+        );
         assert!(!unknown_key("zzz", ["expect"].into_iter()).contains("did you mean"));
     }
 }
