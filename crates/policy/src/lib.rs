@@ -3,6 +3,7 @@
 //! [`Bundle::load`] reads rules and validates them against the [`Catalogue`]; [`Bundle::decide`] answers [`Facts`] with a
 //! [`Verdict`]. The shape is written down in `docs/adr/0001-cedar-shape.md`, the guide for rule writers in `docs/policy.md`.
 
+mod attributes;
 mod bundle;
 mod catalogue;
 mod context;
@@ -25,6 +26,7 @@ mod template;
 mod values;
 mod verdict;
 
+pub use attributes::principal_attributes;
 pub use bundle::Bundle;
 pub use catalogue::{ArgumentType, Catalogue, Field, Opaque, ToolSchema, argument_types, salient_opaque};
 pub use context::context_fields;

@@ -28,8 +28,6 @@ types! {
     ROLE = "Role";
     /// The principal: one attested execution.
     RUN = "Run";
-    /// One objective with its authority as attributes.
-    TASK = "Task";
     /// The template a task was opened from.
     TEMPLATE = "Template";
 }
@@ -104,7 +102,6 @@ mod tests {
             &*RESOURCE,
             &*ROLE,
             &*RUN,
-            &*TASK,
             &*TEMPLATE,
         ];
         assert!(all.iter().all(|t| !t.to_string().is_empty()));

@@ -9,11 +9,10 @@ use cedar_policy_core::extensions::Extensions;
 
 use crate::catalogue::Action;
 use crate::facts::Facts;
-use crate::principal::Attribute;
 use crate::{names, values};
 
-/// Attributes of `resource`.
-pub(crate) const RESOURCE: [Attribute; 2] = [
+/// Attributes of `resource`: name, Cedar type, meaning.
+pub(crate) const RESOURCE: [(&str, &str, &str); 2] = [
     (
         "environment",
         "String",

@@ -9,9 +9,9 @@ use cedar_policy_core::validator::ValidatorSchema;
 use remit_core::tool::{ToolClass, ToolRef};
 use serde_json::{Map, Value, json};
 
+use crate::attributes::{Attribute, Kind, RUN};
 use crate::catalogue::{Action, ArgumentType, Catalogue, Field, operation_groups};
 use crate::context::FIELDS;
-use crate::principal::{AGENT, Attribute, RUN, TASK};
 use crate::request::RESOURCE;
 
 /// Which tools a schema has.
@@ -40,22 +40,29 @@ pub(crate) fn schema(catalogue: &Catalogue, extent: &Extent<'_>) -> Result<Valid
 const PLAIN: &str = "PlainContext";
 
 fn entity_types() -> Value {
-    let entity = |parents: &[&str], attributes: &[Attribute]| {
-        let members = attributes
-            .iter()
-            .map(|(name, kind, _)| ((*name).to_owned(), named(kind)));
-        json!({ "memberOfTypes": parents, "shape": record(members) })
-    };
+    let entity = |parents: &[&str], shape: Value| json!({ "memberOfTypes": parents, "shape": shape });
+    let resource = RESOURCE
+        .iter()
+        .map(|(name, kind, _)| ((*name).to_owned(), named(kind)));
     json!({
-        "Agent": entity(&[], &AGENT),
-        "Destination": entity(&[], &[]),
-        "Human": entity(&["Role"], &[]),
-        "Resource": entity(&["Resource"], &RESOURCE),
-        "Role": entity(&[], &[]),
-        "Run": entity(&["Agent", "Template"], &RUN),
-        "Task": entity(&[], &TASK),
-        "Template": entity(&[], &[]),
+        "Agent": entity(&[], record([])),
+        "Destination": entity(&[], record([])),
+        "Human": entity(&["Role"], record([])),
+        "Resource": entity(&["Resource"], record(resource)),
+        "Role": entity(&[], record([])),
+        "Run": entity(&["Agent", "Template"], attributes(&RUN)),
+        "Template": entity(&[], record([])),
     })
+}
+
+fn attributes(table: &[Attribute]) -> Value {
+    record(table.iter().map(|attribute| {
+        let kind = match attribute.kind {
+            Kind::Plain(kind, _) => named(kind),
+            Kind::Record(inner) => attributes(inner),
+        };
+        (attribute.name.to_owned(), kind)
+    }))
 }
 
 fn actions(catalogue: &Catalogue, extent: &Extent<'_>) -> Value {
