@@ -93,7 +93,7 @@ impl Place {
             ..Config::default()
         };
         config.listen.address = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.check().map_err(|error| Failure::invalid(error))?;
+        config.check().map_err(Failure::invalid)?;
         Ok(Parts {
             config,
             paths: self.paths.clone(),

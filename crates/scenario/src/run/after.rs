@@ -56,8 +56,9 @@ fn effects(received: &Counts, records: &[Value]) -> Vec<Miss> {
             Some("outcome") if record["outcome"] == "done" => &mut done,
             _ => continue,
         };
-        let method = record["detail"]["method"]
-            .as_str()
+        let method = record
+            .pointer("/detail/method")
+            .and_then(serde_json::Value::as_str)
             .unwrap_or("tools/call")
             .to_owned();
         let tool = record["tool"].as_str().unwrap_or_default().to_owned();

@@ -269,7 +269,7 @@ impl Stage<'_> {
                     .await?;
                 match state {
                     (ApprovalState::Approved, _) | (ApprovalState::Spent, false) => {
-                        tokio::time::sleep(MOMENT).await
+                        tokio::time::sleep(MOMENT).await;
                     }
                     _ => return Ok(()),
                 }

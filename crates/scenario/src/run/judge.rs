@@ -62,7 +62,7 @@ impl Seen {
                 .to_owned()
         };
         let tier = record
-            .and_then(|r| r["detail"]["tier"].as_str())
+            .and_then(|r| r.pointer("/detail/tier")?.as_str())
             .unwrap_or_default()
             .to_owned();
         let rules = record.and_then(|r| r["rules"].as_array()).into_iter().flatten();
@@ -182,7 +182,7 @@ pub(super) fn judge(expect: &Answered, seen: &Seen, reached: Option<usize>) -> V
         if given != Some(code) {
             differ(
                 format!("error_code: {code}"),
-                format!("{}", cut(&format!("{:?}", seen.answer.outcome))),
+                cut(&format!("{:?}", seen.answer.outcome)),
             );
         }
     }

@@ -201,7 +201,7 @@ impl Stage<'_> {
             (EngineAct::Kill, Some(engine)) => engine.kill().await,
             (EngineAct::Stop, Some(engine)) => engine.stop().await,
             (EngineAct::Start, None) => {
-                self.engine = Some(self.place.start().await.map_err(Failure::Unavailable)?)
+                self.engine = Some(self.place.start().await.map_err(Failure::Unavailable)?);
             }
             (EngineAct::Start, running) => {
                 self.engine = running;

@@ -90,16 +90,6 @@ impl Stub {
             .any(|stream| !stream.events.is_closed())
     }
 
-    /// Moves with everything that reaches it.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.shared.changes.subscribe()
-    }
-
-    /// How often its tools were listed.
-    pub fn listed(&self) -> u64 {
-        self.shared.state().listed
-    }
-
     /// Changes what it offers and how it lives.
     pub fn change(&self, change: &Change) {
         let mut state = self.shared.state();

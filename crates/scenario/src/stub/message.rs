@@ -77,6 +77,7 @@ impl Reply {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it becomes part of the message")]
 pub(super) fn response(id: &Value, result: Map<String, Value>) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "result": result })
 }
