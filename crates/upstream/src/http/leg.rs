@@ -40,7 +40,7 @@ const REST: Duration = Duration::from_millis(200);
 /// One server at an address.
 pub(crate) struct HttpLeg {
     pub(super) dialler: Dialler,
-    pub(super) pool: Pool,
+    pub(super) pool: Arc<Pool>,
     pub(crate) router: Arc<Router>,
     pub(crate) life: Life,
     modern: AtomicBool,
@@ -67,7 +67,7 @@ impl HttpLeg {
                 resolver: environment.resolver.clone(),
                 tls: environment.tls.clone(),
             },
-            pool: Pool::new(environment.clock.clone()),
+            pool: Arc::new(Pool::new(environment.clock.clone())),
             router,
             life: Life::new(),
             modern: AtomicBool::new(false),
@@ -305,7 +305,7 @@ impl HttpLeg {
 
     pub(super) async fn idle(&self) -> Option<Dialled> {
         loop {
-            let mut dialled = self.pool.take()?;
+            let mut dialled = self.pool.take_soon().await?;
             if dialled.sender.ready().await.is_ok() {
                 return Some(dialled);
             }
@@ -318,15 +318,16 @@ impl HttpLeg {
             self.pool.put(dialled);
             return;
         }
-        let leg = self.clone();
+        let (pool, returning) = (self.pool.clone(), self.pool.returning());
         tokio::spawn(async move {
             let rest = async {
                 while let Some(Ok(_)) = response.body_mut().frame().await {}
                 hyper::body::Body::is_end_stream(response.body())
             };
             if matches!(tokio::time::timeout(REST, rest).await, Ok(true)) {
-                leg.pool.put(dialled);
+                pool.put(dialled);
             }
+            drop(returning);
         });
     }
 }

@@ -1,8 +1,11 @@
 //! Idle connections to one server, kept for the next call of the same task.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use remit_core::time::{BootTime, Clock};
+use tokio::sync::Notify;
 
 use super::dial::Dialled;
 
@@ -12,10 +15,26 @@ const IDLE_MAX: usize = 8;
 /// request that meets the closing end leaves us not knowing whether it arrived.
 const IDLE_MS_MAX: u64 = 3500;
 
+/// How long a connection that is about to come back is waited for: opening another one takes longer.
+const RETURNING: Duration = Duration::from_millis(2);
+
 /// The idle connections.
 pub(crate) struct Pool {
     clock: Arc<dyn Clock>,
     idle: Mutex<Vec<(BootTime, Dialled)>>,
+    /// Connections whose answer was given and whose stream is about to end.
+    returning: AtomicUsize,
+    returned: Notify,
+}
+
+/// A connection is about to come back, as long as this lives.
+pub(crate) struct Returning(Arc<Pool>);
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        self.0.returning.fetch_sub(1, Ordering::Relaxed);
+        self.0.returned.notify_one();
+    }
 }
 
 impl Pool {
@@ -23,7 +42,24 @@ impl Pool {
         Self {
             clock,
             idle: Mutex::new(Vec::new()),
+            returning: AtomicUsize::new(0),
+            returned: Notify::const_new(),
         }
+    }
+
+    pub(crate) fn returning(self: &Arc<Self>) -> Returning {
+        self.returning.fetch_add(1, Ordering::Relaxed);
+        Returning(self.clone())
+    }
+
+    /// [`Self::take`], after a moment when one is about to come back.
+    pub(crate) async fn take_soon(&self) -> Option<Dialled> {
+        let taken = self.take();
+        if taken.is_some() || self.returning.load(Ordering::Relaxed) == 0 {
+            return taken;
+        }
+        drop(tokio::time::timeout(RETURNING, self.returned.notified()).await);
+        self.take()
     }
 
     /// The connection used last, if it is still good. It may be busy with its last answer for a moment: wait until it is ready.
