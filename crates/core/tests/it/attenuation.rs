@@ -149,7 +149,7 @@ proptest! {
     #[test]
     fn attenuating_twice_changes_nothing_more(a in authority(), b in authority()) {
         let once = a.attenuate(&b).attenuate(&b);
-        prop_assert_eq!(once.attenuate(&b), once.clone());
+        prop_assert_eq!(&once.attenuate(&b), &once);
         let neutral = once.attenuate(&Authority::unbounded());
         prop_assert_eq!(neutral, once);
     }
