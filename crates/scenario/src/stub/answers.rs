@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::message::{Message, Reply};
 use super::state::{Received, State};
 use crate::file::Answer;
+use tokio::sync::watch;
 
 /// JSON-RPC: no such method.
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;
@@ -14,15 +15,19 @@ pub(super) const INVALID_PARAMS: i64 = -32602;
 const OURS: &str = "text";
 
 /// The answer to one request; `None` when the method is none of these.
-pub(super) fn answer(state: &mut State, message: &Message) -> Option<Reply> {
+pub(super) fn answer(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Option<Reply> {
     Some(match message.method.as_str() {
-        "tools/list" => Reply::result(json!({ "tools": state.tools })),
+        "tools/list" => {
+            state.listed += 1;
+            changes.send_modify(|changes| *changes += 1);
+            Reply::result(json!({ "tools": state.tools }))
+        }
         "resources/list" => Reply::result(json!({ "resources": without_text(&state.resources) })),
         "resources/templates/list" => Reply::result(json!({ "resourceTemplates": [] })),
         "prompts/list" => Reply::result(json!({ "prompts": without_text(&state.prompts) })),
-        "tools/call" => call(state, message),
-        "resources/read" => read(state, message),
-        "prompts/get" => prompt(state, message),
+        "tools/call" => call(state, changes, message),
+        "resources/read" => read(state, changes, message),
+        "prompts/get" => prompt(state, changes, message),
         _ => return None,
     })
 }
@@ -49,7 +54,7 @@ fn without_text(entries: &[Map<String, Value>]) -> Vec<Value> {
     stripped.collect()
 }
 
-fn arrived(state: &mut State, message: &Message, target: &str) -> (Value, u64) {
+fn arrived(state: &mut State, changes: &watch::Sender<u64>, message: &Message, target: &str) -> (Value, u64) {
     let arguments = message
         .params
         .get("arguments")
@@ -60,13 +65,13 @@ fn arrived(state: &mut State, message: &Message, target: &str) -> (Value, u64) {
         target: target.to_owned(),
         arguments: arguments.clone(),
     };
-    let nth = state.arrived(received);
+    let nth = state.arrived(received, changes);
     (arguments, nth)
 }
 
-fn call(state: &mut State, message: &Message) -> Reply {
+fn call(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Reply {
     let tool = message.text("name");
-    let (arguments, nth) = arrived(state, message, &tool);
+    let (arguments, nth) = arrived(state, changes, message, &tool);
     if !state
         .tools
         .iter()
@@ -122,9 +127,9 @@ fn text_of(entry: &Map<String, Value>) -> &str {
     entry.get(OURS).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn read(state: &mut State, message: &Message) -> Reply {
+fn read(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Reply {
     let uri = message.text("uri");
-    arrived(state, message, &uri);
+    arrived(state, changes, message, &uri);
     match named(&state.resources, "uri", &uri) {
         Some(entry) => {
             let mime = entry
@@ -143,9 +148,9 @@ fn read(state: &mut State, message: &Message) -> Reply {
     }
 }
 
-fn prompt(state: &mut State, message: &Message) -> Reply {
+fn prompt(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Reply {
     let name = message.text("name");
-    arrived(state, message, &name);
+    arrived(state, changes, message, &name);
     match named(&state.prompts, "name", &name) {
         Some(entry) => {
             let content = json!({ "type": "text", "text": text_of(entry) });

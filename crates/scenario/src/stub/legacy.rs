@@ -1,7 +1,7 @@
 //! A stub server of revision 2025-11-25: `initialize`, a session, a stream for notifications.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::answers::{self, METHOD_NOT_FOUND};
 use super::message::{Message, Reply};
@@ -19,7 +19,12 @@ pub(super) enum Next {
     Status(u16),
 }
 
-pub(super) fn post(state: &mut State, session: Option<&str>, message: &Message) -> Next {
+pub(super) fn post(
+    state: &mut State,
+    changes: &watch::Sender<u64>,
+    session: Option<&str>,
+    message: &Message,
+) -> Next {
     if message.method == "initialize" {
         let mut result = json!({
             "protocolVersion": REVISION,
@@ -42,7 +47,7 @@ pub(super) fn post(state: &mut State, session: Option<&str>, message: &Message) 
     }
     let reply = match message.method.as_str() {
         "ping" | "logging/setLevel" => Reply::result(json!({})),
-        method => answers::answer(state, message)
+        method => answers::answer(state, changes, message)
             .unwrap_or_else(|| Reply::error(200, METHOD_NOT_FOUND, format!("unknown method {method}"))),
     };
     Next::Reply(reply, None)

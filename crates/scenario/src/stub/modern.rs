@@ -1,7 +1,7 @@
 //! A stub server of revision 2026-07-28: every request stands alone.
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::answers::{self, INVALID_PARAMS, METHOD_NOT_FOUND};
 use super::message::{Message, Reply};
@@ -25,7 +25,7 @@ pub(super) enum Next {
     Listen(mpsc::Receiver<Value>),
 }
 
-pub(super) fn answer(state: &mut State, message: &Message) -> Next {
+pub(super) fn answer(state: &mut State, changes: &watch::Sender<u64>, message: &Message) -> Next {
     match message.meta(VERSION).and_then(Value::as_str) {
         None => {
             let known =
@@ -58,7 +58,7 @@ pub(super) fn answer(state: &mut State, message: &Message) -> Next {
     match message.method.as_str() {
         "server/discover" => Next::Reply(finish(state, "server/discover", discover(state))),
         "subscriptions/listen" => Next::Listen(listen(state, message)),
-        method => Next::Reply(match answers::answer(state, message) {
+        method => Next::Reply(match answers::answer(state, changes, message) {
             Some(reply) => finish(state, method, reply),
             None => Reply::error(404, METHOD_NOT_FOUND, format!("unknown method {method}")),
         }),

@@ -11,7 +11,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::message::{Message, Reply, failure, response};
 use super::state::State;
@@ -30,6 +30,8 @@ pub(super) struct BreakOff;
 pub(super) struct Shared {
     pub revision: Revision,
     pub state: Mutex<State>,
+    /// Moves with everything that reaches the server.
+    pub changes: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -67,7 +69,7 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
     };
     match shared.revision {
         Revision::Legacy => {
-            let next = legacy::post(&mut shared.state(), session.as_deref(), &message);
+            let next = legacy::post(&mut shared.state(), &shared.changes, session.as_deref(), &message);
             match next {
                 legacy::Next::Status(status) => {
                     Ok(empty(StatusCode::from_u16(status).unwrap_or(StatusCode::OK)))
@@ -76,7 +78,7 @@ pub(super) async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Re
             }
         }
         Revision::Modern => {
-            let next = modern::answer(&mut shared.state(), &message);
+            let next = modern::answer(&mut shared.state(), &shared.changes, &message);
             match next {
                 modern::Next::Listen(events) => Ok(stream(events)),
                 modern::Next::Reply(_) if message.id.is_none() => Ok(empty(StatusCode::ACCEPTED)),
@@ -94,7 +96,7 @@ async fn finish(
 ) -> Result<Answer, BreakOff> {
     let id = message.id.clone().unwrap_or(Value::Null);
     let (status, value) = match reply {
-        Reply::Result(result) => (200, response(&id, &result)),
+        Reply::Result(result) => (200, response(&id, result)),
         Reply::Error {
             status,
             code,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::file::{Answer, Entries, Server};
 
@@ -38,6 +38,8 @@ pub(super) struct State {
     /// Secrets that reached this server, by name.
     pub leaked: BTreeSet<String>,
     pub received: Vec<Received>,
+    /// How often the tools were listed.
+    pub listed: u64,
     pub sessions: BTreeSet<String>,
     pub streams: Vec<Stream>,
     calls: BTreeMap<String, u64>,
@@ -67,6 +69,7 @@ impl State {
             secrets,
             leaked: BTreeSet::new(),
             received: Vec::new(),
+            listed: 0,
             sessions: BTreeSet::new(),
             streams: Vec::new(),
             calls: BTreeMap::new(),
@@ -84,7 +87,7 @@ impl State {
     }
 
     /// Remembers a request; answers which call of this target it is, from 1.
-    pub fn arrived(&mut self, received: Received) -> u64 {
+    pub fn arrived(&mut self, received: Received, changes: &watch::Sender<u64>) -> u64 {
         let count = self
             .calls
             .entry(format!("{} {}", received.method, received.target))
@@ -92,6 +95,7 @@ impl State {
         *count += 1;
         let nth = *count;
         self.received.push(received);
+        changes.send_modify(|changes| *changes += 1);
         nth
     }
 
