@@ -34,8 +34,52 @@ pub(crate) struct Place {
 /// A running engine.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    runtime: Runtime,
+    /// Before the runtime: what it holds is let go first.
     running: Running,
+    runtime: Runner,
+}
+
+/// A runtime that may be dropped anywhere: an engine that is not ended in order is just cut off.
+#[derive(Debug)]
+struct Runner(Option<Runtime>);
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Runner {
+    fn new() -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Runs work on it; `Err` when it is shut down, or the work broke off.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn(work).await.map_err(|error| error.to_string()),
+            None => Err("the engine has been shut down".to_owned()),
+        }
+    }
+
+    /// Ends everything on it and waits for that.
+    async fn shut_down(mut self) {
+        if let Some(runtime) = self.0.take() {
+            let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE));
+            // It is gone either way.
+            let _ = ended.await;
+        }
+    }
 }
 
 impl Place {
@@ -54,24 +98,11 @@ impl Place {
     /// # Errors
     /// Why it does not start.
     pub async fn start(&self) -> Result<Engine, String> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| error.to_string())?;
+        let runtime = Runner::new()?;
         let place = self.clone();
-        let started = runtime.spawn(async move { place.start_patiently().await });
-        match started.await {
-            Ok(Ok(running)) => Ok(Engine { runtime, running }),
-            Ok(Err(error)) => {
-                runtime.shutdown_background();
-                Err(error.to_string())
-            }
-            Err(error) => {
-                runtime.shutdown_background();
-                Err(error.to_string())
-            }
-        }
+        let started = runtime.run(async move { place.start_patiently().await }).await?;
+        let running = started.map_err(|error| error.to_string())?;
+        Ok(Engine { running, runtime })
     }
 
     /// A killed engine may hold the data for a moment longer.
@@ -123,10 +154,7 @@ impl Engine {
         T: Send + 'static,
     {
         let app = Arc::clone(&self.running.app);
-        match self.runtime.spawn(work(app)).await {
-            Ok(result) => result,
-            Err(error) => Err(Failure::unavailable(error)),
-        }
+        self.runtime.run(work(app)).await.map_err(Failure::Unavailable)?
     }
 
     /// The app, for looking at what it knows.
@@ -134,24 +162,20 @@ impl Engine {
         &self.running.app
     }
 
-    /// Ends it without any warning: nothing is drained, nothing recorded, no destructor of a request runs to its end.
+    /// Ends it without any warning: nothing is drained, nothing recorded, no request runs to its end.
     pub async fn kill(self) {
-        let Self { runtime, running } = self;
-        shut_down(runtime).await;
-        drop(running);
+        self.runtime.shut_down().await;
+        drop(self.running);
     }
 
     /// Lets it end.
     pub async fn stop(self) {
-        let Self { runtime, running } = self;
+        let running = self.running;
         // When the stop itself breaks off there is nothing left to wait for.
-        let _ = runtime.spawn(async move { running.stop(PATIENCE).await }).await;
-        shut_down(runtime).await;
+        let _ = self
+            .runtime
+            .run(async move { running.stop(PATIENCE).await })
+            .await;
+        self.runtime.shut_down().await;
     }
-}
-
-async fn shut_down(runtime: Runtime) {
-    let ended = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(PATIENCE));
-    // It is gone either way.
-    let _ = ended.await;
 }

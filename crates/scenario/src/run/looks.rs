@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use remit_core::approval::ApprovalState;
 use remit_core::json::{Bounds, parse};
 use remit_core::name::Name;
-use remit_core::time::Clock as _;
-use remit_server::app::Failure;
+use remit_core::time::{Clock as _, Timestamp};
+use remit_server::app::{App, Failure};
 use remit_server::approvals::{card, vote};
 use remit_server::registry::definition::Definition;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::stub::contains;
 
 /// How long a change that was announced may take to be fetched.
 const FETCH: Duration = Duration::from_secs(10);
+/// How long the engine may take to notice that the clock was moved.
+const SWEEP: Duration = Duration::from_secs(10);
 /// Between two looks.
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -183,15 +186,22 @@ impl Stage<'_> {
         }
     }
 
-    /// Moves the clock and does what falls due by it.
+    /// Moves the clock, and waits until the engine has done what falls due by it.
     pub async fn move_clock(&self, step: &file::Clock) -> Output {
         self.clock.advance(step.clock.0);
         if let Ok(engine) = self.engine() {
-            let swept = engine.run(|app| async move {
-                remit_server::jobs::sweep(&app, true).await;
-                Ok(())
-            });
-            swept.await?;
+            let now = self.clock.now();
+            let waiting = async {
+                while engine
+                    .run(move |app| async move { is_due(&app, now).await })
+                    .await?
+                {
+                    tokio::time::sleep(MOMENT).await;
+                }
+                Ok::<_, Failure>(())
+            };
+            let waited = tokio::time::timeout(SWEEP, waiting).await;
+            waited.map_err(|_| Failure::unavailable("what fell due was not done within 10 s"))??;
         }
         Ok(json!({ "now": self.clock.now().to_string() }))
     }
@@ -257,4 +267,20 @@ impl Stage<'_> {
         let waited = tokio::time::timeout(FETCH, waiting).await;
         waited.map_err(|_| Failure::unavailable("the changed tools were not fetched within 10 s"))
     }
+}
+
+/// True while a task or an approval whose time is over has not been closed.
+async fn is_due(app: &App, now: Timestamp) -> Result<bool, Failure> {
+    app.store
+        .read(move |conn| {
+            let mut waiting = remit_store::approvals::in_state(conn, ApprovalState::Pending, u32::MAX)?;
+            waiting.extend(remit_store::approvals::in_state(
+                conn,
+                ApprovalState::Approved,
+                u32::MAX,
+            )?);
+            let over = waiting.iter().any(|one| one.approval.expires_at <= now);
+            Ok::<_, Failure>(over || !remit_store::tasks::due(conn, now, 1)?.is_empty())
+        })
+        .await
 }

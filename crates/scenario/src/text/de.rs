@@ -148,7 +148,10 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Problem;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
-        self.0.next().map(|node| seed.deserialize(node)).transpose()
+        self.0
+            .next()
+            .map(|node| node.place(seed.deserialize(node)))
+            .transpose()
     }
 }
 
@@ -182,7 +185,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
         match self.value.take() {
-            Some(node) => seed.deserialize(node),
+            Some(node) => node.place(seed.deserialize(node)),
             None => Err(Problem::at(0, "a value is missing")),
         }
     }
@@ -226,7 +229,7 @@ impl<'de> SeqAccess<'de> for Triple<'_> {
                 let line: U64Deserializer<Problem> = (self.key.line as u64).into_deserializer();
                 seed.deserialize(line).map(Some)
             }
-            3 => seed.deserialize(self.value).map(Some),
+            3 => self.value.place(seed.deserialize(self.value)).map(Some),
             _ => Ok(None),
         }
     }

@@ -82,7 +82,7 @@ const BAD: &[(&str, usize, &str)] = &[
     ),
     ("  - join: a\n    expect: allow\n", 1, "`begin` it above"),
     ("  - freeze: fs:/srv\n", 1, "either `until` or `for`"),
-    ("  - freeze: fs:/srv\n    for: soon\n", 0, "not a length of time"),
+    ("  - freeze: fs:/srv\n    for: soon\n", 2, "not a length of time"),
     ("  - freeze: fs:/srv\n    until: tomorrow\n", 2, "not a moment"),
     ("  - clock: 5\n", 1, "text (put it in quotes) is expected here"),
     ("  - file: ../etc/passwd\n", 1, "outside the scenario's folder"),
@@ -126,7 +126,7 @@ async fn what_is_wrong_is_said_with_its_place() {
         assert!(said.starts_with("BAD ") && said.contains(part), "{tail}: {said}");
         let place = format!("{}:{}", file.0.display(), above + line);
         assert!(
-            *line != 1 || said.contains(&format!("{place}:")),
+            *line == 0 || said.contains(&format!("{place}:")),
             "{tail}: {said}"
         );
         assert_eq!(text.lines().last(), Some("0 passed, 1 failed"));

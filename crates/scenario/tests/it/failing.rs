@@ -130,6 +130,21 @@ async fn a_failure_says_what_was_decided_and_ends_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_setup_that_is_refused_fails_with_its_line() {
+    let text = WORLD.replace("roles: [initiator]", "roles: [auditor]");
+    let file = scratch("setup", &format!("{text}  - verify: ledger\n"));
+    let (summary, said) = run(std::slice::from_ref(&file.0), false).await;
+    assert_eq!(summary.exit_code(), 1);
+    let line = WORLD
+        .lines()
+        .position(|line| line.starts_with("  work:"))
+        .unwrap()
+        + 1;
+    assert!(said.contains(&format!(":{line}: task work")), "{said}");
+    assert!(said.contains("needs the role `initiator`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_planted_secret_that_reaches_a_server_fails_the_file() {
     let text = format!(
         "{WORLD}{}    expect: allow\n",

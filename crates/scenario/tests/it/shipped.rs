@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::house::{root, run};
+use crate::house::{root, run, scratch};
 
 fn files() -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(root().join("scenarios"))
@@ -38,4 +38,14 @@ fn the_incidents_of_the_deliverable_are_there_and_name_their_requirements() {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.contains("\nrequirements: ["), "{}", file.display());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_documentation_passes() {
+    let page = std::fs::read_to_string(root().join("docs/scenarios.md")).unwrap();
+    let (_, rest) = page.split_once("```yaml\n").expect("the page has an example");
+    let (example, _) = rest.split_once("```").unwrap();
+    let file = scratch("documentation", example);
+    let (summary, text) = run(std::slice::from_ref(&file.0), false).await;
+    assert_eq!(summary.passed, 1, "{text}");
 }

@@ -251,7 +251,7 @@ fn vet_inputs(app: &App, live: &Live, answer: Answer) -> Answer {
     }
 }
 
-/// Policy asks for people: a grant may cover the call, an approval may stand for it already, else a new one is opened.
+/// Policy asks for people: an approval may stand for the call already, a grant may cover it, else a new one is opened.
 async fn ask_people(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -260,6 +260,11 @@ async fn ask_people(
     asks: &Asks,
     events: Events,
 ) -> Result<Answer, Failure> {
+    // First: a result that waits for the agent is handed over, never made a second time under a grant.
+    if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
+        let pending = pending_again(app, live, approval).await?;
+        return wait(app, live, approval, pending).await;
+    }
     if let Some(redeemed) = covering_grant(app, live, asks).await? {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
@@ -273,10 +278,6 @@ async fn ask_people(
             Ok(Decided::Asks(_)) | Err(Failure::Conflict(_)) => {}
             Err(failure) => return Err(failure),
         }
-    }
-    if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
-        let pending = pending_again(app, live, approval).await?;
-        return wait(app, live, approval, pending).await;
     }
     match hold::open(app, live, asks).await {
         Ok(held) => {

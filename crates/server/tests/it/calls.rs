@@ -212,3 +212,32 @@ async fn a_changed_tool_is_neither_listed_nor_callable() {
         .await;
     assert_eq!(allowed["content"][0]["text"], "did \"read_file\"", "{allowed}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_that_waits_is_fetched_before_a_grant_is_used() {
+    let house = House::open("20ms").await;
+    house.add_stub().await;
+    let task = house.task(&["fs/write_file"], &[]).await;
+    let arguments = json!({"path": "/srv/anywhere", "content": "x"});
+    let held = house.call(&task.token, "write_file", arguments.clone()).await;
+    let approval = decision(&held)["approval_id"].as_str().unwrap().parse().unwrap();
+    let mut watch = house.app().rooms.watch();
+    vote::approve(house.app(), approval, Reach::Task, String::new(), &name("alice"))
+        .await
+        .unwrap();
+    while house.stub.received().is_empty() {
+        watch.recv().await.unwrap();
+    }
+    let mut fetched = house.call(&task.token, "write_file", arguments.clone()).await;
+    while decision(&fetched)["decision"] == "hold" {
+        fetched = house.call(&task.token, "write_file", arguments.clone()).await;
+    }
+    assert_eq!(fetched["content"][0]["text"], "did \"write_file\"", "{fetched}");
+    assert_eq!(
+        house.stub.received().len(),
+        1,
+        "fetching the result may not run the call again"
+    );
+    house.call(&task.token, "write_file", arguments).await;
+    assert_eq!(house.stub.received().len(), 2, "from now on the grant covers it");
+}
