@@ -8,8 +8,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,8 +69,15 @@ pub fn kill_tree(root: ProcessId, grace: Duration) -> io::Result<Ended> {
 
 struct Tree {
     found: BTreeSet<ProcessId>,
-    mounts: Option<PathBuf>,
+    mounts: Option<MountNamespace>,
     ours: Vec<ProcessId>,
+}
+
+/// A mount namespace, held open: the kernel gives the number of one that is gone to the next one at once, and a run that
+/// starts meanwhile would pass for ours.
+struct MountNamespace {
+    name: PathBuf,
+    _held: File,
 }
 
 impl Tree {
@@ -108,7 +116,9 @@ impl Tree {
     }
 
     fn shares_mounts(&self, pid: u32) -> bool {
-        self.mounts.is_some() && mounts(pid) == self.mounts
+        self.mounts
+            .as_ref()
+            .is_some_and(|held| mounts(pid).as_ref() == Some(&held.name))
     }
 
     fn alive(&self) -> Vec<OwnedFd> {
@@ -165,9 +175,11 @@ impl Tree {
 }
 
 /// The mount namespace of `root`, if it is not ours.
-fn foreign_mounts(root: ProcessId) -> Option<PathBuf> {
-    let theirs = mounts(root.pid)?;
-    (root.is_alive() && Some(&theirs) != mounts(ProcessId::own().ok()?.pid).as_ref()).then_some(theirs)
+fn foreign_mounts(root: ProcessId) -> Option<MountNamespace> {
+    let held = File::open(format!("/proc/{}/ns/mnt", root.pid)).ok()?;
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()?;
+    let foreign = root.is_alive() && Some(&name) != mounts(ProcessId::own().ok()?.pid).as_ref();
+    foreign.then_some(MountNamespace { name, _held: held })
 }
 
 fn mounts(pid: u32) -> Option<PathBuf> {

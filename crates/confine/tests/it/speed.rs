@@ -41,7 +41,8 @@ fn shutting_in_is_quick() {
             launch.command.current_dir(&house.work).stdin(Stdio::null());
             let (mut child, attested) = launch.spawn(PATIENCE).unwrap();
             hidden = attested.hidden;
-            assert!(child.wait().unwrap().success());
+            let status = child.wait().unwrap();
+            assert!(status.success(), "{status}");
         });
         let added = confined.saturating_sub(plain);
         let line =

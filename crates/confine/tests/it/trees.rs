@@ -4,6 +4,7 @@ use crate::house::{House, PATIENCE, words};
 use remit_confine::{LaunchSpec, ProcessId, command, kill_tree};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Starts a confined shell line and waits until it has printed `ready`.
@@ -121,4 +122,37 @@ fn the_pid_of_a_dead_run_harms_nobody() {
     assert!(now.is_alive());
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_run_that_starts_while_another_ends_lives() {
+    let ends = House::new(None);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let starting = (0..3).map(|_| {
+            scope.spawn(|| {
+                let house = House::new(None);
+                while !over.load(Ordering::Relaxed) {
+                    let mut launch = command(&house.helper, &house.spec(), &words(&["/bin/true"])).unwrap();
+                    launch.command.current_dir(&house.work).stdin(Stdio::null());
+                    let (mut child, _) = launch.spawn(PATIENCE).unwrap();
+                    let status = child.wait().unwrap();
+                    if !status.success() {
+                        return Some(status);
+                    }
+                }
+                None
+            })
+        });
+        let starting: Vec<_> = starting.collect();
+        for _ in 0..25 {
+            let (mut child, id) = start(&ends, &ends.spec(), "echo ready; exec sleep 1000");
+            kill_tree(id, Duration::from_secs(20)).unwrap();
+            child.wait().unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+        for one in starting {
+            assert_eq!(one.join().unwrap(), None, "a run that had nothing to do with it was ended");
+        }
+    });
 }
