@@ -152,7 +152,11 @@ fn a_run_that_starts_while_another_ends_lives() {
         }
         over.store(true, Ordering::Relaxed);
         for one in starting {
-            assert_eq!(one.join().unwrap(), None, "a run that had nothing to do with it was ended");
+            assert_eq!(
+                one.join().unwrap(),
+                None,
+                "a run that had nothing to do with it was ended"
+            );
         }
     });
 }
