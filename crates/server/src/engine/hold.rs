@@ -51,7 +51,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         requirement: &asks.hold.requirement,
         because: &because,
     });
-    let window = app.config.hold_window_ms().map_err(Failure::invalid)?;
+    let window = app.config.hold.window_ms().map_err(Failure::invalid)?;
     let approval = Approval {
         id: approval_id,
         call: call_id,

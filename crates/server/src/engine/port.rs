@@ -377,7 +377,7 @@ async fn wait(
     pending: Answer,
 ) -> Result<Answer, Failure> {
     let mut room = app.rooms.enter(approval);
-    let patience = app.config.hold_wait_ms().map_err(Failure::invalid)?;
+    let patience = app.config.hold.wait_ms().map_err(Failure::invalid)?;
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(patience);
     let mut lifeline = live.lifeline();
     loop {

@@ -1,0 +1,103 @@
+//! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
+
+mod duration;
+mod error;
+mod hold;
+mod listen;
+mod policy;
+mod servers;
+mod store;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+pub use duration::duration_ms;
+pub use error::ConfigError;
+pub use hold::Hold;
+pub use listen::Listen;
+pub use policy::Policy;
+pub use servers::Server;
+pub use store::Store;
+
+/// The whole configuration; every part has a default, so no file is needed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where agents reach us.
+    pub listen: Listen,
+    /// Where things are kept.
+    pub store: Store,
+    /// MCP servers known from the start.
+    pub servers: BTreeMap<String, Server>,
+    /// Policy of this installation.
+    pub policy: Policy,
+    /// How calls wait for people.
+    pub hold: Hold,
+}
+
+impl Config {
+    /// Reads `path`; a missing file is the default configuration when `must_exist` is false.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the place of what is wrong.
+    pub fn read(path: &Path, must_exist: bool) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && !must_exist => {
+                return Ok(Self::default());
+            }
+            Err(source) => {
+                return Err(ConfigError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        };
+        let config: Self = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what the types cannot: each table checks itself.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] naming the key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.listen.check()?;
+        self.hold.check()?;
+        for (name, server) in &self.servers {
+            server.check(name)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_bounds() {
+        assert_eq!(duration_ms("20s"), Ok(20_000));
+        assert_eq!(duration_ms("1h 30m"), Ok(5_400_000));
+        assert_eq!(duration_ms("2d"), Ok(172_800_000));
+        assert!(duration_ms("-5s").is_err());
+        assert!(duration_ms("soon").is_err());
+        let config: Config = toml::from_str("[hold]\nwait = \"2m\"").unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("maximum of 55s"));
+    }
+
+    #[test]
+    fn unknown_keys_and_open_addresses_are_refused() {
+        assert!(toml::from_str::<Config>("[listen]\nadress = \"127.0.0.1:1\"").is_err());
+        let config: Config = toml::from_str("[listen]\naddress = \"0.0.0.0:7420\"").unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("loopback"));
+        let config: Config = toml::from_str("[servers.x]\nallow_private = true").unwrap();
+        assert!(config.check().unwrap_err().to_string().contains("command"));
+    }
+}

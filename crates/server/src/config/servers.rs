@@ -1,0 +1,37 @@
+//! `[servers.NAME]`: MCP servers known from the start.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::error::ConfigError;
+
+/// `[servers.NAME]`: `command` or `url`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Program and arguments of a stdio server.
+    pub command: Vec<String>,
+    /// Address of a streamable HTTP server.
+    pub url: Option<String>,
+    /// Environment of a stdio server, beyond `PATH`, `HOME`, `LANG`.
+    pub env: BTreeMap<String, String>,
+    /// The address may be on this machine or in a private network.
+    pub allow_private: bool,
+    /// One process or session may serve several tasks.
+    pub shareable: bool,
+    /// An artefact that is not pinned to a version is accepted.
+    pub accept_floating: bool,
+}
+
+impl Server {
+    pub(super) fn check(&self, name: &str) -> Result<(), ConfigError> {
+        if self.command.is_empty() == self.url.is_none() {
+            return Err(ConfigError::value(
+                format!("servers.{name}"),
+                "give either `command` or `url`",
+            ));
+        }
+        Ok(())
+    }
+}
