@@ -8,6 +8,7 @@ pub mod control;
 pub mod engine;
 pub mod evidence;
 pub mod freezes;
+pub mod fetch;
 mod health;
 pub mod jobs;
 pub mod keys;
