@@ -56,7 +56,8 @@ async fn what_is_sent_is_what_was_said_and_nothing_else() {
 #[tokio::test]
 async fn no_redirect_no_bomb_no_wait() {
     let world = world();
-    let cases: [(&str, fn(&Seen) -> Vec<Step>, ErrorKind); 5] = [
+    type Plan = fn(&Seen) -> Vec<Step>;
+    let cases: [(&str, Plan, ErrorKind); 5] = [
         (
             "redirect",
             |_| vec![answer("302 Found", "Location: http://127.0.0.1:1/\r\n", "")],
