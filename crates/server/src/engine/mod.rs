@@ -3,6 +3,7 @@
 pub mod body;
 pub mod call;
 pub mod catalog;
+pub mod continuation;
 pub mod decide;
 pub mod features;
 pub mod hold;

@@ -17,11 +17,12 @@ use remit_gateway::ports::{
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
-use super::call::{Asked, Asks, Decided, Redeemed, decide, unavailable};
+use super::call::{Allowed, Asked, Asks, Decided, Redeemed, decide, unavailable};
+use super::continuation::Second;
 use super::live::Live;
 use super::redeem::{Worth, same_call, worth};
 use super::send::{Manner, send};
-use super::{catalog, features, hold, session};
+use super::{catalog, continuation, features, hold, session};
 use crate::app::{App, Failure};
 
 /// Notices that may wait to be taken by one stream.
@@ -168,10 +169,12 @@ fn no_server(app: &App, message: String) -> Decision {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Answer, Failure> {
-    if let Some(continuation) = &request.continuation {
-        let state = continuation.request_state.as_deref();
-        features::continuation(app, live, &request.server, &continuation.input_responses, state).await?;
-    }
+    let second = match continuation::open(app, live, &request).await? {
+        Some(Second::Refused(answer)) => return Ok(answer),
+        Some(Second::Round(continuation)) => Some(continuation),
+        None => None,
+    };
+    let manner = manner(&request, live, second);
     let asked = Asked {
         server: request.server.clone(),
         operation: request.operation.clone(),
@@ -179,19 +182,32 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         era: request.era,
     };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
-        Decided::Allowed(allowed) => {
-            let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
-            Ok(vet_inputs(app, live, answer))
-        }
+        Decided::Allowed(allowed) => send_on(app, live, *allowed, manner, events).await,
         Decided::Denied {
             decision,
             has_output_schema,
         } => Ok(refused(*decision, has_output_schema)),
-        Decided::Asks(asks) => ask_people(app, live, &asked, &request, &asks, events).await,
+        Decided::Asks(asks) => ask_people(app, live, &asked, manner, &asks, events).await,
     }
 }
 
-fn manner(request: &Request, live: &Live) -> Manner {
+/// Sends an allowed call; what the server asks back for is vetted and its state sealed before the client sees it.
+async fn send_on(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    allowed: Allowed,
+    manner: Manner,
+    events: Events,
+) -> Result<Answer, Failure> {
+    let digest = allowed.prepared.digest;
+    let answer = send(app, live, allowed, manner, Some(events)).await?;
+    match vet_inputs(app, live, answer) {
+        Answer::Result(result) => continuation::seal(app, live, digest, result).map(Answer::Result),
+        other => Ok(other),
+    }
+}
+
+fn manner(request: &Request, live: &Live, continuation: Option<remit_upstream::Continuation>) -> Manner {
     let allowed = &live.snapshot().task.authority.client_features;
     let options = CallOptions {
         features: request
@@ -203,14 +219,7 @@ fn manner(request: &Request, live: &Live) -> Manner {
         elicitation_url: request.elicitation_url,
         wants_progress: request.wants_progress,
         log_level: request.log_level.clone(),
-        continuation: request
-            .continuation
-            .as_ref()
-            .map(|continuation| remit_upstream::Continuation {
-                input_responses: (!continuation.input_responses.is_empty())
-                    .then(|| Value::Object(continuation.input_responses.clone())),
-                request_state: continuation.request_state.clone(),
-            }),
+        continuation,
         ..CallOptions::default()
     };
     Manner {
@@ -256,7 +265,7 @@ async fn ask_people(
     app: &Arc<App>,
     live: &Arc<Live>,
     asked: &Asked,
-    request: &Request,
+    manner: Manner,
     asks: &Asks,
     events: Events,
 ) -> Result<Answer, Failure> {
@@ -268,7 +277,7 @@ async fn ask_people(
     if let Some(redeemed) = covering_grant(app, live, asks).await? {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
-                return send(app, live, *allowed, manner(request, live), Some(events)).await;
+                return send_on(app, live, *allowed, manner, events).await;
             }
             Ok(Decided::Denied {
                 decision,

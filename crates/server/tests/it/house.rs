@@ -55,6 +55,10 @@ fn parts(folder: &std::path::Path, wait: &str) -> Parts {
 
 impl House {
     pub async fn open(wait: &str) -> Self {
+        Self::before(StubServer::start().await, wait).await
+    }
+
+    pub async fn before(stub: StubServer, wait: &str) -> Self {
         let folder = std::env::temp_dir().join(format!(
             "remit-house-{}-{}",
             std::process::id(),
@@ -62,7 +66,6 @@ impl House {
         ));
         std::fs::create_dir_all(&folder).unwrap();
         let running = start(parts(&folder, wait)).await.unwrap();
-        let stub = StubServer::start().await;
         let house = Self {
             running,
             stub,

@@ -4,5 +4,6 @@
 mod calls;
 #[cfg(test)]
 mod house;
+mod rounds;
 #[cfg(test)]
 mod stub;
