@@ -37,7 +37,10 @@ fn ours_have_the_form_of_the_standard_and_verify() {
     let svid = ca
         .issue(&id(), NOW, NOW.plus_ms(3_600_000), &SystemEntropy)
         .unwrap();
-    assert_eq!(verify(&[svid.certificate.clone()], &ca, NOW).unwrap(), id());
+    assert_eq!(
+        verify(std::slice::from_ref(&svid.certificate), &ca, NOW).unwrap(),
+        id()
+    );
     let (_, leaf) = X509Certificate::from_der(&svid.certificate).unwrap();
     let names = leaf.subject_alternative_name().unwrap().unwrap();
     assert_eq!(
@@ -159,7 +162,7 @@ fn leaves_that_break_the_standard_are_refused() {
     };
     let check = |params: &CertificateParams| {
         let leaf = params.signed_by(&leaf_key, &issuer).unwrap().der().clone();
-        verify_svid(&[leaf], &[anchor.clone()], &domain(), NOW)
+        verify_svid(&[leaf], std::slice::from_ref(&anchor), &domain(), NOW)
     };
     assert!(check(&good()).is_ok());
     let mut bad: Vec<(&str, CertificateParams)> = Vec::new();
