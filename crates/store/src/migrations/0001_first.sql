@@ -213,7 +213,8 @@ CREATE TABLE results (
     call TEXT COLLATE "C" PRIMARY KEY,
     task TEXT COLLATE "C" NOT NULL,
     run TEXT NOT NULL,
-    sealed BYTEA NOT NULL
+    sealed BYTEA NOT NULL,
+    delivered BIGINT
 ) /*strict*/;
 CREATE INDEX results_task ON results (task);
 
