@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::decision::Reason;
 use remit_core::digest::Digest;
-use remit_core::id::DecisionId;
 use remit_core::json::{Object, Value};
 use remit_gateway::ports::{Answer, Request};
 use remit_upstream::Continuation;
 
-use super::call::record_refusal;
+use super::call::refuse_for;
 use super::decide::{Prepared, prepare};
 use super::features;
 use super::live::Live;
+use super::port::refused;
 use crate::app::{App, Failure};
 use crate::seal::Sealer;
 
@@ -28,14 +28,14 @@ const INVALID_PARAMS: i64 = -32602;
 pub enum Second {
     /// This: the state as the server gave it, answers that were decided.
     Round(Continuation),
-    /// Nothing: the state is not one that was given for this call.
-    Refused(Answer),
+    /// Nothing: the state is not one that was given for this call, or the task does not let one of the answers out.
+    Refused(Box<Answer>),
 }
 
 /// Opens what the agent brought back, and decides the answers in it.
 ///
 /// # Errors
-/// [`Failure::Forbidden`] when the task does not let one of the answers out, [`Failure::Unavailable`] without a record.
+/// [`Failure::Unavailable`] without a record.
 pub async fn open(app: &Arc<App>, live: &Arc<Live>, request: &Request) -> Result<Option<Second>, Failure> {
     let Some(brought) = &request.continuation else {
         return Ok(None);
@@ -56,7 +56,10 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, request: &Request) -> Result
         }
     };
     let state = request_state.as_deref();
-    features::continuation(app, live, &request.server, &brought.input_responses, state).await?;
+    let responses = &brought.input_responses;
+    if let Some(denied) = features::continuation(app, live, &request.server, responses, state).await? {
+        return Ok(Some(Second::Refused(Box::new(refused(*denied, false)))));
+    }
     Ok(Some(Second::Round(Continuation {
         input_responses: (!brought.input_responses.is_empty())
             .then(|| Value::Object(brought.input_responses.clone())),
@@ -91,23 +94,19 @@ fn place(live: &Live, digest: Digest) -> String {
     format!("requestState of {} for {digest}", live.run().id)
 }
 
-async fn refuse(app: &Arc<App>, live: &Live, prepared: &Prepared) -> Result<Second, Failure> {
+async fn refuse(app: &Arc<App>, live: &Arc<Live>, prepared: &Prepared) -> Result<Second, Failure> {
     let message = "`requestState` is not one that was given for this call: send it back unchanged, with the same arguments";
-    let decision = Decision {
-        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
-        effect: Effect::Deny,
-        reason: Reason::ParameterViolation,
-        tier: Tier::Never,
-        rules: Vec::new(),
-        policy_version: app.world().policy.version().to_string(),
-        message: message.to_owned(),
-        allowed_instead: Vec::new(),
-        approval: None,
-    };
-    record_refusal(app, live, prepared, &decision).await?;
-    Ok(Second::Refused(Answer::UpstreamError {
+    refuse_for(
+        app,
+        live,
+        prepared,
+        Reason::ParameterViolation,
+        message.to_owned(),
+    )
+    .await?;
+    Ok(Second::Refused(Box::new(Answer::UpstreamError {
         code: INVALID_PARAMS,
         message: message.to_owned(),
         data: None,
-    }))
+    })))
 }

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod call;
 pub mod catalog;
+pub mod closing;
 pub mod continuation;
 pub mod decide;
 pub mod features;
@@ -16,4 +17,5 @@ pub mod rooms;
 pub mod send;
 pub mod session;
 pub mod subscribe;
+mod waiting;
 pub mod world;

@@ -1,5 +1,6 @@
 //! Second rounds: what the agent carries for a server it cannot write.
 
+use remit_server::config::Config;
 use serde_json::{Value, json};
 
 use crate::house::House;
@@ -8,7 +9,7 @@ use crate::stub::StubServer;
 const STATE: &str = "what only the server knows";
 
 async fn house() -> House {
-    let house = House::before(StubServer::with_rounds(Some(STATE)).await, "20ms").await;
+    let house = House::before(StubServer::with_rounds(Some(STATE)).await, Config::default()).await;
     house.add_stub().await;
     house
 }
