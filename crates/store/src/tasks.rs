@@ -291,6 +291,7 @@ pub fn end(tx: &mut Tx<'_>, task: TaskId, ending: Ending) -> Result<Ended, Apply
         crate::grants::revoke_all(tx, id)?;
         crate::results::forget(tx, id)?;
         crate::budgets::forget(tx, id)?;
+        crate::leases::end_all(tx, id)?;
     }
     Ok(ended)
 }
