@@ -277,7 +277,10 @@ mod tests {
         );
         assert_eq!(promise(LeaseClass::R1, LeaseState::Dead), Promise::Dead);
         let fading = lease(LeaseClass::R3, LeaseState::Fading);
-        assert_eq!(fading.promise(Timestamp(4_999)), Promise::PossiblyLive(Timestamp(5_000)));
+        assert_eq!(
+            fading.promise(Timestamp(4_999)),
+            Promise::PossiblyLive(Timestamp(5_000))
+        );
         assert_eq!(fading.promise(Timestamp(5_000)), Promise::Dead);
         assert_eq!(fading.dying_ms(now), Some(1_000));
         assert_eq!(lease(LeaseClass::R1, LeaseState::Dead).dying_ms(now), None);

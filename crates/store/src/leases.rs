@@ -70,7 +70,9 @@ pub fn step(tx: &mut Tx<'_>, lease: LeaseId, to: LeaseState, change: &Change) ->
 /// [`Refused::NotAllowed`] when it is not live.
 pub fn extend(tx: &mut Tx<'_>, lease: LeaseId, expires_at: Timestamp) -> Result<(), ApplyError> {
     let Some(mut stored) = get(tx, lease)?.filter(|lease| lease.state == LeaseState::Live) else {
-        return Err(Refused::NotAllowed(format!("{lease} is not live: nothing that ended is renewed")).into());
+        return Err(
+            Refused::NotAllowed(format!("{lease} is not live: nothing that ended is renewed")).into(),
+        );
     };
     stored.value.expires_at = expires_at;
     LEASES.update(tx, &columns(&stored), stored.changed)

@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server", "store",
-    "upstream",
+    "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server",
+    "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -30,7 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/server",
         &[
-            "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store", "upstream",
+            "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store",
+            "upstream",
         ],
     ),
     (

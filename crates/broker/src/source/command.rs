@@ -68,7 +68,12 @@ mod tests {
         let path = OsStr::new("/usr/bin:/bin");
         let value = read(&words("echo s3cret"), path).await.unwrap();
         assert_eq!(value.expose_secret(), "s3cret");
-        assert!(read(&words("false"), path).await.unwrap_err().contains("ended with"));
+        assert!(
+            read(&words("false"), path)
+                .await
+                .unwrap_err()
+                .contains("ended with")
+        );
         assert!(read(&words("true"), path).await.unwrap_err().contains("empty"));
         assert!(read(&words("no-such-program-here"), path).await.is_err());
         assert!(read(&[], path).await.is_err());

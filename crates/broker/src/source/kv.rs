@@ -40,9 +40,20 @@ pub(crate) fn data_of(answer: &Answer) -> Result<Value, Unreached> {
     if !(200..300).contains(&answer.status) {
         let said = answer.json().ok().and_then(|json| {
             let errors = json.get("errors")?.as_array()?.clone();
-            Some(errors.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
+            Some(
+                errors
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            )
         });
-        let said: String = said.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect();
+        let said: String = said
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect();
         return Err(Unreached::answered(answer.status, said));
     }
     let mut json = answer.json()?;
@@ -103,7 +114,10 @@ mod tests {
             token: SecretString::from("tok"),
             allow_private: false,
         };
-        assert_eq!(manager.url("secret/erp"), "https://bao.example:8200/v1/secret/erp");
+        assert_eq!(
+            manager.url("secret/erp"),
+            "https://bao.example:8200/v1/secret/erp"
+        );
         let read = read(&manager, "secret/erp", "password", &Canned(status, body)).await;
         read.map(|value| value.expose_secret().to_owned())
             .map_err(|error| error.to_string())
@@ -113,7 +127,11 @@ mod tests {
     async fn both_versions_are_read() {
         let v1 = get(200, r#"{"data":{"password":"one"}}"#).await;
         assert_eq!(v1.as_deref(), Ok("one"));
-        let v2 = get(200, r#"{"data":{"data":{"password":"two"},"metadata":{"version":3}}}"#).await;
+        let v2 = get(
+            200,
+            r#"{"data":{"data":{"password":"two"},"metadata":{"version":3}}}"#,
+        )
+        .await;
         assert_eq!(v2.as_deref(), Ok("two"));
         // An entry of version 1 whose field is called `data` stays what it is.
         let odd = get(200, r#"{"data":{"data":"x","password":"three"}}"#).await;
@@ -125,7 +143,10 @@ mod tests {
         let denied = get(403, r#"{"errors":["permission denied"]}"#).await.unwrap_err();
         assert_eq!(denied, "it answered with status 403: permission denied");
         let missing = get(200, r#"{"data":{"other":"canary"}}"#).await.unwrap_err();
-        assert!(missing.contains("`password`") && !missing.contains("canary"), "{missing}");
+        assert!(
+            missing.contains("`password`") && !missing.contains("canary"),
+            "{missing}"
+        );
         let broken = get(200, "canary{").await.unwrap_err();
         assert!(!broken.contains("canary"), "{broken}");
     }

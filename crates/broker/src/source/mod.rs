@@ -62,7 +62,9 @@ impl FromStr for Source {
                 let plain = |part: &str| {
                     !part.is_empty()
                         && part.split('/').all(|s| !s.is_empty() && s != "." && s != "..")
-                        && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
+                        && part
+                            .bytes()
+                            .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b))
                 };
                 if manager.is_empty() || !plain(path) || field.is_empty() {
                     return Err(bad());
@@ -81,7 +83,9 @@ impl FromStr for Source {
                 Ok(Self::Command(words))
             }
             "file" if rest.starts_with('/') => Ok(Self::File(rest.into())),
-            "env" if !rest.is_empty() && !rest.contains(['=', '\0']) => Ok(Self::Environment(rest.to_owned())),
+            "env" if !rest.is_empty() && !rest.contains(['=', '\0']) => {
+                Ok(Self::Environment(rest.to_owned()))
+            }
             _ => Err(bad()),
         }
     }
@@ -185,8 +189,18 @@ mod tests {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         for text in [
-            "", "file:relative", "kv:bao", "kv:bao/secret", "kv:/x#y", "kv:bao/../sys/seal#x", "kv:bao/a//b#x",
-            "kv:bao/a?list=true#x", "command:", "env:", "env:A=B", "http://x",
+            "",
+            "file:relative",
+            "kv:bao",
+            "kv:bao/secret",
+            "kv:/x#y",
+            "kv:bao/../sys/seal#x",
+            "kv:bao/a//b#x",
+            "kv:bao/a?list=true#x",
+            "command:",
+            "env:",
+            "env:A=B",
+            "http://x",
         ] {
             assert!(text.parse::<Source>().is_err(), "{text}");
         }

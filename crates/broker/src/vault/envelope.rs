@@ -69,7 +69,10 @@ pub async fn open(
 ) -> Result<SecretString, VaultError> {
     let place = place(secret, version);
     let data_key = kek.unwrap(&place, &sealed.wrapped).await?;
-    let (nonce, body) = sealed.body.split_at_checked(NONCE_LEN).ok_or(VaultError::Broken)?;
+    let (nonce, body) = sealed
+        .body
+        .split_at_checked(NONCE_LEN)
+        .ok_or(VaultError::Broken)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| VaultError::Broken)?;
     let key = UnboundKey::new(&AES_256_GCM, data_key.as_ref()).map_err(|_| VaultError::Broken)?;
     let mut body = Zeroizing::new(body.to_vec());
@@ -127,12 +130,18 @@ mod tests {
         for at in 0..one.wrapped.len() {
             let mut changed = one.clone();
             changed.wrapped[at] ^= 1;
-            assert!(open(&kek(1), &name("github"), 1, &changed).await.is_err(), "wrapped {at}");
+            assert!(
+                open(&kek(1), &name("github"), 1, &changed).await.is_err(),
+                "wrapped {at}"
+            );
         }
         for at in 0..one.body.len() {
             let mut changed = one.clone();
             changed.body[at] ^= 1;
-            assert!(open(&kek(1), &name("github"), 1, &changed).await.is_err(), "body {at}");
+            assert!(
+                open(&kek(1), &name("github"), 1, &changed).await.is_err(),
+                "body {at}"
+            );
         }
     }
 

@@ -48,7 +48,9 @@ impl LocalKek {
         preimage.extend_from_slice(bytes);
         let digest = Digest::of(&preimage);
         let mut name = [0_u8; NAME_BYTES];
-        name.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+        name.iter_mut()
+            .zip(digest.as_bytes())
+            .for_each(|(to, from)| *to = *from);
         Ok(Self {
             name,
             key: LessSafeKey::new(unbound),
