@@ -7,5 +7,6 @@ mod calls;
 mod closings;
 #[cfg(test)]
 mod house;
+mod rounds;
 #[cfg(test)]
 mod stub;
