@@ -8,6 +8,7 @@
 
 mod answer;
 mod connection;
+mod egress;
 mod environment;
 mod error;
 mod event;
@@ -26,6 +27,7 @@ mod subscription;
 mod wire;
 
 pub use connection::Connection;
+pub use egress::{AwsKey, EgressBody, EgressResponse, Injection, Outbound, Outlet, Source};
 pub use environment::{Environment, Launcher};
 pub use error::{ErrorKind, Fault, Sent, UpstreamError};
 pub use event::{ClientAnswer, ClientRefusal, Reply, RpcError, UpstreamEvent};

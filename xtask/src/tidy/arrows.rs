@@ -11,7 +11,7 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "enforce", "gateway", "ledger", "policy", "scenario", "server", "store", "upstream",
+    "confine", "core", "egress", "enforce", "gateway", "ledger", "policy", "scenario", "server", "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -23,11 +23,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/store", &["core", "ledger"]),
     ("crates/enforce", &["core", "policy", "store"]),
     ("crates/gateway", &["core"]),
+    ("crates/egress", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
     (
         "crates/server",
         &[
-            "confine", "core", "enforce", "gateway", "ledger", "policy", "store", "upstream",
+            "confine", "core", "egress", "enforce", "gateway", "ledger", "policy", "store", "upstream",
         ],
     ),
     (
