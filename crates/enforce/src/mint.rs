@@ -120,6 +120,7 @@ impl Act {
         match self {
             Self::Connect => "connect",
             Self::Introspect => "introspect",
+            Self::Fetch { .. } => "fetch",
         }
     }
 }

@@ -87,6 +87,11 @@ pub enum Act {
     Connect,
     /// Read its tools, prompts, resources and templates for the registry.
     Introspect,
+    /// Ask an address beside it once, outside MCP: metadata, key sets, token endpoints. Its record names the address.
+    Fetch {
+        /// Scheme, host and port of the address, `https://host` or `https://host:port`.
+        origin: String,
+    },
 }
 
 /// One act of the system on one server, for one task (servers that are not shareable) or for the registry.
@@ -98,4 +103,15 @@ pub struct System {
     pub server: Name,
     /// For which task; `None` for the registry and for shareable servers.
     pub task: Option<TaskId>,
+}
+
+impl System {
+    /// The origin that may be asked, of a [`Act::Fetch`]: `https://host` or `https://host:port`.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        match &self.act {
+            Act::Fetch { origin } => Some(origin),
+            Act::Connect | Act::Introspect => None,
+        }
+    }
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod engine;
 pub mod evidence;
+pub mod fetch;
 pub mod freezes;
 mod health;
 pub mod jobs;

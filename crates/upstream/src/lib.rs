@@ -32,6 +32,8 @@ pub use environment::{Environment, Launcher};
 pub use error::{ErrorKind, Fault, Sent, UpstreamError};
 pub use event::{ClientAnswer, ClientRefusal, Reply, RpcError, UpstreamEvent};
 pub use http::address::{Resolve, SystemResolver};
+pub use http::credential::{Challenge, Credential};
+pub use http::fetch::{FetchBody, FetchRequest, Fetched, Secret, fetch};
 pub use http::tls::tls_config;
 pub use http::url::{BadUrl, Endpoint};
 pub use identity::{Artefacts, Identity, IdentityError};

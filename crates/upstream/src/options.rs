@@ -7,6 +7,7 @@ use remit_core::authority::ClientFeature;
 use remit_core::json::Value;
 use remit_core::limits::UPSTREAM_CALL_MS_MAX;
 
+use crate::http::credential::Credential;
 use crate::mirror::MirroredHeader;
 
 /// The MCP revision a leg speaks.
@@ -27,6 +28,8 @@ pub struct OpenOptions {
     pub features: Vec<ClientFeature>,
     /// The client can open addresses for the user (URL mode elicitation).
     pub elicitation_url: bool,
+    /// What is presented to a server at an address; a server we start gets none.
+    pub credential: Credential,
 }
 
 /// How one call is made.

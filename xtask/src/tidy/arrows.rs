@@ -11,13 +11,15 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "egress", "enforce", "gateway", "ledger", "policy", "scenario", "server", "store", "upstream",
+    "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server", "store",
+    "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/confine", &[]),
+    ("crates/identity", &["core"]),
     ("crates/ledger", &["core"]),
     ("crates/policy", &["core"]),
     ("crates/store", &["core", "ledger"]),
@@ -28,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/server",
         &[
-            "confine", "core", "egress", "enforce", "gateway", "ledger", "policy", "store", "upstream",
+            "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "store", "upstream",
         ],
     ),
     (
@@ -75,11 +77,15 @@ const OWNED: &[(&str, &[&str], &str)] = &[
         "only `crates/confine` shuts processes in",
     ),
     ("clap", &["crates/cli"], "only `crates/cli` reads command lines"),
-    ("rustls", &["crates/upstream"], "only `crates/upstream` dials"),
+    (
+        "rustls",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
+    ),
     (
         "tokio-rustls",
-        &["crates/upstream"],
-        "only `crates/upstream` dials",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
     ),
     (
         "webpki-roots",

@@ -94,6 +94,16 @@ fn an_act_of_the_system_needs_a_record_of_that_act() {
         mint.system(system(Act::Connect), &connect, world.bounds())
             .is_ok()
     );
+    let fetch = || Act::Fetch {
+        origin: "https://a.example".to_owned(),
+    };
+    assert!(mint.system(system(fetch()), &connect, world.bounds()).is_err());
+    let fetched = world.recorded(Record {
+        kind: "fetch".to_owned(),
+        ..Record::default()
+    });
+    let permitted = mint.system(system(fetch()), &fetched, world.bounds()).unwrap();
+    assert_eq!(permitted.get().origin(), Some("https://a.example"));
     let other = mint
         .system(system(Act::Introspect), &connect, world.bounds())
         .unwrap_err();

@@ -134,6 +134,8 @@ pub async fn decide(
         let labels = labels(app, live, &world).await?;
         let given = match redeemed {
             Redeemed::Nothing => None,
+            // Another definition was admitted since the grant was found to cover this call: people are asked.
+            Redeemed::Grant { grant, .. } if grant.fingerprint != prepared.call.fingerprint => None,
             Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(Given {
                 requirement: &approval.approval.requirement,
                 rules: &approval.approval.rules,
@@ -469,6 +471,32 @@ pub async fn record_refusal(
     record::decided(&mut entry, decision);
     app.store.append(entry, |_| Ok(())).await?;
     Ok(())
+}
+
+/// Denies a call for a reason policy does not know, and records it.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub async fn refuse_for(
+    app: &Arc<App>,
+    live: &Live,
+    prepared: &Prepared,
+    reason: Reason,
+    message: String,
+) -> Result<Decision, Failure> {
+    let decision = Decision {
+        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
+        effect: Effect::Deny,
+        reason,
+        tier: Tier::Never,
+        rules: Vec::new(),
+        policy_version: app.world().policy.version().to_string(),
+        message,
+        allowed_instead: Vec::new(),
+        approval: None,
+    };
+    record_refusal(app, live, prepared, &decision).await?;
+    Ok(decision)
 }
 
 /// A decision that could not be made, for the agent: nothing was recorded, nothing was sent. Its id has no randomness

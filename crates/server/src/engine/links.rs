@@ -165,6 +165,7 @@ async fn open(
         prefer: upstream_era(key.era),
         elicitation_url: !features.is_empty(),
         features,
+        credential: remit_upstream::Credential::default(),
     };
     let permit = act(app, who, key, Act::Connect, lifeline.clone()).await?;
     let (connection, notices) = Connection::open(permit, &spec, options, &environment)

@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod closings;
+#[cfg(test)]
 mod house;
+mod rounds;
 #[cfg(test)]
 mod stub;

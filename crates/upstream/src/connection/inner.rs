@@ -74,7 +74,13 @@ impl Inner {
                 let start = StdioLeg::start(stdio, environment, router.clone(), answering);
                 Leg::Stdio(gate.run(start).await?)
             }
-            Transport::Http(http) => Leg::Http(HttpLeg::new(http, environment, router.clone(), answering)?),
+            Transport::Http(http) => Leg::Http(HttpLeg::new(
+                http,
+                environment,
+                router.clone(),
+                answering,
+                options.credential.clone(),
+            )?),
         };
         let negotiation = Negotiation {
             leg: &leg,

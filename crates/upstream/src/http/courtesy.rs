@@ -26,13 +26,19 @@ const GOOD_BYE: Duration = Duration::from_secs(1);
 impl HttpLeg {
     /// Opens a legacy event stream.
     pub(crate) async fn get(&self, last: Option<&[u8]>) -> Result<(Dialled, Response<Incoming>), Failure> {
-        let request = request::events(&self.dialler.endpoint, &self.session(), last)?;
+        let session = self.session();
+        let request = request::events(&self.dialler.endpoint, &session, last)?;
         let mut dialled = self.dialler.dial().await?;
         let response = dialled
             .sender
             .send_request(request)
             .await
             .map_err(|e| Failure::new(ErrorKind::Gone, Sent::Maybe, e))?;
+        self.credential.note(
+            response.status(),
+            response.headers(),
+            session.authorization.as_ref(),
+        );
         Ok((dialled, response))
     }
 

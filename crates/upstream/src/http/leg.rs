@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use super::courtesy::REPLIES_MAX;
+use super::credential::Credential;
 use super::dial::{Dialled, Dialler};
 use super::pool::Pool;
 use super::request;
@@ -48,6 +49,7 @@ pub(crate) struct HttpLeg {
     pub(super) replies: Arc<Semaphore>,
     pub(super) answering: Answering,
     pub(super) listener: Mutex<Option<AbortHandle>>,
+    pub(super) credential: Credential,
 }
 
 impl HttpLeg {
@@ -56,6 +58,7 @@ impl HttpLeg {
         environment: &Environment,
         router: Arc<Router>,
         answering: Answering,
+        credential: Credential,
     ) -> Result<Arc<Self>, Failure> {
         let endpoint = spec
             .parse()
@@ -75,6 +78,7 @@ impl HttpLeg {
             replies: Arc::new(Semaphore::new(REPLIES_MAX)),
             answering,
             listener: Mutex::default(),
+            credential,
         }))
     }
 
@@ -95,10 +99,13 @@ impl HttpLeg {
     }
 
     pub(crate) fn session(&self) -> Session {
-        self.session
+        let mut session = self
+            .session
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .clone();
+        session.authorization = self.credential.header();
+        session
     }
 
     /// Forgets the session, to open another one.
@@ -187,6 +194,8 @@ impl HttpLeg {
         };
         let (dialled, mut response) = self.send(make, gate).await?;
         let status = response.status();
+        self.credential
+            .note(status, response.headers(), session.authorization.as_ref());
         if status == StatusCode::NOT_FOUND && session.id.is_some() {
             return Err(Failure::new(ErrorKind::SessionLost, Sent::Yes, ""));
         }

@@ -2,7 +2,9 @@
 
 pub(crate) mod address;
 pub(crate) mod courtesy;
+pub(crate) mod credential;
 pub(crate) mod dial;
+pub(crate) mod fetch;
 pub(crate) mod leg;
 pub(crate) mod pool;
 pub(crate) mod request;

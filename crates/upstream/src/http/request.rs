@@ -1,7 +1,7 @@
 //! HTTP requests, built from nothing but what we know: no header of anybody else's is passed on.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 
@@ -15,7 +15,7 @@ use crate::wire::{Failure, header};
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("remit/", env!("CARGO_PKG_VERSION")));
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("remit/", env!("CARGO_PKG_VERSION")));
 
 /// The POST that carries a request.
 pub(crate) fn call(
@@ -92,6 +92,9 @@ fn bare(
         .map_err(bad)?;
     if let Some(id) = &session.id {
         request.headers_mut().insert("mcp-session-id", id.clone());
+    }
+    if let Some(authorization) = &session.authorization {
+        request.headers_mut().insert(AUTHORIZATION, authorization.clone());
     }
     if let Some(version) = &session.version {
         request

@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) version: Option<HeaderValue>,
     /// How often a session was opened.
     pub(crate) generation: u64,
+    /// `Authorization`, as it stands at the moment of asking.
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 /// A session id as the specification wants it: visible ASCII. It is a secret, so it is kept out of logs.

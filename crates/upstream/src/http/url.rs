@@ -33,7 +33,24 @@ pub enum BadUrl {
 }
 
 impl Endpoint {
-    pub(crate) fn parse(text: &str) -> Result<Self, BadUrl> {
+    /// Scheme, host and port: `https://host`, the port only where it is not the scheme's own.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+
+    /// The path without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path.path()
+    }
+
+    /// Reads an absolute `http` or `https` address.
+    ///
+    /// # Errors
+    /// [`BadUrl`] without repeating a password somebody put into it.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
         let form = || {
             let shown: String = text.chars().take(200).flat_map(char::escape_debug).collect();
             // Never repeat a password that somebody put into an address.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod cost;
+mod fetching;
 mod http_hostile;
 mod http_talk;
 mod lists;
@@ -116,11 +117,12 @@ fn script(dir: &Path, name: &str, body: &str) -> PathBuf {
     path
 }
 
-pub(super) const fn options(prefer: Era) -> OpenOptions {
+pub(super) fn options(prefer: Era) -> OpenOptions {
     OpenOptions {
         prefer,
         features: Vec::new(),
         elicitation_url: false,
+        credential: crate::Credential::default(),
     }
 }
 
