@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod egress;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;

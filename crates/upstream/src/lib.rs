@@ -34,7 +34,7 @@ pub use event::{ClientAnswer, ClientRefusal, Reply, RpcError, UpstreamEvent};
 pub use http::address::{Resolve, SystemResolver};
 pub use http::credential::{Challenge, Credential};
 pub use http::fetch::{FetchBody, FetchRequest, Fetched, Secret, fetch};
-pub use http::tls::tls_config;
+pub use http::tls::{tls_config, tls_config_and};
 pub use http::url::{BadUrl, Endpoint};
 pub use identity::{Artefacts, Identity, IdentityError};
 pub use introspect::Introspection;
@@ -44,3 +44,6 @@ pub use options::{CallOptions, Continuation, Era, OpenOptions};
 pub use scrub::{Scrubber, TooManySecrets};
 pub use spec::{HttpSpec, ServerSpec, StdioSpec, Transport};
 pub use subscription::Subscription;
+
+/// How TLS is spoken towards servers.
+pub type Tls = rustls::ClientConfig;

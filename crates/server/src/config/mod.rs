@@ -7,6 +7,7 @@ mod listen;
 mod policy;
 mod servers;
 mod store;
+mod systems;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub use listen::Listen;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use systems::{Egress, System};
 
 /// The whole configuration; every part has a default, so no file is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,6 +33,10 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
+    /// Systems reached over HTTP, known from the start.
+    pub systems: BTreeMap<String, System>,
+    /// The way out.
+    pub egress: Egress,
     /// Policy of this installation.
     pub policy: Policy,
     /// How calls wait for people.
@@ -72,6 +78,9 @@ impl Config {
         self.hold.check()?;
         for (name, server) in &self.servers {
             server.check(name)?;
+        }
+        for (name, system) in &self.systems {
+            system.check(name)?;
         }
         Ok(())
     }

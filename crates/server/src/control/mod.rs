@@ -19,6 +19,7 @@ mod runs;
 mod servers;
 mod socket;
 mod status;
+mod systems;
 mod stream;
 mod tasks;
 mod tools;

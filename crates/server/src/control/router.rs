@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, freezes, grants, humans, kill, policy, records, runs, servers, status, tasks,
+    Control, agents, approvals, freezes, grants, humans, kill, policy, records, runs, servers, status, systems, tasks,
     tools, verify,
 };
 
@@ -39,6 +39,9 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))
         .route("/v1/servers/{name}/retire", post(servers::retire))
+        .route("/v1/systems", get(systems::list).post(systems::add))
+        .route("/v1/systems/{name}/retire", post(systems::retire))
+        .route("/v1/runs/{id}/egress", get(systems::of_run))
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/admit", post(tools::admit))
         .route("/v1/tools/retire", post(tools::retire))
