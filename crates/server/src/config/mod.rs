@@ -7,6 +7,7 @@ mod listen;
 mod policy;
 mod servers;
 mod store;
+mod systems;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use listen::Listen;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use systems::{Egress, System};
 pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
@@ -33,6 +35,10 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
+    /// Systems reached over HTTP, known from the start.
+    pub systems: BTreeMap<String, System>,
+    /// The way out.
+    pub egress: Egress,
     /// Policy of this installation.
     pub policy: Policy,
     /// How calls wait for people.
@@ -82,6 +88,9 @@ impl Config {
         }
         for (name, server) in &self.servers {
             server.check(name)?;
+        }
+        for (name, system) in &self.systems {
+            system.check(name)?;
         }
         Ok(())
     }
