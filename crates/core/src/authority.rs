@@ -400,12 +400,34 @@ impl Authority {
                     .map(|place| format!("destination `{place}`: {why}")),
             );
         }
+        if let (Scope::Any, Scope::Only(theirs)) = (&self.resources, &limited.resources) {
+            let roots: Vec<String> = theirs.iter().map(|root| format!("`{root}`")).collect();
+            cut.push(format!("resources held to {}: {why}", listed(&roots)));
+        }
+        if let (Scope::Any, Scope::Only(theirs)) = (&self.destinations, &limited.destinations) {
+            let places: Vec<String> = theirs.iter().map(|place| format!("`{place}`")).collect();
+            cut.push(format!("destinations held to {}: {why}", listed(&places)));
+        }
+        if limited.depth < self.depth {
+            cut.push(format!("depth lowered to {}: {why}", limited.depth));
+        }
+        if limited.fan_out < self.fan_out {
+            cut.push(format!("fan-out lowered to {}: {why}", limited.fan_out));
+        }
         for (budget, max) in &limited.budgets {
             if self.budgets.get(budget).is_some_and(|mine| mine > max) {
                 cut.push(format!("budget {budget:?} lowered to {max}: {why}"));
             }
         }
         cut
+    }
+}
+
+fn listed(items: &[String]) -> String {
+    if items.is_empty() {
+        "nothing".to_owned()
+    } else {
+        items.join(", ")
     }
 }
 

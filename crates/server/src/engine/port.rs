@@ -16,7 +16,9 @@ use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
 use super::call::{Asked, Decided, Redeemed, decide, unavailable};
+use super::decide::prepare;
 use super::live::Live;
+use super::origin::{Origin, origin};
 use super::redeem::delivered;
 use super::send::{Manner, send};
 use super::waiting::{self, Given};
@@ -191,16 +193,36 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         arguments: request.arguments.clone(),
         era: request.era,
     };
+    app.pulses.call(live.snapshot().task.id, app.clock.boot());
+    let first = prepare(&app.world(), &asked.server, asked.operation.clone(), asked.arguments.clone());
+    // A further round of a call is no repeat of it.
+    let ticket = if request.continuation.is_some() {
+        None
+    } else {
+        match origin(app, live, &first).await? {
+            Origin::Same(answer) => return Ok((*answer).into()),
+            Origin::New(ticket) => ticket,
+        }
+    };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => {
+            let client = events.clone();
             let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
-            Ok(vet_inputs(app, live, &request, answer).await?.into())
+            let answer = vet_inputs(app, live, &request, answer).await?;
+            if let Some(ticket) = ticket {
+                ticket.over(&answer, !client.is_closed());
+            }
+            Ok(answer.into())
         }
         Decided::Denied {
             decision,
             has_output_schema,
         } => Ok(refused(*decision, has_output_schema).into()),
-        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, &request, &asks, events).await,
+        Decided::Asks(asks) => {
+            // Waiting calls have an approval of their own that finds them.
+            drop(ticket);
+            waiting::ask_people(app, live, &asked, &request, &asks, events).await
+        }
     }
 }
 

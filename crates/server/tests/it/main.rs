@@ -5,6 +5,10 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod stub;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 pub struct Inner {
     pub tools: Mutex<Value>,
     pub received: Mutex<Vec<Value>>,
+    pub delay: Mutex<std::time::Duration>,
 }
 
 /// A running stub.
@@ -28,6 +29,7 @@ impl StubServer {
         let inner = Arc::new(Inner {
             tools: Mutex::new(tools()),
             received: Mutex::default(),
+            delay: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -40,6 +42,11 @@ impl StubServer {
 
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
+    }
+
+    /// How long it takes to answer a call.
+    pub fn delay(&self, delay: std::time::Duration) {
+        *self.inner.delay.lock().unwrap() = delay;
     }
 
     /// Arguments of every tools/call that arrived.
@@ -74,6 +81,8 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
             Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
             Some("tools/call") => {
                 inner.received.lock().unwrap().push(message["params"].clone());
+                let delay = *inner.delay.lock().unwrap();
+                tokio::time::sleep(delay).await;
                 json!({"content": [{"type": "text", "text": format!("did {}", message["params"]["name"])}]})
             }
             _ => return Json(
