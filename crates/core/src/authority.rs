@@ -372,6 +372,29 @@ impl Authority {
         }
     }
 
+    /// What a task delegated from one that holds this may hold of `asked`; `None` when no delegation may hang below.
+    ///
+    /// Where this one declares no roots, a person looks at each write; roots that a run names for another do not change
+    /// that, so writes are then held in the delegated task, whatever its roots.
+    #[must_use]
+    pub fn delegate(&self, asked: &Self) -> Option<Self> {
+        let mut limit = self.clone();
+        limit.depth = limit.depth.checked_sub(1)?;
+        let mut held = asked.attenuate(&limit);
+        if !self.resources.is_bounded() && held.resources.is_bounded() {
+            let writes = ToolSelector {
+                server: None,
+                tool: None,
+                class: Some(ToolClass::Write),
+            };
+            held.stricter
+                .entry(writes)
+                .and_modify(|tier| *tier = (*tier).max(Tier::Approve))
+                .or_insert(Tier::Approve);
+        }
+        Some(held)
+    }
+
     /// True when the tool is selected and its class allowed.
     #[must_use]
     pub fn selects(&self, tool: &ToolRef, class: ToolClass) -> bool {

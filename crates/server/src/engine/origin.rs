@@ -54,12 +54,15 @@ struct Attempt {
 #[derive(Clone, Debug)]
 enum State {
     /// Under way; the receiver gets its answer, or ends without one.
-    UnderWay(watch::Receiver<Option<Arc<Answer>>>),
+    UnderWay(watch::Receiver<Option<First>>),
     /// Answered, but nobody was there to take it; the answer when it was kept.
     Untaken(Option<Arc<Answer>>),
     /// Nobody knows whether it happened.
     Unknown,
 }
+
+/// The first attempt, once it is answered.
+type First = (Option<CallId>, Arc<Answer>);
 
 /// What a call is.
 enum Claim<'a> {
@@ -74,7 +77,7 @@ enum Claim<'a> {
 pub struct Ticket<'a> {
     attempts: &'a Attempts,
     digest: Digest,
-    over: watch::Sender<Option<Arc<Answer>>>,
+    over: watch::Sender<Option<First>>,
 }
 
 impl Attempts {
@@ -139,6 +142,7 @@ impl Ticket<'_> {
         let Some(attempt) = attempts.get_mut(&self.digest) else {
             return;
         };
+        let call = attempt.call;
         if taken || matches!(answer, Answer::Refused(_)) || attempt.call.is_none() {
             if matches!(attempt.state, State::UnderWay(_)) {
                 attempts.remove(&self.digest);
@@ -148,7 +152,7 @@ impl Ticket<'_> {
             attempt.state = State::Untaken(fits.then(|| Arc::new(answer.clone())));
         }
         drop(attempts);
-        self.over.send_replace(Some(Arc::new(answer.clone())));
+        self.over.send_replace(Some((call, Arc::new(answer.clone()))));
     }
 }
 
@@ -206,7 +210,7 @@ pub async fn origin<'a>(app: &Arc<App>, live: &'a Live, prepared: &Prepared) -> 
                     _ = lifeline.gone() => return Ok(Origin::New(None)),
                 };
                 // Without an answer the first broke off, or waits for people: this one is asked about on its own.
-                if let Some(answer) = first {
+                if let Some((call, answer)) = first {
                     record(app, live, prepared, call, n, "the same call was under way").await?;
                     return Ok(Origin::Same(Box::new(Answer::clone(&answer))));
                 }

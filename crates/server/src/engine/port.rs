@@ -15,15 +15,17 @@ use remit_gateway::ports::{
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
-use super::call::{Asked, Decided, Redeemed, decide, unavailable};
+use super::call::{Allowed, Asked, Decided, Redeemed, decide, unavailable};
+use super::continuation::Second;
 use super::decide::prepare;
 use super::live::Live;
 use super::origin::{Origin, origin};
 use super::redeem::delivered;
 use super::send::{Manner, send};
 use super::waiting::{self, Given};
-use super::{catalog, features, session};
+use super::{catalog, continuation, features, session};
 use crate::app::{App, Failure};
+use crate::tasks::builtin;
 
 /// Notices that may wait to be taken by one stream.
 const NOTICES_WAITING: usize = 64;
@@ -180,20 +182,22 @@ fn no_server(app: &App, message: String) -> Decision {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Given, Failure> {
-    if let Some(continuation) = &request.continuation {
-        let state = continuation.request_state.as_deref();
-        let responses = &continuation.input_responses;
-        if let Some(denied) = features::continuation(app, live, &request.server, responses, state).await? {
-            return Ok(refused(*denied, false).into());
-        }
-    }
+    let second = match continuation::open(app, live, &request).await? {
+        Some(Second::Refused(answer)) => return Ok((*answer).into()),
+        Some(Second::Round(continuation)) => Some(continuation),
+        None => None,
+    };
+    let manner = manner(&request, live, second);
     let asked = Asked {
         server: request.server.clone(),
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
     };
-    app.pulses.call(live.snapshot().task.id, app.clock.boot());
+    let task = Arc::clone(&live.snapshot().task);
+    if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
+        app.pulses.call(task.id, app.clock.boot());
+    }
     let first = prepare(&app.world(), &asked.server, asked.operation.clone(), asked.arguments.clone());
     // A further round of a call is no repeat of it.
     let ticket = if request.continuation.is_some() {
@@ -207,8 +211,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => {
             let client = events.clone();
-            let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
-            let answer = vet_inputs(app, live, &request, answer).await?;
+            let answer = send_on(app, live, *allowed, manner, events).await?;
             if let Some(ticket) = ticket {
                 ticket.over(&answer, !client.is_closed());
             }
@@ -221,12 +224,29 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         Decided::Asks(asks) => {
             // Waiting calls have an approval of their own that finds them.
             drop(ticket);
-            waiting::ask_people(app, live, &asked, &request, &asks, events).await
+            waiting::ask_people(app, live, &asked, manner, &asks, events).await
         }
     }
 }
 
-pub(super) fn manner(request: &Request, live: &Live) -> Manner {
+/// Sends an allowed call. What the server asks back for is vetted, and its state sealed, before the client sees it.
+pub(super) async fn send_on(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    allowed: Allowed,
+    manner: Manner,
+    events: Events,
+) -> Result<Answer, Failure> {
+    let (digest, era) = (allowed.prepared.digest, manner.era);
+    let server = allowed.prepared.call.server.clone();
+    let answer = send(app, live, allowed, manner, Some(events)).await?;
+    match vet_inputs(app, live, &server, era, answer).await? {
+        Answer::Result(result) => continuation::seal(app, live, digest, result).map(Answer::Result),
+        other => Ok(other),
+    }
+}
+
+fn manner(request: &Request, live: &Live, continuation: Option<remit_upstream::Continuation>) -> Manner {
     let allowed = &live.snapshot().task.authority.client_features;
     let options = CallOptions {
         features: request
@@ -238,14 +258,7 @@ pub(super) fn manner(request: &Request, live: &Live) -> Manner {
         elicitation_url: request.elicitation_url,
         wants_progress: request.wants_progress,
         log_level: request.log_level.clone(),
-        continuation: request
-            .continuation
-            .as_ref()
-            .map(|continuation| remit_upstream::Continuation {
-                input_responses: (!continuation.input_responses.is_empty())
-                    .then(|| Value::Object(continuation.input_responses.clone())),
-                request_state: continuation.request_state.clone(),
-            }),
+        continuation,
         ..CallOptions::default()
     };
     Manner {
@@ -259,7 +272,8 @@ pub(super) fn manner(request: &Request, live: &Live) -> Manner {
 async fn vet_inputs(
     app: &Arc<App>,
     live: &Arc<Live>,
-    request: &Request,
+    server: &Name,
+    era: Era,
     answer: Answer,
 ) -> Result<Answer, Failure> {
     let Answer::Result(result) = &answer else {
@@ -268,7 +282,7 @@ async fn vet_inputs(
     if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
         return Ok(answer);
     }
-    match features::vet(app, live, &request.server, request.era, result).await? {
+    match features::vet(app, live, server, era, result).await? {
         None => Ok(answer),
         Some(decision) => Ok(refused(*decision, false)),
     }

@@ -181,7 +181,16 @@ async fn open_below(
             cut.join("; ")
         )));
     }
-    let mode = new.mode.unwrap_or(shape.mode);
+    let asked_mode = new.mode.unwrap_or(shape.mode);
+    let mode = above
+        .as_ref()
+        .map_or(asked_mode, |above| above.task.mode.delegate(asked_mode));
+    if mode != asked_mode {
+        cut.push(format!(
+            "mode {}: the parent task only proposes, so this one does",
+            asked_mode.as_str()
+        ));
+    }
     cut.extend(rights::in_force(&world, &authority, mode, app.clock.now()));
     let now = app.clock.now();
     let ttl = new.ttl_ms.or(shape.ttl_ms).unwrap_or(TASK_TTL_MS_DEFAULT);

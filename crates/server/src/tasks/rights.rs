@@ -55,9 +55,7 @@ impl Held<'_> {
         limits.push((platform, "above what any task may have".to_owned()));
         if let Some(above) = self.above {
             let mut limit = above.authority.clone();
-            limit.depth = limit.depth.checked_sub(1).ok_or_else(|| {
-                Failure::Forbidden(format!("task {} may not delegate any further", above.id))
-            })?;
+            limit.depth = limit.depth.checked_sub(1).ok_or_else(|| none_left(above))?;
             limits.push((limit, format!("not held by the parent task {}", above.id)));
         }
         Ok(limits)
@@ -75,8 +73,22 @@ impl Held<'_> {
             cut.extend(authority.cut(&held, &why));
             authority = held;
         }
+        if let Some(above) = self.above {
+            let held = above.authority.delegate(&authority).ok_or_else(|| none_left(above))?;
+            if held.stricter != authority.stricter {
+                cut.push(format!(
+                    "writes ask a person: the parent task {} declares no roots",
+                    above.id
+                ));
+            }
+            authority = held;
+        }
         Ok((authority, cut))
     }
+}
+
+fn none_left(above: &Task) -> Failure {
+    Failure::Forbidden(format!("task {} may not delegate any further", above.id))
 }
 
 /// What guardrails and registry hold back at once, whatever the authority says: one sentence each.

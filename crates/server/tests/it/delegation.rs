@@ -69,7 +69,7 @@ async fn a_run_hands_on_less_than_it_has_and_the_chain_shows() {
     let grandchild = token(&delegate(&house, &child, json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]})).await);
     let too_deep = delegate(&house, &grandchild, json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]})).await;
     assert_eq!(decision(&too_deep)["reason"], "out_of_authority", "{too_deep}");
-    assert_eq!(decision(&too_deep)["rule"].as_str().unwrap().split('@').next(), Some("guardrail.delegate"), "{too_deep}");
+    assert_eq!(decision(&too_deep)["rule"].as_str().unwrap().split(' ').next(), Some("guardrail.delegate"), "{too_deep}");
 
     // The child's budget is its own; the grandchild's calls count against it too.
     let second = house.call(&grandchild, "read_file", json!({"path": "/srv/b"})).await;

@@ -8,6 +8,7 @@ mod closings;
 mod delegation;
 #[cfg(test)]
 mod house;
+mod rounds;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
