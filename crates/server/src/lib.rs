@@ -2,19 +2,23 @@
 
 pub mod app;
 pub mod approvals;
+pub mod attest;
 pub mod clock;
 pub mod config;
 pub mod control;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;
+pub mod findings;
 pub mod freezes;
 mod health;
+pub mod issuer;
 pub mod jobs;
 pub mod keys;
 pub mod paths;
 pub mod people;
 pub mod policies;
+pub mod proofs;
 pub mod registry;
 pub mod seal;
 pub mod secrets;

@@ -103,7 +103,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
     let gateway =
-        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
+        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app)).merge(crate::issuer::bundle::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -139,6 +139,14 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .path
         .clone()
         .unwrap_or_else(|| parts.paths.store());
+    let issuer = crate::issuer::Issuer::open(
+        &parts.config,
+        parts.paths.keys(),
+        parts.clock.now(),
+        &*parts.entropy,
+    )?;
+    // New at every start: a nonce of this process shows that a proof is newer than it.
+    let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
@@ -154,6 +162,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
         rooms: Default::default(),
+        issuer,
+        findings: Default::default(),
+        replays: crate::proofs::Replays::new(now),
+        nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
         dialler: Default::default(),
         subscriptions: Default::default(),

@@ -25,6 +25,8 @@ pub mod agents;
 pub mod approvals;
 pub mod budgets;
 pub mod calls;
+pub mod enrolments;
+pub mod findings;
 pub mod freezes;
 pub mod grants;
 pub mod humans;

@@ -56,6 +56,8 @@ pub(crate) static RUNS: Table = Table::new(
         "confinement",
         "proof",
         "process",
+        "key",
+        "identity",
         "opened_at",
         "ended_at",
     ],
@@ -113,10 +115,36 @@ pub(crate) static POLICIES: Table = Table::new(
     11,
 );
 
+pub(crate) static ENROLMENTS: Table = Table::new(
+    "enrolments",
+    &["token"],
+    &[
+        "agent",
+        "issued_by",
+        "issued_at",
+        "expires_at",
+        "used_at",
+        "used_by",
+        "run",
+    ],
+    27,
+);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
 pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
 /// All of them.
-pub(crate) static ALL: [&Table; 12] = [
-    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
+pub(crate) static ALL: [&Table; 13] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &TASKS,
+    &RUNS,
+    &LABELS,
+    &BUDGETS,
+    &APPROVALS,
+    &GRANTS,
+    &FREEZES,
     &POLICIES,
+    &ENROLMENTS,
 ];

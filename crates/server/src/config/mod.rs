@@ -3,6 +3,7 @@
 mod duration;
 mod error;
 mod hold;
+mod issuer;
 mod listen;
 mod policy;
 mod servers;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
+pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
 pub use policy::Policy;
 pub use servers::Server;
@@ -35,6 +37,8 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Lives of keys, certificates and tokens for other audiences.
+    pub issuer: Issuer,
 }
 
 impl Config {
@@ -70,6 +74,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.issuer.check()?;
         for (name, server) in &self.servers {
             server.check(name)?;
         }

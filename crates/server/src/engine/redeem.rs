@@ -221,12 +221,14 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         operation: call.operation,
         arguments: call.arguments,
         era: Era::Modern,
+        proof: live.standing().proof,
     };
     let now = prepare(
         &app.world(),
         &asked.server,
         asked.operation.clone(),
         asked.arguments.clone(),
+        asked.proof,
     );
     if now.digest != stored.approval.digest {
         let closing = Closing {

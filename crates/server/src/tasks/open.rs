@@ -118,6 +118,8 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
         token: digest,
         proof: Proof::Bearer,
         process: new.process,
+        key: None,
+        identity: None,
         opened_at: now,
         ended_at: None,
     };

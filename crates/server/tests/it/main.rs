@@ -7,4 +7,6 @@ mod closings;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod stub;
