@@ -35,8 +35,15 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
         "approvals could not be expired",
         crate::approvals::vote::expire(app).await,
     );
-    log("keys could not be rotated", crate::issuer::rotate::rotate(app).await);
+    log(
+        "keys could not be rotated",
+        crate::issuer::rotate::rotate(app).await,
+    );
     if checkpoint {
+        log(
+            "old versions of secrets could not be destroyed",
+            crate::broker::vault::destroy_outlived(app).await,
+        );
         log(
             "no checkpoint could be signed",
             crate::evidence::checkpoint::sign(app).await,

@@ -130,10 +130,50 @@ pub(crate) static ENROLMENTS: Table = Table::new(
     27,
 );
 
+pub(crate) static SECRETS: Table = Table::new(
+    "secrets",
+    &["name"],
+    &["system", "account", "source", "version", "retired"],
+    20,
+);
+pub(crate) static SECRET_VERSIONS: Table = Table::new(
+    "secret_versions",
+    &["secret", "version"],
+    &["wrapped", "sealed", "made_at", "until"],
+    21,
+);
+pub(crate) static LEASES: Table = Table::new(
+    "leases",
+    &["id"],
+    &[
+        "task",
+        "run",
+        "system",
+        "backend",
+        "handle",
+        "class",
+        "state",
+        "planned_at",
+        "ended_at",
+        "expires_at",
+    ],
+    22,
+);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
+pub(crate) static SMALL: [&Table; 9] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &BUDGETS,
+    &FREEZES,
+    &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
+];
 /// All of them.
-pub(crate) static ALL: [&Table; 13] = [
+pub(crate) static ALL: [&Table; 16] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -146,5 +186,8 @@ pub(crate) static ALL: [&Table; 13] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
+    &LEASES,
     &ENROLMENTS,
 ];

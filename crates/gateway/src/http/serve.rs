@@ -1,17 +1,17 @@
 //! Serving connections within bounds: their number, the size and the pace of request heads. Each request carries the
 //! [`Connection`] it came over.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::Request;
+use axum::body::Body;
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use remit_core::limits::{CONNECTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -22,9 +22,17 @@ use crate::ports::Connection;
 /// How long the listener rests after it could not accept (usually: no file descriptors left).
 const REST: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `shutdown` resolves, then lets what is in flight end by itself. Dropping the
+/// Serves `service` on `listener` until `shutdown` resolves, then lets what is in flight end by itself. Dropping the
 /// future cuts it off.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve<S>(listener: TcpListener, service: S, shutdown: impl Future<Output = ()>)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -51,10 +59,10 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         // Small messages should not wait for each other's acknowledgements.
         let _ = stream.set_nodelay(true);
         let known = Arc::new(Connection::tcp(stream.local_addr().ok(), Some(remote)));
-        let router = TowerToHyperService::new(router.clone());
+        let inner = service.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&known));
-            router.call(request)
+            inner.call(request)
         });
         let mut stopping = stopping.clone();
         connections.spawn(async move {
@@ -64,7 +72,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
                 .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
                 .max_buf_size(REQUEST_HEAD_BYTES_MAX)
                 .max_headers(REQUEST_HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(stream), service)
+                // Tunnels of the egress proxy.
+                .with_upgrades();
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -60,7 +60,8 @@ impl Issuer {
     /// [`ConfigError::Value`] naming the key.
     pub fn lives(&self) -> Result<IssuerLives, ConfigError> {
         let ms = |key: &str, text: &str| {
-            let ms = duration_ms(text).map_err(|message| ConfigError::value(format!("issuer.{key}"), message))?;
+            let ms =
+                duration_ms(text).map_err(|message| ConfigError::value(format!("issuer.{key}"), message))?;
             Ok(i64::try_from(ms).unwrap_or(i64::MAX))
         };
         let token_ms = ms("token_life", &self.token_life)?;

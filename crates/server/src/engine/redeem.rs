@@ -222,6 +222,7 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         arguments: call.arguments,
         era: Era::Modern,
         proof: live.standing().proof,
+        attachment: crate::egress::attachment::load(app, &stored).await?,
     };
     let now = prepare(
         &app.world(),

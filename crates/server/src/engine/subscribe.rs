@@ -67,6 +67,7 @@ pub async fn subscribe(
         arguments: Object::new(),
         era,
         proof: live.standing().proof,
+        attachment: None,
     };
     let allowed = match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => allowed,

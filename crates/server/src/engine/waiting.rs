@@ -9,23 +9,23 @@ use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId};
 use remit_core::tool::ToolRef;
 use remit_enforce::Cut;
-use remit_gateway::ports::{Answer, Events, Request};
+use remit_gateway::ports::{Answer, Events};
 
 use super::call::{Asked, Asks, Decided, Redeemed, decide, refuse_for, unavailable};
 use super::live::Live;
-use super::port::{manner, refused};
+use super::port::{refused, send_on};
 use super::redeem::{Worth, same_call, worth};
-use super::send::send;
+use super::send::Manner;
 use super::{closing, hold};
 use crate::app::{App, Failure};
 
 /// An answer, and the approved call whose kept result it is.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// The answer.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// The approval that was redeemed, and its call.
-    pub(super) redeemed: Option<(ApprovalId, CallId)>,
+    pub(crate) redeemed: Option<(ApprovalId, CallId)>,
 }
 
 impl From<Answer> for Given {
@@ -38,11 +38,11 @@ impl From<Answer> for Given {
 }
 
 /// Policy asks for people: an approval may stand for the call already, a grant may cover it, else a new one is opened.
-pub(super) async fn ask_people(
+pub(crate) async fn ask_people(
     app: &Arc<App>,
     live: &Arc<Live>,
     asked: &Asked,
-    request: &Request,
+    manner: Manner,
     asks: &Asks,
     events: Events,
 ) -> Result<Given, Failure> {
@@ -53,8 +53,7 @@ pub(super) async fn ask_people(
     if let Some(redeemed) = covering_grant(app, live, asks).await? {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
-                let answer = send(app, live, *allowed, manner(request, live), Some(events)).await?;
-                return Ok(answer.into());
+                return Ok(send_on(app, live, *allowed, manner, events).await?.into());
             }
             Ok(Decided::Denied {
                 decision,
@@ -121,7 +120,7 @@ async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result
 }
 
 /// Waits for an approval that exists already.
-pub(super) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Given, Failure> {
+pub(crate) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Given, Failure> {
     let run = live.run().id;
     let (stored, opened) = app
         .store

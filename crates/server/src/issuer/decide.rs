@@ -54,8 +54,14 @@ pub(super) struct Wish<'a> {
 
 /// The audience as policy sees it: a web address as `url:`, everything else as `other:`.
 fn destination(audience: &str) -> Result<Destination, Failure> {
-    let web = ["https://", "http://"].iter().any(|scheme| audience.starts_with(scheme));
-    let kind = if web { DestinationKind::Url } else { DestinationKind::Other };
+    let web = ["https://", "http://"]
+        .iter()
+        .any(|scheme| audience.starts_with(scheme));
+    let kind = if web {
+        DestinationKind::Url
+    } else {
+        DestinationKind::Other
+    };
     Destination::new(kind, audience).map_err(Failure::invalid)
 }
 
@@ -112,8 +118,12 @@ pub(super) async fn decide(app: &Arc<App>, live: &Arc<Live>, wish: &Wish<'_>) ->
         record::decided(&mut entry, &decision);
         entry.detail.insert("issued", wish.what);
         entry.detail.insert("until", until.to_string());
-        let (epochs, task, version, window) =
-            (world.epochs, snapshot.task.id, snapshot.task.version, snapshot.task.expires_at);
+        let (epochs, task, version, window) = (
+            world.epochs,
+            snapshot.task.id,
+            snapshot.task.version,
+            snapshot.task.expires_at,
+        );
         let appended = app
             .store
             .append(entry, move |tx| {

@@ -20,7 +20,10 @@ fn made(folder: &Path, purpose: &str) -> Result<Vec<(Timestamp, PathBuf)>, KeyEr
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let stem = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
         let is_key = path.extension().is_some_and(|extension| extension == "key");
         let at = stem.strip_prefix(purpose).and_then(|rest| rest.strip_prefix('-'));
         if let (true, Some(Ok(at))) = (is_key, at.map(str::parse)) {

@@ -50,7 +50,10 @@ impl Issuer {
         entropy: &dyn Entropy,
     ) -> Result<Self, KeyError> {
         let unusable = |what: String| KeyError::Unusable(what);
-        let lives = config.issuer.lives().map_err(|error| unusable(error.to_string()))?;
+        let lives = config
+            .issuer
+            .lives()
+            .map_err(|error| unusable(error.to_string()))?;
         let domain: TrustDomain = config
             .listen
             .trust_domain
@@ -114,7 +117,12 @@ impl Issuer {
     pub fn authorities(&self, now: Timestamp) -> Vec<(PublicKey, CertificateDer<'static>)> {
         let ring = self.cas.read().unwrap_or_else(PoisonError::into_inner);
         ring.published(now)
-            .map(|generation| (generation.key.public().clone(), generation.key.certificate().clone()))
+            .map(|generation| {
+                (
+                    generation.key.public().clone(),
+                    generation.key.certificate().clone(),
+                )
+            })
             .collect()
     }
 
@@ -124,8 +132,9 @@ impl Issuer {
         let newest = |made: Option<Timestamp>| made.map_or(0, |at| u64::try_from(at.0 / 1000).unwrap_or(0));
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
         let cas = self.cas.read().unwrap_or_else(PoisonError::into_inner);
-        newest(tokens.generations().last().map(|generation| generation.made_at))
-            .max(newest(cas.generations().last().map(|generation| generation.made_at)))
+        newest(tokens.generations().last().map(|generation| generation.made_at)).max(newest(
+            cas.generations().last().map(|generation| generation.made_at),
+        ))
     }
 
     /// Follows what is published.
@@ -135,12 +144,18 @@ impl Issuer {
     }
 
     fn push_token(&self, generation: Generation<Arc<SigningKey>>) {
-        self.tokens.write().unwrap_or_else(PoisonError::into_inner).push(generation);
+        self.tokens
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(generation);
         self.changed.send_modify(|count| *count += 1);
     }
 
     fn push_ca(&self, generation: Generation<Arc<Ca>>) {
-        self.cas.write().unwrap_or_else(PoisonError::into_inner).push(generation);
+        self.cas
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(generation);
         self.changed.send_modify(|count| *count += 1);
     }
 }

@@ -28,8 +28,14 @@ pub async fn rotate(app: &Arc<App>) -> Result<(), Failure> {
     }
     if ca {
         record_key(app, "ca", "made", now).await?;
-        let made = keys::make_ca(&issuer.folder, &issuer.domain, issuer.lives.ca_ms, now, &*app.entropy)
-            .map_err(Failure::unavailable)?;
+        let made = keys::make_ca(
+            &issuer.folder,
+            &issuer.domain,
+            issuer.lives.ca_ms,
+            now,
+            &*app.entropy,
+        )
+        .map_err(Failure::unavailable)?;
         issuer.push_ca(made);
     }
     let gone_tokens = {
@@ -51,7 +57,10 @@ pub async fn rotate(app: &Arc<App>) -> Result<(), Failure> {
 }
 
 fn made_at<K>(generations: Vec<remit_identity::Generation<K>>) -> Vec<Timestamp> {
-    generations.into_iter().map(|generation| generation.made_at).collect()
+    generations
+        .into_iter()
+        .map(|generation| generation.made_at)
+        .collect()
 }
 
 async fn record_key(app: &Arc<App>, purpose: &str, what: &str, made_at: Timestamp) -> Result<(), Failure> {

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use remit_core::approval::ApprovalState;
 use remit_core::authority::Budget;
 use remit_core::label::{Label, Labels};
-use remit_store::{AppendError, Refused, Store, approvals, budgets, enrolments, grants, labels, records, tasks};
+use remit_store::{
+    AppendError, Refused, Store, approvals, budgets, enrolments, grants, labels, records, tasks,
+};
 
 use crate::bed::Bed;
 use crate::make;
@@ -78,7 +80,10 @@ fn one_enrolment_makes_one_run_of_64(bed: &Bed) {
             .map(drop)
     });
     assert_eq!(used, 1);
-    let stored = store.read_blocking(move |conn| enrolments::get(conn, token)).unwrap().unwrap();
+    let stored = store
+        .read_blocking(move |conn| enrolments::get(conn, token))
+        .unwrap()
+        .unwrap();
     assert_eq!(stored.used.as_ref().map(|used| used.run), Some(task.run));
 }
 
@@ -88,12 +93,17 @@ fn an_identity_is_given_once(bed: &Bed) {
     let task = open_task(&store);
     let (first, again) = (make::run_of(&task, b"a"), make::run_of(&task, b"b"));
     store
-        .append_blocking(make::record("task.open"), move |tx| remit_store::runs::add(tx, &first))
+        .append_blocking(make::record("task.open"), move |tx| {
+            remit_store::runs::add(tx, &first)
+        })
         .unwrap();
     let refused = store.append_blocking(make::record("task.open"), move |tx| {
         remit_store::runs::add(tx, &again)
     });
-    assert!(matches!(refused, Err(AppendError::Refused(Refused::Duplicate { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(AppendError::Refused(Refused::Duplicate { .. }))),
+        "{refused:?}"
+    );
 }
 
 fn one_approval_is_spent_once_by_64(bed: &Bed) {

@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants, humans,
-    integrity, labels, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
+    humans, integrity, labels, policies, runs, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
