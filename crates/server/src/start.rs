@@ -104,8 +104,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway =
-        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
+    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
+        .merge(crate::health::router(&app))
+        .merge(crate::issuer::bundle::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
@@ -147,6 +148,14 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .path
         .clone()
         .unwrap_or_else(|| parts.paths.store());
+    let issuer = crate::issuer::Issuer::open(
+        &parts.config,
+        parts.paths.keys(),
+        parts.clock.now(),
+        &*parts.entropy,
+    )?;
+    // New at every start: a nonce of this process shows that a proof is newer than it.
+    let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
@@ -166,6 +175,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         pulses: Default::default(),
         flights: Default::default(),
         rooms: Default::default(),
+        issuer,
+        findings: Default::default(),
+        replays: crate::proofs::Replays::new(now),
+        nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
         dialler: Default::default(),
         egress: Default::default(),

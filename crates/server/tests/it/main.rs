@@ -11,6 +11,7 @@ mod delegation;
 mod house;
 #[cfg(test)]
 mod life;
+mod proofs;
 mod rounds;
 #[cfg(test)]
 mod stub;
