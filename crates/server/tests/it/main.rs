@@ -5,7 +5,13 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
+mod egress_git;
+#[cfg(test)]
 mod house;
 mod rounds;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod upstream_stub;
