@@ -8,6 +8,7 @@ use crate::sql::{Conn, Driver, Value, for_sqlite};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_first", include_str!("migrations/0001_first.sql")),
     ("0002_bodies", include_str!("migrations/0002_bodies.sql")),
+    ("0005_broker", include_str!("migrations/0005_broker.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

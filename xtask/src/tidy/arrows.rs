@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server", "store",
-    "upstream",
+    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server",
+    "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -27,10 +27,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/gateway", &["core"]),
     ("crates/egress", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
+    ("crates/broker", &["core"]),
     (
         "crates/server",
         &[
-            "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "store", "upstream",
+            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "store",
+            "upstream",
         ],
     ),
     (
@@ -72,6 +74,16 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ),
     ("rusqlite", &["crates/store"], "only `crates/store` speaks SQL"),
     ("postgres", &["crates/store"], "only `crates/store` speaks SQL"),
+    (
+        "tokio-postgres",
+        &["crates/broker"],
+        "only `crates/broker` speaks to users' databases",
+    ),
+    (
+        "sqlparser",
+        &["crates/broker"],
+        "only `crates/broker` reads the statements of agents",
+    ),
     (
         "landlock",
         &["crates/confine"],

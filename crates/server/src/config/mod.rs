@@ -8,6 +8,7 @@ mod policy;
 mod servers;
 mod store;
 mod systems;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
 pub use systems::{Egress, System};
+pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,6 +43,10 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Where the key-encryption key lies, and how long old versions of secrets stay.
+    pub vault: Vault,
+    /// Managers that keep secrets for us.
+    pub managers: BTreeMap<String, Manager>,
 }
 
 impl Config {
@@ -76,6 +82,10 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.vault.check()?;
+        for (name, manager) in &self.managers {
+            manager.check(name)?;
+        }
         for (name, server) in &self.servers {
             server.check(name)?;
         }
