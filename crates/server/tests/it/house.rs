@@ -233,7 +233,7 @@ impl House {
     clippy::disallowed_methods,
     reason = "the test is the agent's client, not an upstream"
 )]
-async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+pub async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
     tokio::net::TcpStream::connect(address).await.unwrap()
 }
 

@@ -7,6 +7,9 @@ mod calls;
 mod closings;
 #[cfg(test)]
 mod delegation;
+mod egress;
+#[cfg(test)]
+mod egress_git;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
@@ -15,3 +18,5 @@ mod proofs;
 mod rounds;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod upstream_stub;
