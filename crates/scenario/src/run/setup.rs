@@ -1,6 +1,6 @@
 //! Building the stage: everything a scenario declares, put in place through the same use cases people use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use remit_core::authority::{Authority, Scope};

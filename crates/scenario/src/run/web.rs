@@ -173,6 +173,6 @@ impl Stage<'_> {
     }
 
     fn lookups(&self) -> usize {
-        self.web.as_ref().map_or(0, crate::web::Web::lookups)
+        self.web.as_ref().map_or(0, |web| web.lookups())
     }
 }

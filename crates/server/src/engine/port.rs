@@ -215,6 +215,7 @@ async fn call(
         &asked.server,
         asked.operation.clone(),
         asked.arguments.clone(),
+        asked.proof,
     );
     // A further round of a call is no repeat of it.
     let ticket = if request.continuation.is_some() {

@@ -2,11 +2,13 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
 mod delegation;
+#[cfg(test)]
 mod egress;
 #[cfg(test)]
 mod egress_git;
@@ -14,7 +16,9 @@ mod egress_git;
 mod house;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
 mod proofs;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;
