@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Background, Failure};
 use crate::config::Config;
+use crate::control::lane::Lane;
 use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
@@ -88,6 +89,7 @@ pub struct Running {
     control: JoinHandle<()>,
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    lane: Lane,
     stop: watch::Sender<bool>,
 }
 
@@ -108,6 +110,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .merge(crate::issuer::bundle::router(&app));
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let lane = crate::control::bind_lane(&app.paths, &bound)?;
+    let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -134,6 +138,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         control,
         workload,
         jobs,
+        lane,
         stop,
     })
 }
@@ -175,6 +180,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
+        pulses: Default::default(),
+        flights: Default::default(),
         rooms: Default::default(),
         issuer,
         findings: Default::default(),
@@ -311,6 +318,12 @@ impl Running {
         self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        let mut lane = self.lane;
+        let joined = tokio::task::spawn_blocking(move || lane.join());
+        within(Duration::from_secs(2), async {
+            drop(joined.await);
+        })
+        .await;
         self.app.store.close();
     }
 

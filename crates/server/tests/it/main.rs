@@ -2,13 +2,19 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod proofs;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;

@@ -49,7 +49,10 @@ impl Caller {
         let run = match direct.await.map_err(unavailable)? {
             Some(run) => run,
             // It left its line of ancestors, or another user started the run.
-            None => search(app, peer.id).await.map_err(unavailable)?.ok_or_else(nobody)?,
+            None => search(app, peer.id)
+                .await
+                .map_err(unavailable)?
+                .ok_or_else(nobody)?,
         };
         session::of_task(app, run.run.task).await.map_err(unavailable)
     }

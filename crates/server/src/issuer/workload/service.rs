@@ -46,7 +46,11 @@ struct Call<A, B> {
 
 impl<A, B> Call<A, B> {
     fn start(&self, request: Request<A>) -> Boxed<B> {
-        (self.work)(Arc::clone(&self.app), Arc::clone(&self.caller), request.into_inner())
+        (self.work)(
+            Arc::clone(&self.app),
+            Arc::clone(&self.caller),
+            request.into_inner(),
+        )
     }
 }
 
@@ -91,7 +95,8 @@ pub(super) async fn answer(app: Arc<App>, caller: Arc<Caller>, request: http::Re
         .to_owned();
     match method.as_str() {
         "FetchX509SVID" => {
-            let work: Work<Nothing, Stream<X509SvidResponse>> = |app, caller, _| Box::pin(x509_svids(app, caller));
+            let work: Work<Nothing, Stream<X509SvidResponse>> =
+                |app, caller, _| Box::pin(x509_svids(app, caller));
             streamed(Call { app, caller, work }, request).await
         }
         "FetchX509Bundles" => {
@@ -150,7 +155,9 @@ fn refused(failure: &Failure) -> Status {
     match failure {
         Failure::Invalid(_) => Status::invalid_argument(text),
         Failure::Unavailable(_) => Status::unavailable(text),
-        Failure::Forbidden(_) | Failure::NotFound(_) | Failure::Conflict(_) => Status::permission_denied(text),
+        Failure::Forbidden(_) | Failure::NotFound(_) | Failure::Conflict(_) => {
+            Status::permission_denied(text)
+        }
     }
 }
 
@@ -209,7 +216,9 @@ async fn renew(
 }
 
 async fn one_x509(app: &Arc<App>, live: &Arc<Live>) -> Result<(X509SvidResponse, Timestamp), Status> {
-    let (id, svid) = x509_svid::issue(app, live, Proof::Peer).await.map_err(|failure| refused(&failure))?;
+    let (id, svid) = x509_svid::issue(app, live, Proof::Peer)
+        .await
+        .map_err(|failure| refused(&failure))?;
     let message = X509SvidResponse {
         svids: vec![X509Svid {
             spiffe_id: id.to_string(),
@@ -281,7 +290,11 @@ async fn bundles<T: Send + PartialEq + Clone + 'static>(
     Ok(ReceiverStream::new(receiver))
 }
 
-async fn jwt_svids(app: Arc<App>, caller: Arc<Caller>, asked: JwtSvidRequest) -> Result<JwtSvidResponse, Status> {
+async fn jwt_svids(
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    asked: JwtSvidRequest,
+) -> Result<JwtSvidResponse, Status> {
     let live = caller.run(&app).await?;
     let [audience] = asked.audience.as_slice() else {
         return Err(Status::invalid_argument(
@@ -293,7 +306,9 @@ async fn jwt_svids(app: Arc<App>, caller: Arc<Caller>, asked: JwtSvidRequest) ->
     }
     let own = crate::issuer::identity(&app, &live).map_err(|failure| refused(&failure))?;
     if !asked.spiffe_id.is_empty() && asked.spiffe_id != own.as_str() {
-        return Err(Status::permission_denied("the caller has another identity than the one asked for"));
+        return Err(Status::permission_denied(
+            "the caller has another identity than the one asked for",
+        ));
     }
     let (id, svid) = jwt_svid::issue(&app, &live, audience, Proof::Peer)
         .await
@@ -320,7 +335,11 @@ async fn validate(
     let keys = KeySet::new(app.issuer.jwt_authorities(now));
     let svid = verify_jwt_svid(&asked.svid, &keys, &app.issuer.domain, &[&asked.audience], now)
         .map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let fields = svid.claims.0.iter().map(|(name, value)| (name.to_owned(), google(value)));
+    let fields = svid
+        .claims
+        .0
+        .iter()
+        .map(|(name, value)| (name.to_owned(), google(value)));
     Ok(ValidateJwtSvidResponse {
         spiffe_id: svid.id.to_string(),
         claims: Some(prost_types::Struct {
@@ -341,7 +360,10 @@ fn google(value: &Value) -> prost_types::Value {
             values: items.iter().map(google).collect(),
         }),
         Value::Object(members) => Kind::StructValue(prost_types::Struct {
-            fields: members.iter().map(|(name, value)| (name.to_owned(), google(value))).collect(),
+            fields: members
+                .iter()
+                .map(|(name, value)| (name.to_owned(), google(value)))
+                .collect(),
         }),
     };
     prost_types::Value { kind: Some(kind) }
