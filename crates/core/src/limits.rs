@@ -150,3 +150,5 @@ pub const CERTIFICATE_BACKDATE_MS: i64 = 30 * 1000;
 pub const REPLAYS_MAX: usize = 500_000;
 /// How long the same finding is not recorded again, in milliseconds.
 pub const FINDING_REPEAT_MS: u64 = 1000;
+/// Most connections to the Workload API.
+pub const WORKLOADS_MAX: usize = 16_384;

@@ -87,6 +87,7 @@ pub struct Running {
     pub address: SocketAddr,
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
+    workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
@@ -107,12 +108,18 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
         .merge(crate::health::router(&app))
         .merge(crate::issuer::bundle::router(&app));
+    let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
+    let workload = tokio::spawn(crate::issuer::workload::serve(
+        Arc::clone(&app),
+        workload,
+        stopping.clone(),
+    ));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(record::of("engine.start"), |_| Ok(()))
@@ -129,6 +136,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         serving,
         control,
+        workload,
         jobs,
         lane,
         stop,
@@ -307,6 +315,7 @@ impl Running {
         }
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
         let mut lane = self.lane;
@@ -322,6 +331,7 @@ impl Running {
     pub fn drop_dead(self) {
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         self.jobs.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {

@@ -127,6 +127,14 @@ pub fn awaiting(conn: &mut Conn, agent: &str) -> Result<Vec<Stored<StoredRun>>, 
     rows.into_iter().map(read).collect()
 }
 
+/// The run that has not ended and whose process this is.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn by_process(conn: &mut Conn, process: Process) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    live_with(conn, "process", &process_to_json(process).to_string())
+}
+
 /// The runs with a process that have not ended.
 ///
 /// # Errors

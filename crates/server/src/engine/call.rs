@@ -510,8 +510,8 @@ pub async fn record_refusal(
     origin: &str,
 ) -> Result<(), Failure> {
     let mut entry = record::of_live("decision", live);
-    entry.origin = Some(origin.to_owned());
     entry.proof = Some(prepared.proof.as_str().to_owned());
+    entry.origin = Some(origin.to_owned());
     record::about_call(
         &mut entry,
         &prepared.call,

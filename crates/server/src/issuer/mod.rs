@@ -7,6 +7,7 @@ pub mod jwt_svid;
 mod keys;
 pub mod rotate;
 pub mod token;
+pub mod workload;
 pub mod x509_svid;
 
 use std::path::PathBuf;

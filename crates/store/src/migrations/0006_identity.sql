@@ -13,6 +13,9 @@ CREATE TABLE enrolments (
 ) /*strict*/;
 CREATE INDEX enrolments_agent ON enrolments (agent);
 
+-- The Workload API finds a run by the process that asks.
+CREATE INDEX runs_process ON runs (process);
+
 CREATE TABLE findings (
     key TEXT COLLATE "C" PRIMARY KEY,
     kind TEXT NOT NULL,
