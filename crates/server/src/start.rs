@@ -109,7 +109,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
-    let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let door = crate::egress::Door::new(&app, gateway);
+    let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
@@ -118,8 +119,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
     let configured = Arc::clone(&app);
-    app.background
-        .spawn(async move { crate::registry::servers::add_configured(&configured).await });
+    app.background.spawn(async move {
+        crate::egress::systems::add_configured(&configured).await;
+        crate::registry::servers::add_configured(&configured).await;
+    });
     Ok(Running {
         app,
         address,
@@ -149,6 +152,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
     let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let broker =
+        crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
     let app = Arc::new(App {
         clock: parts.clock,
         entropy: parts.entropy,
@@ -163,7 +168,9 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         rooms: Default::default(),
         links: Default::default(),
         dialler: Default::default(),
+        egress: Default::default(),
         subscriptions: Default::default(),
+        broker,
         head: watch::channel(None).0,
         signing: Default::default(),
         mint: Mint::at_start(),
@@ -246,12 +253,16 @@ fn gateway_config(app: &App) -> GatewayConfig {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    door: crate::egress::Door,
+    mut stopping: watch::Receiver<bool>,
+) {
     let stopped = async move {
         // A sender that is gone is a stop too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    remit_gateway::serve(listener, routes, stopped).await;
+    remit_gateway::serve(listener, door, stopped).await;
 }
 
 impl Running {

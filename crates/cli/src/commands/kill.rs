@@ -37,10 +37,14 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     if args.lift {
-        return context.out.line(Text::new().good("lifted ").plain(args.id.as_str()));
+        return context
+            .out
+            .line(Text::new().good("lifted ").plain(args.id.as_str()));
     }
     if args.id.starts_with("host:") || args.id.contains('/') {
-        context.out.line(Text::new().strong("stopped ").plain(args.id.as_str()))?;
+        context
+            .out
+            .line(Text::new().strong("stopped ").plain(args.id.as_str()))?;
     }
     let killed = fields::list(&answer, "killed");
     let processes = fields::list(&answer, "processes");

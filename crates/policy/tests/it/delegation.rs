@@ -22,7 +22,8 @@ use remit_core::task::{Intent, Life, Mode, Run, Task, TaskState};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, ToolClass, ToolRef, ToolState};
 use remit_policy::{
-    Bundle, Catalogue, Facts, NoEnvironments, Origin, Principal, PrincipalFacts, Risk, ToolFacts, ToolSchema, Verdict,
+    Bundle, Catalogue, Facts, NoEnvironments, Origin, Principal, PrincipalFacts, Risk, ToolFacts, ToolSchema,
+    Verdict,
 };
 
 const NOW: Timestamp = Timestamp(1_795_000_000_000);
@@ -36,7 +37,8 @@ const TOOLS: [(&str, ToolClass); 6] = [
 ];
 
 fn bundle() -> Bundle {
-    let schema = object! { "type": "object", "properties": object! { "amount": object! { "type": "integer" } } };
+    let schema =
+        object! { "type": "object", "properties": object! { "amount": object! { "type": "integer" } } };
     let tools = TOOLS.map(|(name, class)| ToolSchema {
         tool: name.parse().unwrap(),
         class,
@@ -46,20 +48,41 @@ fn bundle() -> Bundle {
 }
 
 fn selector() -> impl Strategy<Value = ToolSelector> {
-    prop::sample::select(vec!["*", "fs/*", "fs/read", "fs/write", "*:read", "*:write", "fs/*:delete", "mail/send", "shell/run", "iam/*"])
-        .prop_map(|text| text.parse().unwrap())
+    prop::sample::select(vec![
+        "*",
+        "fs/*",
+        "fs/read",
+        "fs/write",
+        "*:read",
+        "*:write",
+        "fs/*:delete",
+        "mail/send",
+        "shell/run",
+        "iam/*",
+    ])
+    .prop_map(|text| text.parse().unwrap())
 }
 
 fn resource() -> impl Strategy<Value = Resource> {
-    prop::sample::select(vec!["fs:/", "fs:/a", "fs:/a/b", "fs:/a/b/c", "fs:/ab", "git:acme"])
-        .prop_map(|text| text.parse().unwrap())
+    prop::sample::select(vec![
+        "fs:/",
+        "fs:/a",
+        "fs:/a/b",
+        "fs:/a/b/c",
+        "fs:/ab",
+        "git:acme",
+    ])
+    .prop_map(|text| text.parse().unwrap())
 }
 
 fn destination() -> impl Strategy<Value = Destination> {
-    prop::sample::select(vec!["mail:a@x.org", "mail:b@x.org", "host:x.org"]).prop_map(|text| text.parse().unwrap())
+    prop::sample::select(vec!["mail:a@x.org", "mail:b@x.org", "host:x.org"])
+        .prop_map(|text| text.parse().unwrap())
 }
 
-fn scope<T: Ord + std::fmt::Debug + Clone>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Scope<T>> {
+fn scope<T: Ord + std::fmt::Debug + Clone>(
+    item: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Scope<T>> {
     prop_oneof![
         1 => Just(Scope::Any),
         3 => prop::collection::btree_set(item, 1..4).prop_map(Scope::Only)
@@ -136,7 +159,10 @@ fn principal(authority: &Authority, mode: Mode, level: usize) -> Principal {
         initiator: human.clone(),
         agent: coder.clone(),
         run: run.id,
-        intent: Intent { goal: "test".into(), purpose: String::new() },
+        intent: Intent {
+            goal: "test".into(),
+            purpose: String::new(),
+        },
         mode,
         template: None,
         authority: authority.clone(),
@@ -207,7 +233,10 @@ fn asked(bundle: &Bundle, authority: &Authority, mode: Mode, level: usize, wish:
         digest: call.digest(),
         call: &call,
         principal: &principal,
-        tool: Some(ToolFacts { classification: &classification, state: ToolState::Admitted }),
+        tool: Some(ToolFacts {
+            classification: &classification,
+            state: ToolState::Admitted,
+        }),
         environments: &NoEnvironments,
         labels: &Labels::new(),
         unknown_destinations: &unknown,

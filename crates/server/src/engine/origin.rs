@@ -171,7 +171,9 @@ impl Drop for Ticket<'_> {
 
 fn size(answer: &Answer) -> usize {
     match answer {
-        Answer::Result(result) => remit_core::json::Value::Object(result.clone()).to_canonical().len(),
+        Answer::Result(result) => remit_core::json::Value::Object(result.clone())
+            .to_canonical()
+            .len(),
         _ => 0,
     }
 }
@@ -216,7 +218,15 @@ pub async fn origin<'a>(app: &Arc<App>, live: &'a Live, prepared: &Prepared) -> 
                 }
             }
             State::Untaken(Some(answer)) => {
-                record(app, live, prepared, call, n, "its answer had not reached the agent").await?;
+                record(
+                    app,
+                    live,
+                    prepared,
+                    call,
+                    n,
+                    "its answer had not reached the agent",
+                )
+                .await?;
                 return Ok(Origin::Same(Box::new(Answer::clone(&answer))));
             }
             State::Untaken(None) => {
@@ -241,7 +251,15 @@ async fn record(
     why: &str,
 ) -> Result<remit_core::decision::Decision, Failure> {
     let origin = call.map_or_else(|| format!("retry {n}"), |call| retry(n, call));
-    refuse_as(app, live, prepared, Reason::DuplicateSuppressed, why.to_owned(), &origin).await
+    refuse_as(
+        app,
+        live,
+        prepared,
+        Reason::DuplicateSuppressed,
+        why.to_owned(),
+        &origin,
+    )
+    .await
 }
 
 async fn refused<'a>(

@@ -193,12 +193,18 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
+        attachment: None,
     };
     let task = Arc::clone(&live.snapshot().task);
     if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
         app.pulses.call(task.id, app.clock.boot());
     }
-    let first = prepare(&app.world(), &asked.server, asked.operation.clone(), asked.arguments.clone());
+    let first = prepare(
+        &app.world(),
+        &asked.server,
+        asked.operation.clone(),
+        asked.arguments.clone(),
+    );
     // A further round of a call is no repeat of it.
     let ticket = if request.continuation.is_some() {
         None

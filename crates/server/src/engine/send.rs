@@ -46,11 +46,15 @@ pub async fn send(
     manner: Manner,
     events: Option<Events>,
 ) -> Result<Answer, Failure> {
+    if allowed.attachment.is_some() {
+        return crate::egress::send::whole(app, live, allowed, manner.keep).await;
+    }
     let Allowed {
         permitted,
         call,
         decision,
         prepared,
+        ..
     } = allowed;
     let server = prepared
         .server
@@ -95,7 +99,9 @@ pub async fn send(
         Err(error) => ("indeterminate", CallState::Indeterminate, Some(error.to_string())),
     };
     if state == CallState::Indeterminate
-        && prepared.classification().is_some_and(|c| c.class != ToolClass::Read)
+        && prepared
+            .classification()
+            .is_some_and(|c| c.class != ToolClass::Read)
         && decision.approval.is_none()
     {
         live.attempts.unknown(prepared.digest, call);
@@ -258,7 +264,7 @@ async fn pump(
 }
 
 /// Seals an answer for its run.
-fn seal_answer(app: &App, live: &Live, call: CallId, answer: &Answer) -> Result<Vec<u8>, Failure> {
+pub(crate) fn seal_answer(app: &App, live: &Live, call: CallId, answer: &Answer) -> Result<Vec<u8>, Failure> {
     let mut object = Object::new();
     match answer {
         Answer::Result(result) => object.insert("result", result.clone()),

@@ -139,6 +139,8 @@ pub(super) fn cut(app: &Arc<App>, task: TaskId, ending: Ending) {
     }
     app.pulses.forget(task);
     app.subscriptions.end_task(task);
+    crate::broker::task_ended(app, task);
+    app.egress.end_task(app, task);
     for link in app.links.take_task(task) {
         app.background.spawn(async move { link.connection.close().await });
     }

@@ -74,7 +74,10 @@ impl Held<'_> {
             authority = held;
         }
         if let Some(above) = self.above {
-            let held = above.authority.delegate(&authority).ok_or_else(|| none_left(above))?;
+            let held = above
+                .authority
+                .delegate(&authority)
+                .ok_or_else(|| none_left(above))?;
             if held.stricter != authority.stricter {
                 cut.push(format!(
                     "writes ask a person: the parent task {} declares no roots",

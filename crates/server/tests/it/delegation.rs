@@ -58,30 +58,62 @@ async fn a_run_hands_on_less_than_it_has_and_the_chain_shows() {
     )
     .await;
     let shown = &opened["structuredContent"];
-    assert!(shown["cut"].as_array().unwrap().iter().any(|cut| cut.as_str().unwrap().contains("fs:/")), "{opened}");
+    assert!(
+        shown["cut"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|cut| cut.as_str().unwrap().contains("fs:/")),
+        "{opened}"
+    );
     let child = token(&opened);
     let read = house.call(&child, "read_file", json!({"path": "/srv/a"})).await;
     assert_eq!(read["content"][0]["text"], "did \"read_file\"", "{read}");
     for (tool, path) in [("write_file", "/srv/a"), ("read_file", "/etc/passwd")] {
-        let refused = house.call(&child, tool, json!({"path": path, "content": "x"})).await;
+        let refused = house
+            .call(&child, tool, json!({"path": path, "content": "x"}))
+            .await;
         assert_eq!(refused["isError"], true, "{refused}");
     }
-    let grandchild = token(&delegate(&house, &child, json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]})).await);
-    let too_deep = delegate(&house, &grandchild, json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]})).await;
+    let grandchild = token(
+        &delegate(
+            &house,
+            &child,
+            json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]}),
+        )
+        .await,
+    );
+    let too_deep = delegate(
+        &house,
+        &grandchild,
+        json!({"agent": "coder", "intent": "deeper", "tools": ["fs/read_file"]}),
+    )
+    .await;
     assert_eq!(decision(&too_deep)["reason"], "out_of_authority", "{too_deep}");
-    assert_eq!(decision(&too_deep)["rule"].as_str().unwrap().split(' ').next(), Some("guardrail.delegate"), "{too_deep}");
+    assert_eq!(
+        decision(&too_deep)["rule"].as_str().unwrap().split(' ').next(),
+        Some("guardrail.delegate"),
+        "{too_deep}"
+    );
 
     // The child's budget is its own; the grandchild's calls count against it too.
-    let second = house.call(&grandchild, "read_file", json!({"path": "/srv/b"})).await;
+    let second = house
+        .call(&grandchild, "read_file", json!({"path": "/srv/b"}))
+        .await;
     assert_eq!(second["content"][0]["text"], "did \"read_file\"", "{second}");
     for token in [&child, &grandchild] {
         let over = house.call(token, "read_file", json!({"path": "/srv/c"})).await;
         assert_eq!(decision(&over)["reason"], "quota_exceeded", "{over}");
     }
     let records = house.records().await;
-    let deep = records.iter().find(|r| r.chain.len() == 3 && r.kind == "decision").unwrap();
+    let deep = records
+        .iter()
+        .find(|r| r.chain.len() == 3 && r.kind == "decision")
+        .unwrap();
     assert_eq!(deep.initiator.as_deref(), Some("alice"));
-    assert!(records.iter().any(|r| r.kind == "decision" && r.tool.as_deref() == Some("remit/delegate") && r.decision.as_deref() == Some("allow")));
+    assert!(records.iter().any(|r| r.kind == "decision"
+        && r.tool.as_deref() == Some("remit/delegate")
+        && r.decision.as_deref() == Some("allow")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,13 +126,20 @@ async fn fan_out_has_a_limit_and_a_tree_killed_at_its_root_under_load_has_no_eff
     for _ in 0..4 {
         let child = token(&delegate(&house, &parent.token, ask.clone()).await);
         for _ in 0..3 {
-            let leaf = json!({"agent": "coder", "intent": "work", "tools": ["fs/*"], "resources": ["fs:/srv"]});
+            let leaf =
+                json!({"agent": "coder", "intent": "work", "tools": ["fs/*"], "resources": ["fs:/srv"]});
             tokens.push(token(&delegate(&house, &child, leaf).await));
         }
         tokens.push(child);
     }
     let over = delegate(&house, &parent.token, ask).await;
-    assert!(over["structuredContent"]["message"].as_str().unwrap().contains("fan-out"), "{over}");
+    assert!(
+        over["structuredContent"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("fan-out"),
+        "{over}"
+    );
 
     let house = std::sync::Arc::new(house);
     let mut workers = tokio::task::JoinSet::new();
@@ -112,7 +151,11 @@ async fn fan_out_has_a_limit_and_a_tree_killed_at_its_root_under_load_has_no_eff
                 n += 1;
                 let path = format!("/srv/{n}");
                 let (status, _) = house
-                    .rpc(&token, "tools/call", json!({"name": "write_file", "arguments": {"path": path, "content": "x"}}))
+                    .rpc(
+                        &token,
+                        "tools/call",
+                        json!({"name": "write_file", "arguments": {"path": path, "content": "x"}}),
+                    )
                     .await;
                 if status == 401 {
                     return;
@@ -122,7 +165,9 @@ async fn fan_out_has_a_limit_and_a_tree_killed_at_its_root_under_load_has_no_eff
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let begun = Instant::now();
-    let gone = kill(house.app(), Target::Task(parent.task.id), &name("alice"), "stop").await.unwrap();
+    let gone = kill(house.app(), Target::Task(parent.task.id), &name("alice"), "stop")
+        .await
+        .unwrap();
     assert_eq!(gone.tasks.len(), 17);
     // What was on the wire when the record was made may still arrive; nothing is let out after it.
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -132,9 +177,19 @@ async fn fan_out_has_a_limit_and_a_tree_killed_at_its_root_under_load_has_no_eff
     assert_eq!(house.stub.received().len(), after, "an effect after the kill");
     let records = house.records().await;
     let end = records.iter().find(|r| r.kind == "task.end").unwrap().seq;
-    assert!(!records.iter().any(|r| r.seq > end && r.decision.as_deref() == Some("allow")), "an allow after the end");
-    eprintln!("killed 17 tasks under load; refused everywhere within {:?}", begun.elapsed());
-    let again = kill(house.app(), Target::Task(parent.task.id), &name("alice"), "stop").await.unwrap();
+    assert!(
+        !records
+            .iter()
+            .any(|r| r.seq > end && r.decision.as_deref() == Some("allow")),
+        "an allow after the end"
+    );
+    eprintln!(
+        "killed 17 tasks under load; refused everywhere within {:?}",
+        begun.elapsed()
+    );
+    let again = kill(house.app(), Target::Task(parent.task.id), &name("alice"), "stop")
+        .await
+        .unwrap();
     assert!(again.tasks.is_empty() && again.in_flight.is_empty());
 }
 
@@ -146,34 +201,82 @@ async fn rights_of_the_initiator_bound_the_task_and_strangers_get_the_public_tem
     let mut rights = Authority::unbounded();
     rights.tools = ["fs/read_file".parse().unwrap()].into();
     ada.authority = Some(rights);
-    remit_server::people::add_human(house.app(), ada, &name("alice")).await.unwrap();
-    let task = open(house.app(), wish(&["fs/read_file", "fs/delete_file"], &["fs:/srv"]), &name("ada")).await.unwrap();
-    assert!(task.task.cut.iter().any(|cut| cut.contains("fs/delete_file") && cut.contains("`ada` has no such right")), "{:?}", task.task.cut);
-    let refused = house.call(&task.token, "delete_file", json!({"path": "/srv/a"})).await;
+    remit_server::people::add_human(house.app(), ada, &name("alice"))
+        .await
+        .unwrap();
+    let task = open(
+        house.app(),
+        wish(&["fs/read_file", "fs/delete_file"], &["fs:/srv"]),
+        &name("ada"),
+    )
+    .await
+    .unwrap();
+    assert!(
+        task.task
+            .cut
+            .iter()
+            .any(|cut| cut.contains("fs/delete_file") && cut.contains("`ada` has no such right")),
+        "{:?}",
+        task.task.cut
+    );
+    let refused = house
+        .call(&task.token, "delete_file", json!({"path": "/srv/a"}))
+        .await;
     assert_eq!(decision(&refused)["reason"], "out_of_authority", "{refused}");
     // She cannot give what she does not have; an administrator's own rights do not help her.
     let change = Change {
         tools: vec!["fs/delete_file".parse().unwrap()],
         ..Change::default()
     };
-    let amended = amend(house.app(), task.task.id, change.clone(), &name("ada")).await.unwrap();
-    assert!(amended.cut.iter().any(|cut| cut.contains("delete")), "{:?}", amended.cut);
+    let amended = amend(house.app(), task.task.id, change.clone(), &name("ada"))
+        .await
+        .unwrap();
+    assert!(
+        amended.cut.iter().any(|cut| cut.contains("delete")),
+        "{:?}",
+        amended.cut
+    );
 
     let mut webhook = NewHuman::new(name("webhook"), [Role::Initiator].into());
     webhook.kind = Kind::Stranger;
-    remit_server::people::add_human(house.app(), webhook, &name("alice")).await.unwrap();
-    let task = open(house.app(), wish(&["fs/*"], &["fs:/srv"]), &name("webhook")).await.unwrap();
+    remit_server::people::add_human(house.app(), webhook, &name("alice"))
+        .await
+        .unwrap();
+    let task = open(house.app(), wish(&["fs/*"], &["fs:/srv"]), &name("webhook"))
+        .await
+        .unwrap();
     assert!(task.task.untrusted && task.task.template.as_ref().unwrap().as_str() == "public");
-    assert!(task.task.cut.iter().any(|cut| cut.contains("class `exec`")), "{:?}", task.task.cut);
-    let refused = house.call(&task.token, "delete_file", json!({"path": "/srv/a"})).await;
+    assert!(
+        task.task.cut.iter().any(|cut| cut.contains("class `exec`")),
+        "{:?}",
+        task.task.cut
+    );
+    let refused = house
+        .call(&task.token, "delete_file", json!({"path": "/srv/a"}))
+        .await;
     assert_eq!(decision(&refused)["reason"], "out_of_authority", "{refused}");
-    let held = house.call(&task.token, "write_file", json!({"path": "/srv/a", "content": "x"})).await;
+    let held = house
+        .call(
+            &task.token,
+            "write_file",
+            json!({"path": "/srv/a", "content": "x"}),
+        )
+        .await;
     assert_eq!(decision(&held)["decision"], "hold", "{held}");
-    assert!(amend(house.app(), task.task.id, change.clone(), &name("webhook")).await.is_err());
-    amend(house.app(), task.task.id, change, &name("alice")).await.unwrap();
+    assert!(
+        amend(house.app(), task.task.id, change.clone(), &name("webhook"))
+            .await
+            .is_err()
+    );
+    amend(house.app(), task.task.id, change, &name("alice"))
+        .await
+        .unwrap();
     let records = house.records().await;
     let widened = records.iter().rfind(|r| r.kind == "task.amend").unwrap();
-    assert_eq!(widened.detail.get("widened_by").and_then(|by| by.as_str()), Some("alice"));
+    assert_eq!(
+        widened.detail.get("widened_by").and_then(|by| by.as_str()),
+        Some("alice")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -181,7 +284,9 @@ async fn an_agent_can_only_ask_for_more_and_old_records_keep_the_old_intent() {
     let house = House::open("50ms").await;
     house.add_stub().await;
     let task = house.task(&["fs/read_file"], &["fs:/srv"]).await;
-    let before = house.call(&task.token, "read_file", json!({"path": "/srv/a"})).await;
+    let before = house
+        .call(&task.token, "read_file", json!({"path": "/srv/a"}))
+        .await;
     assert!(before["isError"].is_null());
     let held = house
         .call(
@@ -191,7 +296,13 @@ async fn an_agent_can_only_ask_for_more_and_old_records_keep_the_old_intent() {
         )
         .await;
     assert_eq!(decision(&held)["decision"], "hold", "{held}");
-    let refused = house.call(&task.token, "write_file", json!({"path": "/srv/a", "content": "x"})).await;
+    let refused = house
+        .call(
+            &task.token,
+            "write_file",
+            json!({"path": "/srv/a", "content": "x"}),
+        )
+        .await;
     assert_eq!(decision(&refused)["reason"], "out_of_authority", "{refused}");
     // This run is not confined: a yes it could have given itself does not count.
     let approval = decision(&held)["approval_id"].as_str().unwrap().parse().unwrap();
@@ -203,9 +314,17 @@ async fn an_agent_can_only_ask_for_more_and_old_records_keep_the_old_intent() {
         goal: Some("also update billing".to_owned()),
         ..Change::default()
     };
-    let amended = amend(house.app(), task.task.id, change, &name("alice")).await.unwrap();
+    let amended = amend(house.app(), task.task.id, change, &name("alice"))
+        .await
+        .unwrap();
     assert_eq!(amended.version, 2);
-    let written = house.call(&task.token, "write_file", json!({"path": "/srv/a", "content": "x"})).await;
+    let written = house
+        .call(
+            &task.token,
+            "write_file",
+            json!({"path": "/srv/a", "content": "x"}),
+        )
+        .await;
     assert_eq!(written["content"][0]["text"], "did \"write_file\"", "{written}");
     let intents: Vec<(String, Option<i64>)> = house
         .records()
@@ -213,14 +332,23 @@ async fn an_agent_can_only_ask_for_more_and_old_records_keep_the_old_intent() {
         .iter()
         .filter(|r| r.kind == "decision" && r.decision.as_deref() == Some("allow"))
         .map(|r| {
-            let text = r.detail.get("intent").and_then(|v| v.as_str()).unwrap_or_default();
-            (text.to_owned(), r.detail.get("task_version").and_then(|v| v.as_i64()))
+            let text = r
+                .detail
+                .get("intent")
+                .and_then(|v| v.as_str())
+                .unwrap_or_default();
+            (
+                text.to_owned(),
+                r.detail.get("task_version").and_then(|v| v.as_i64()),
+            )
         })
         .collect();
     assert_eq!(intents.first(), Some(&("fix the login test".to_owned(), Some(1))));
     assert_eq!(intents.last(), Some(&("also update billing".to_owned(), Some(2))));
     // A widened tool does not lend its class to the others.
-    let other = house.call(&task.token, "delete_file", json!({"path": "/srv/a"})).await;
+    let other = house
+        .call(&task.token, "delete_file", json!({"path": "/srv/a"}))
+        .await;
     assert_eq!(decision(&other)["reason"], "out_of_authority", "{other}");
 }
 
@@ -242,7 +370,9 @@ async fn a_parents_budget_is_shared_by_all_below() {
     let mut done = 0;
     for round in 0..4 {
         for child in &children {
-            let read = house.call(child, "read_file", json!({"path": format!("/srv/{round}")})).await;
+            let read = house
+                .call(child, "read_file", json!({"path": format!("/srv/{round}")}))
+                .await;
             done += u32::from(read["isError"].is_null());
         }
     }

@@ -40,14 +40,20 @@ async fn state(house: &House, opened: &Opened) -> TaskState {
 async fn a_silent_run_ends_within_two_heartbeats_and_one_that_speaks_does_not() {
     let house = House::open("50ms").await;
     house.add_stub().await;
-    let (silent, speaking) = (with_heartbeat(&house, 1_000).await, with_heartbeat(&house, 1_000).await);
+    let (silent, speaking) = (
+        with_heartbeat(&house, 1_000).await,
+        with_heartbeat(&house, 1_000).await,
+    );
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(4) && state(&house, &silent).await == TaskState::Open {
         house.call(&speaking.token, "remit__heartbeat", json!({})).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(state(&house, &silent).await.as_str(), "expired");
-    assert!(begun.elapsed() >= Duration::from_millis(1_500), "not after the first that was missed");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(1_500),
+        "not after the first that was missed"
+    );
     assert_eq!(state(&house, &speaking).await, TaskState::Open);
     assert_eq!(pulse::look(house.app()).await.unwrap(), 0);
 }
@@ -68,22 +74,40 @@ async fn renewal_looks_at_what_is_true_now_and_may_narrow_or_refuse() {
     house
         .app()
         .store
-        .append(seen, move |tx| remit_store::labels::add(tx, run, &[Label::Confidential].into()))
+        .append(seen, move |tx| {
+            remit_store::labels::add(tx, run, &[Label::Confidential].into())
+        })
         .await
         .unwrap();
-    let asked = house.call(&task.token, "remit__renew", json!({"ttl_seconds": 600})).await;
+    let asked = house
+        .call(&task.token, "remit__renew", json!({"ttl_seconds": 600}))
+        .await;
     let narrowed = asked["structuredContent"]["narrowed"].to_string();
-    assert!(narrowed.contains("example.org") && narrowed.contains("confidential"), "{asked}");
+    assert!(
+        narrowed.contains("example.org") && narrowed.contains("confidential"),
+        "{asked}"
+    );
     // Its life has an end that no renewal moves.
     let long = renew(house.app(), id, 86_400_000, &name("alice")).await.unwrap();
-    assert!(long.narrowed.iter().any(|why| why.contains("maximum life")), "{:?}", long.narrowed);
-    let refused = renew(house.app(), id, 86_400_000, &name("alice")).await.unwrap_err();
+    assert!(
+        long.narrowed.iter().any(|why| why.contains("maximum life")),
+        "{:?}",
+        long.narrowed
+    );
+    let refused = renew(house.app(), id, 86_400_000, &name("alice"))
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("maximum life"), "{refused}");
     // Nobody answers for the agent any more.
     suspend(house.app(), id, &name("alice"), "pause").await.unwrap();
-    let bob = remit_server::people::NewHuman::new(name("bob"), [remit_core::people::Role::Administrator].into());
-    remit_server::people::add_human(house.app(), bob, &name("alice")).await.unwrap();
-    remit_server::people::set_human(house.app(), &name("alice"), Standing::Suspended, &name("bob")).await.unwrap();
+    let bob =
+        remit_server::people::NewHuman::new(name("bob"), [remit_core::people::Role::Administrator].into());
+    remit_server::people::add_human(house.app(), bob, &name("alice"))
+        .await
+        .unwrap();
+    remit_server::people::set_human(house.app(), &name("alice"), Standing::Suspended, &name("bob"))
+        .await
+        .unwrap();
     let refused = resume(house.app(), id, &name("bob")).await.unwrap_err();
     assert!(refused.to_string().contains("answers for"), "{refused}");
     let records = house.records().await;
@@ -101,27 +125,51 @@ async fn tools_hosts_owners_and_everything_can_be_stopped() {
     assert!(house.call(&task.token, "read_file", read.clone()).await["isError"].is_null());
 
     let host = Target::parse("host:127.0.0.1").unwrap();
-    kill(house.app(), host.clone(), &name("alice"), "leak").await.unwrap();
-    kill(house.app(), host.clone(), &name("alice"), "leak").await.unwrap();
+    kill(house.app(), host.clone(), &name("alice"), "leak")
+        .await
+        .unwrap();
+    kill(house.app(), host.clone(), &name("alice"), "leak")
+        .await
+        .unwrap();
     let refused = house.call(&task.token, "read_file", read.clone()).await;
-    assert_eq!(decision(&refused)["reason"], "destination_not_allowed", "{refused}");
+    assert_eq!(
+        decision(&refused)["reason"],
+        "destination_not_allowed",
+        "{refused}"
+    );
     lift(house.app(), host, &name("alice")).await.unwrap();
     assert!(house.call(&task.token, "read_file", read.clone()).await["isError"].is_null());
 
     let tool = Target::parse("fs/read_file").unwrap();
-    kill(house.app(), tool.clone(), &name("alice"), "bad").await.unwrap();
+    kill(house.app(), tool.clone(), &name("alice"), "bad")
+        .await
+        .unwrap();
     kill(house.app(), tool, &name("alice"), "bad").await.unwrap();
     let refused = house.call(&task.token, "read_file", read.clone()).await;
     assert_eq!(decision(&refused)["reason"], "tool_quarantined", "{refused}");
 
-    let gone = kill(house.app(), Target::parse("human:alice").unwrap(), &name("alice"), "left").await.unwrap();
+    let gone = kill(
+        house.app(),
+        Target::parse("human:alice").unwrap(),
+        &name("alice"),
+        "left",
+    )
+    .await
+    .unwrap();
     assert_eq!(gone.tasks, [task.task.id]);
     let (status, _) = house.rpc(&task.token, "tools/list", json!({})).await;
     assert_eq!(status, 401);
     let other = house.task(&["fs/*"], &["fs:/srv"]).await;
-    let gone = kill(house.app(), Target::All, &name("alice"), "all").await.unwrap();
+    let gone = kill(house.app(), Target::All, &name("alice"), "all")
+        .await
+        .unwrap();
     assert_eq!(gone.tasks, [other.task.id]);
-    let ends = house.records().await.iter().filter(|r| r.kind == "task.end").count();
+    let ends = house
+        .records()
+        .await
+        .iter()
+        .filter(|r| r.kind == "task.end")
+        .count();
     assert_eq!(ends, 2, "each task's own history has its end");
     for bad in ["host:", "host:a/b", "human:", "fs/", "nothing at all"] {
         assert!(Target::parse(bad).is_err(), "{bad}");
@@ -176,7 +224,10 @@ async fn stopping_works_while_workers_and_readers_are_busy() {
         eprintln!("skipped: this test runs below a confined process: {answer}");
         return;
     }
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&task.task.id.to_string()), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains(&task.task.id.to_string()),
+        "{answer}"
+    );
     assert!(took < Duration::from_secs(2), "it took {took:?}");
 }
 
@@ -198,7 +249,11 @@ async fn the_same_call_under_way_has_one_effect_and_a_second_one_afterwards_is_a
     assert_eq!(house.stub.received().len(), 1, "one effect");
     house.stub.delay(Duration::ZERO);
     house.call(&task.token, "write_file", write).await;
-    assert_eq!(house.stub.received().len(), 2, "the same again afterwards is a call of its own");
+    assert_eq!(
+        house.stub.received().len(),
+        2,
+        "the same again afterwards is a call of its own"
+    );
     let origins: Vec<String> = house
         .records()
         .await
@@ -206,6 +261,14 @@ async fn the_same_call_under_way_has_one_effect_and_a_second_one_afterwards_is_a
         .filter(|r| r.kind == "decision")
         .filter_map(|r| r.origin.clone())
         .collect();
-    assert_eq!(origins.iter().filter(|o| *o == "initial").count(), 2, "{origins:?}");
-    assert!(origins.iter().any(|o| o.starts_with("retry 1 of call_")) && origins.iter().any(|o| o.starts_with("retry 2 of call_")), "{origins:?}");
+    assert_eq!(
+        origins.iter().filter(|o| *o == "initial").count(),
+        2,
+        "{origins:?}"
+    );
+    assert!(
+        origins.iter().any(|o| o.starts_with("retry 1 of call_"))
+            && origins.iter().any(|o| o.starts_with("retry 2 of call_")),
+        "{origins:?}"
+    );
 }

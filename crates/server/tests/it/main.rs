@@ -1,6 +1,7 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
 #[cfg(test)]
+mod broker;
 mod calls;
 #[cfg(test)]
 mod closings;
@@ -8,8 +9,8 @@ mod closings;
 mod delegation;
 #[cfg(test)]
 mod house;
-mod rounds;
 #[cfg(test)]
 mod life;
+mod rounds;
 #[cfg(test)]
 mod stub;

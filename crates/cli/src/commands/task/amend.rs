@@ -63,9 +63,12 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if context.print_json(&task)? {
         return Ok(());
     }
-    context
-        .out
-        .line(Text::new().good("amended ").plain(fields::text(&task, "task")).plain(format!(" · version {}", fields::text(&task, "version"))))?;
+    context.out.line(
+        Text::new()
+            .good("amended ")
+            .plain(fields::text(&task, "task"))
+            .plain(format!(" · version {}", fields::text(&task, "version"))),
+    )?;
     for line in authority_lines(&task) {
         context.out.line(line)?;
     }

@@ -40,9 +40,11 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             .plain(until),
     )?;
     for narrowed in fields::list(&task, "narrowed") {
-        context
-            .out
-            .line(Text::new().careful("  less   ").plain(fields::as_text(Some(narrowed))))?;
+        context.out.line(
+            Text::new()
+                .careful("  less   ")
+                .plain(fields::as_text(Some(narrowed))),
+        )?;
     }
     Ok(())
 }

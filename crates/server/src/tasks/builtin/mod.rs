@@ -87,6 +87,7 @@ fn entry() -> Option<ServerEntry> {
             identity: Some(Digest::of(b"remit built-in server v1")),
             retired: false,
         },
+        system: None,
         tools,
     })
 }
