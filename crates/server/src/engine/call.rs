@@ -181,10 +181,9 @@ pub async fn decide(
             Verdict::Allow(allow) => allow,
         };
         if !linked
-            && let Some(server) = prepared
-                .server
-                .as_ref()
-                .filter(|entry| !builtin::is(&entry.server.name) && entry.system.is_none())
+            && let Some(server) = &prepared.server
+            && server.system.is_none()
+            && !builtin::is(&server.server.name)
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {

@@ -95,6 +95,7 @@ pub fn hosts_of(prepared: &Prepared) -> Vec<String> {
 fn host_of_server(server: &Server) -> Option<String> {
     match &server.transport {
         Transport::Url(url) => host_of_url(url),
+        // The call itself names the host it goes to.
         Transport::Command(_) | Transport::System(_) => None,
     }
 }
