@@ -22,7 +22,7 @@ use crate::engine::call::Allowed;
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::record;
-use crate::engine::send::seal_answer;
+use crate::engine::send::{seal_answer, stopped};
 
 /// Pieces of an answer that may wait for a slow agent.
 const PIECES_WAITING: usize = 16;
@@ -78,6 +78,7 @@ async fn out(
     permitted: Permitted<Call>,
     prepared: &Prepared,
     attachment: &Attachment,
+    call: CallId,
 ) -> Result<(EgressResponse, remit_upstream::Environment), UpstreamError> {
     let system = prepared.call.server.clone();
     let no = |detail: String| UpstreamError {
@@ -98,7 +99,11 @@ async fn out(
         injections,
         body: Arc::new(Kept(attachment.body.clone())),
     };
-    let sent = app.egress.outlet.send(permitted, outbound, &environment).await?;
+    let mut boarded = app.flights.board(call, app.clock.now(), prepared);
+    let sent = tokio::select! {
+        sent = app.egress.outlet.send(permitted, outbound, &environment) => sent?,
+        () = boarded.cut() => return Err(stopped(&system)),
+    };
     Ok((sent, environment))
 }
 
@@ -115,7 +120,7 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
         attachment,
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
-    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
         decision,
@@ -157,11 +162,13 @@ async fn follow(
 ) {
     let system = about.prepared.call.server.clone();
     let mut held: Option<bytes::Bytes> = None;
+    let mut boarded = app.flights.board(about.call, app.clock.now(), &about.prepared);
     let went = loop {
         let next = tokio::select! {
             next = response.body.next(&system, &environment) => next,
             // The agent is gone. It was sent and answered; how the answer went on is nobody's business any more.
             () = to.closed() => break Went::done(response.status, response.body.len()),
+            () = boarded.cut() => Err(stopped(&system)),
         };
         match next {
             Ok(Some(piece)) => {
@@ -209,7 +216,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();
-    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
         decision,

@@ -164,7 +164,7 @@ async fn perform(
 }
 
 /// A person stopped the tool or the host while the call was under way.
-fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+pub(crate) fn stopped(server: &remit_core::name::Name) -> UpstreamError {
     UpstreamError {
         server: server.clone(),
         kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),
