@@ -20,7 +20,8 @@ use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
 use crate::engine::rooms::Rooms;
 use crate::engine::subscribe::Subscriptions;
-use crate::engine::world::World;
+use crate::engine::uses::Familiarity;
+use crate::engine::world::{Environments, World};
 use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::seal::{SealError, Sealer};
@@ -43,6 +44,8 @@ pub struct App {
     pub world: ArcSwap<World>,
     /// Tasks in memory.
     pub live: LiveTasks,
+    /// What agents have used before.
+    pub familiarity: Familiarity,
     /// Who waits for which approval.
     pub rooms: Rooms,
     /// Connections to servers.
@@ -177,9 +180,10 @@ impl App {
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
+        let environments = Environments::of(&self.config);
         let world = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, &sources))
+            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments))
             .await
             .map_err(|error: crate::engine::world::LoadError| Failure::Unavailable(error.to_string()))?;
         let world = Arc::new(world);

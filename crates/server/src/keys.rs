@@ -101,8 +101,11 @@ impl Keys {
     }
 }
 
-/// Reads a 32-byte key file, making it when it does not exist.
-fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
+/// Reads a 32-byte key file; `None` when there is none.
+///
+/// # Errors
+/// [`KeyError`] when it is unreadable, readable by others, or of the wrong size.
+pub fn existing(path: &Path) -> Result<Option<Key>, KeyError> {
     let io = |source| KeyError::Io {
         path: path.to_owned(),
         source,
@@ -120,29 +123,39 @@ fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
                 .as_slice()
                 .try_into()
                 .map_err(|_| KeyError::Unsafe(path.to_owned()))?;
-            Ok(Key(Zeroizing::new(key)))
+            Ok(Some(Key(Zeroizing::new(key))))
         }
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            let key = Key::fresh(entropy)?;
-            let half_done = path.with_extension("new");
-            let _ = fs::remove_file(&half_done);
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&half_done)
-                .map_err(io)?;
-            file.write_all(key.bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(io)?;
-            fs::rename(&half_done, path).map_err(io)?;
-            if let Some(folder) = path.parent() {
-                fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
-            }
-            Ok(key)
-        }
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(other) => Err(io(other)),
     }
+}
+
+/// Reads a 32-byte key file, making it when it does not exist.
+fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
+    if let Some(key) = existing(path)? {
+        return Ok(key);
+    }
+    let io = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let key = Key::fresh(entropy)?;
+    let half_done = path.with_extension("new");
+    let _ = fs::remove_file(&half_done);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&half_done)
+        .map_err(io)?;
+    file.write_all(key.bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(io)?;
+    fs::rename(&half_done, path).map_err(io)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
+    }
+    Ok(key)
 }
 
 #[cfg(test)]

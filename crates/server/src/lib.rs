@@ -12,6 +12,7 @@ pub mod freezes;
 mod health;
 pub mod jobs;
 pub mod keys;
+pub mod observe;
 pub mod paths;
 pub mod people;
 pub mod policies;

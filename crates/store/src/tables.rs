@@ -106,10 +106,39 @@ pub(crate) static POLICIES: Table = Table::new(
     11,
 );
 
+pub(crate) static OBSERVATIONS: Table = Table::new(
+    "observations",
+    &["class"],
+    &["since", "until", "asked_by", "ended"],
+    28,
+);
+pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 29);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
-/// All of them.
-pub(crate) static ALL: [&Table; 12] = [
-    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
+pub(crate) static SMALL: [&Table; 8] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &BUDGETS,
+    &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
+];
+/// All of them.
+pub(crate) static ALL: [&Table; 14] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &TASKS,
+    &RUNS,
+    &LABELS,
+    &BUDGETS,
+    &APPROVALS,
+    &GRANTS,
+    &FREEZES,
+    &POLICIES,
+    &OBSERVATIONS,
+    &FAMILIAR,
 ];

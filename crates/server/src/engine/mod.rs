@@ -16,5 +16,6 @@ pub mod rooms;
 pub mod send;
 pub mod session;
 pub mod subscribe;
+pub mod uses;
 mod waiting;
 pub mod world;

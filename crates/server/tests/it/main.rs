@@ -7,4 +7,12 @@ mod closings;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod observing;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
+mod risk;
+#[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod surface;

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 /// What the stub shows and has seen.
 pub struct Inner {
     pub tools: Mutex<Value>,
+    pub prompts: Mutex<Value>,
+    pub instructions: Mutex<String>,
     pub received: Mutex<Vec<Value>>,
 }
 
@@ -27,6 +29,11 @@ impl StubServer {
     pub async fn start() -> Self {
         let inner = Arc::new(Inner {
             tools: Mutex::new(tools()),
+            prompts: Mutex::new(json!([
+                {"name": "greet", "description": "Greets"},
+                {"name": "part", "description": "Says goodbye"},
+            ])),
+            instructions: Mutex::new("Files of the team.".to_owned()),
             received: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -68,9 +75,15 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
         match message["method"].as_str() {
             Some("initialize") => json!({
                 "protocolVersion": "2025-11-25",
-                "capabilities": {"tools": {}},
+                "capabilities": {"tools": {}, "prompts": {}},
                 "serverInfo": {"name": "stub", "version": "1"},
+                "instructions": inner.instructions.lock().unwrap().clone(),
             }),
+            Some("prompts/list") => json!({"prompts": inner.prompts.lock().unwrap().clone()}),
+            Some("prompts/get") => {
+                inner.received.lock().unwrap().push(message["params"].clone());
+                json!({"messages": []})
+            }
             Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
             Some("tools/call") => {
                 inner.received.lock().unwrap().push(message["params"].clone());
