@@ -250,6 +250,18 @@ pub fn with_digest(
     rows.iter().map(read).collect()
 }
 
+/// The calls of a run of which nobody knows whether they happened, oldest first.
+///
+/// # Errors
+/// As [`get`].
+pub fn unknown_of(conn: &mut Conn, run: RunId) -> Result<Vec<StoredCall>, StoreError> {
+    let rows = conn.query(
+        &format!("SELECT {COLUMNS} FROM calls WHERE run = $1 AND state = 'indeterminate' ORDER BY decided"),
+        &[run.to_string().into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
 /// The open calls of a task's runs, oldest first: those under way.
 ///
 /// # Errors

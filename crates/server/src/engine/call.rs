@@ -137,6 +137,8 @@ pub async fn decide(
         prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
         let given = match redeemed {
             Redeemed::Nothing => None,
+            // Another definition was admitted since the grant was found to cover this call: people are asked.
+            Redeemed::Grant { grant, .. } if grant.fingerprint != prepared.call.fingerprint => None,
             Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(Given {
                 requirement: &approval.approval.requirement,
                 rules: &approval.approval.rules,

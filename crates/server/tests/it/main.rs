@@ -12,6 +12,7 @@ mod observing;
 mod offline;
 #[cfg(test)]
 mod risk;
+mod rounds;
 #[cfg(test)]
 mod stub;
 #[cfg(test)]
