@@ -121,8 +121,38 @@ pub(crate) static OBSERVATIONS: Table = Table::new(
 );
 pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 29);
 
+pub(crate) static SECRETS: Table = Table::new(
+    "secrets",
+    &["name"],
+    &["system", "account", "source", "version", "retired"],
+    20,
+);
+pub(crate) static SECRET_VERSIONS: Table = Table::new(
+    "secret_versions",
+    &["secret", "version"],
+    &["wrapped", "sealed", "made_at", "until"],
+    21,
+);
+pub(crate) static LEASES: Table = Table::new(
+    "leases",
+    &["id"],
+    &[
+        "task",
+        "run",
+        "system",
+        "backend",
+        "handle",
+        "class",
+        "state",
+        "planned_at",
+        "ended_at",
+        "expires_at",
+    ],
+    22,
+);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 8] = [
+pub(crate) static SMALL: [&Table; 10] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -131,9 +161,11 @@ pub(crate) static SMALL: [&Table; 8] = [
     &FREEZES,
     &POLICIES,
     &OBSERVATIONS,
+    &SECRETS,
+    &SECRET_VERSIONS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 14] = [
+pub(crate) static ALL: [&Table; 17] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -148,4 +180,7 @@ pub(crate) static ALL: [&Table; 14] = [
     &POLICIES,
     &OBSERVATIONS,
     &FAMILIAR,
+    &SECRETS,
+    &SECRET_VERSIONS,
+    &LEASES,
 ];

@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server", "store",
-    "upstream",
+    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario",
+    "server", "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -25,11 +25,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/store", &["core", "ledger"]),
     ("crates/enforce", &["core", "policy", "store"]),
     ("crates/gateway", &["core"]),
+    ("crates/egress", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
+    ("crates/broker", &["core"]),
     (
         "crates/server",
         &[
-            "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store", "upstream",
+            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy",
+            "store", "upstream",
         ],
     ),
     (
@@ -71,16 +74,30 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("rusqlite", &["crates/store"], "only `crates/store` speaks SQL"),
     ("postgres", &["crates/store"], "only `crates/store` speaks SQL"),
     (
+        "tokio-postgres",
+        &["crates/broker"],
+        "only `crates/broker` speaks to users' databases",
+    ),
+    (
+        "sqlparser",
+        &["crates/broker"],
+        "only `crates/broker` reads the statements of agents",
+    ),
+    (
         "landlock",
         &["crates/confine"],
         "only `crates/confine` shuts processes in",
     ),
     ("clap", &["crates/cli"], "only `crates/cli` reads command lines"),
-    ("rustls", &["crates/upstream"], "only `crates/upstream` dials"),
+    (
+        "rustls",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
+    ),
     (
         "tokio-rustls",
-        &["crates/upstream"],
-        "only `crates/upstream` dials",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
     ),
     (
         "webpki-roots",

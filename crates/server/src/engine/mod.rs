@@ -18,5 +18,5 @@ pub mod send;
 pub mod session;
 pub mod subscribe;
 pub mod uses;
-mod waiting;
+pub(crate) mod waiting;
 pub mod world;

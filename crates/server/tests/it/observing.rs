@@ -127,6 +127,7 @@ async fn a_rule_can_name_the_environment_of_a_system() {
     config.policy.dir = Some(folder.clone());
     let production = System {
         environment: Some("production".to_owned()),
+        ..System::default()
     };
     config.systems.insert("fs".to_owned(), production);
     let house = House::open_with(config.clone()).await;
