@@ -182,6 +182,7 @@ impl<'s> Stage<'s> {
             allow_private: true,
             shareable: server.shareable,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         self.stubs.insert(name.to_owned(), stub);

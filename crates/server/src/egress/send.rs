@@ -33,6 +33,7 @@ pub(super) const HTTP: &str = "http";
 struct Outcome {
     call: CallId,
     decision: remit_core::decision::Decision,
+    lane: &'static str,
     prepared: Prepared,
 }
 
@@ -116,6 +117,7 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
         permitted,
         call,
         decision,
+        lane,
         prepared,
         attachment,
     } = allowed;
@@ -124,6 +126,7 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
     let about = Outcome {
         call,
         decision,
+        lane,
         prepared,
     };
     match sent {
@@ -211,6 +214,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         permitted,
         call,
         decision,
+        lane,
         prepared,
         attachment,
     } = allowed;
@@ -220,6 +224,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     let about = Outcome {
         call,
         decision,
+        lane,
         prepared,
     };
     let read = match sent {
@@ -328,6 +333,7 @@ async fn record_outcome(
         &about.prepared.call,
         about.prepared.classification().map(|c| c.class.as_str()),
     );
+    entry.lane = Some(about.lane.to_owned());
     entry.decision_id = Some(about.decision.id.to_string());
     entry.approval = about.decision.approval.map(|id| id.to_string());
     entry.outcome = Some(went.outcome.to_owned());

@@ -17,10 +17,18 @@ mod house;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod observing;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod risk;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod surface;
 #[cfg(test)]
 mod upstream_stub;
