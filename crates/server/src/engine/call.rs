@@ -175,7 +175,7 @@ pub async fn decide(
             approval: given,
             weighed: &prepared.weighed,
         };
-        let Answered { verdict, would } = ask(&world, live, &snapshot, &prepared, at);
+        let Answered { verdict, would } = ask(&world, &snapshot, &prepared, at);
         let allow = match verdict {
             Verdict::Deny(denial) => return deny(app, live, &prepared, denial).await,
             Verdict::Hold(hold) => {

@@ -17,7 +17,7 @@ use remit_core::time::Timestamp;
 use remit_core::tool::Classification;
 use remit_policy::{Facts, Given, Origin, ToolFacts, Verdict, salient_opaque};
 
-use super::live::{Live, Snapshot};
+use super::live::Snapshot;
 use super::uses::Weighed;
 use super::world::World;
 use crate::registry::arguments::{self, uri_resource};
@@ -256,13 +256,7 @@ pub struct Would {
 
 /// Asks policy.
 #[must_use]
-pub fn ask(
-    world: &World,
-    live: &Live,
-    snapshot: &Snapshot,
-    prepared: &Prepared,
-    at: Circumstances<'_>,
-) -> Answered {
+pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumstances<'_>) -> Answered {
     let classification = prepared.classification();
     let unknown = unknown_destinations(&snapshot.task.authority.destinations, &prepared.call.destinations);
     let frozen = world.frozen(at.now);

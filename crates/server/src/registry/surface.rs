@@ -86,7 +86,7 @@ fn entry(kind: &str, name: &str) -> Result<ToolName, BadToolName> {
 #[must_use]
 pub fn entry_of<'t>(operation: &Operation, templates: impl Iterator<Item = &'t str>) -> Option<ToolName> {
     let name = match operation {
-        Operation::CallTool(_) => return None,
+        Operation::CallTool(_) | Operation::Issue(_) => return None,
         Operation::GetPrompt(name) => prompt(name),
         Operation::Complete(reference) => match reference.split_once(':') {
             Some(("prompt", name)) => prompt(name),

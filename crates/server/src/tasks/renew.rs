@@ -327,8 +327,9 @@ fn policy(app: &App, world: &World, live: &Live, snapshot: &Snapshot, present: &
         exhausted: &[],
         origin: Origin::Initial,
         approval: None,
+        weighed: &prepared.weighed,
     };
-    match ask(world, live, snapshot, &prepared, at) {
+    match ask(world, snapshot, &prepared, at).verdict {
         Verdict::Allow(allow) => present.rules = allow.rules().iter().map(ToString::to_string).collect(),
         Verdict::Deny(denial) => {
             present.rules = denial.rules.iter().map(ToString::to_string).collect();
