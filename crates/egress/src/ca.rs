@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
 };
 use remit_core::time::Timestamp;
 use rustls::ServerConfig;
@@ -82,7 +82,9 @@ impl RunCa {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         validity(&mut params, self.from_s)?;
-        let leaf = params.signed_by(&key, &self.issuer).map_err(|error| error.to_string())?;
+        let leaf = params
+            .signed_by(&key, &self.issuer)
+            .map_err(|error| error.to_string())?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -108,24 +110,39 @@ fn constraints(hosts: &[HostPattern]) -> NameConstraints {
         match host.name().parse() {
             Ok(std::net::IpAddr::V4(address)) => {
                 v4 = true;
-                permitted.push(GeneralSubtree::IpAddress(CidrSubnet::V4(address.octets(), [255; 4])));
+                permitted.push(GeneralSubtree::IpAddress(CidrSubnet::V4(
+                    address.octets(),
+                    [255; 4],
+                )));
             }
             Ok(std::net::IpAddr::V6(address)) => {
                 v6 = true;
-                permitted.push(GeneralSubtree::IpAddress(CidrSubnet::V6(address.octets(), [255; 16])));
+                permitted.push(GeneralSubtree::IpAddress(CidrSubnet::V6(
+                    address.octets(),
+                    [255; 16],
+                )));
             }
             Err(_) => permitted.push(GeneralSubtree::DnsName(host.name().to_owned())),
         }
     }
-    if !permitted.iter().any(|tree| matches!(tree, GeneralSubtree::DnsName(_))) {
+    if !permitted
+        .iter()
+        .any(|tree| matches!(tree, GeneralSubtree::DnsName(_)))
+    {
         // RFC 6761: no host is below it. A kind of name without any permitted tree would be free.
         permitted.push(GeneralSubtree::DnsName("invalid".to_owned()));
     }
     let mut excluded = Vec::new();
     // An address tree that is permitted bounds both families, since it is one kind of name.
     if !v4 && !v6 {
-        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V4(Ipv4Addr::UNSPECIFIED.octets(), [0; 4])));
-        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V6(Ipv6Addr::UNSPECIFIED.octets(), [0; 16])));
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V4(
+            Ipv4Addr::UNSPECIFIED.octets(),
+            [0; 4],
+        )));
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V6(
+            Ipv6Addr::UNSPECIFIED.octets(),
+            [0; 16],
+        )));
     }
     NameConstraints {
         permitted_subtrees: permitted,
@@ -183,8 +200,9 @@ mod tests {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap();
         let verify = |host: &str| {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
             let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
@@ -192,7 +210,13 @@ mod tests {
             let leaf = params.signed_by(&key, &ca.issuer).unwrap();
             use rustls::client::danger::ServerCertVerifier as _;
             let at = UnixTime::since_unix_epoch(std::time::Duration::from_millis(now.0.unsigned_abs()));
-            verifier.verify_server_cert(leaf.der(), &[], &ServerName::try_from(host.to_owned()).unwrap(), &[], at)
+            verifier.verify_server_cert(
+                leaf.der(),
+                &[],
+                &ServerName::try_from(host.to_owned()).unwrap(),
+                &[],
+                at,
+            )
         };
         assert!(verify("api.example.org").is_ok());
         for other in ["example.org", "bank.example", "127.0.0.1"] {

@@ -33,7 +33,9 @@ pub struct Session {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AuthFailure {
     /// No token.
-    #[error("no token: start the command with `remit run`, or open a task and use `run:TOKEN@` in the proxy's address")]
+    #[error(
+        "no token: start the command with `remit run`, or open a task and use `run:TOKEN@` in the proxy's address"
+    )]
     Missing,
     /// A token we do not know.
     #[error("this token is not known here")]

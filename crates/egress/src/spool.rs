@@ -123,7 +123,10 @@ enum Content {
 
 impl std::fmt::Debug for Spooled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spooled").field("len", &self.0.len).field("sha256", &self.0.sha256).finish()
+        f.debug_struct("Spooled")
+            .field("len", &self.0.len)
+            .field("sha256", &self.0.sha256)
+            .finish()
     }
 }
 
@@ -211,7 +214,9 @@ impl Spooled {
         let mut spool = Spool::default();
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let read = decoder.read(&mut buffer).map_err(|error| SpoolError::Encoding(error.to_string()))?;
+            let read = decoder
+                .read(&mut buffer)
+                .map_err(|error| SpoolError::Encoding(error.to_string()))?;
             if read == 0 {
                 break;
             }
@@ -238,7 +243,10 @@ impl Spooled {
         loop {
             let mut line = Vec::new();
             (&mut reader).take(8 * 1024).read_until(b'\n', &mut line)?;
-            let text = std::str::from_utf8(&line).ok().and_then(|text| text.strip_suffix("\r\n")).ok_or_else(bad)?;
+            let text = std::str::from_utf8(&line)
+                .ok()
+                .and_then(|text| text.strip_suffix("\r\n"))
+                .ok_or_else(bad)?;
             let size = text.split(';').next().unwrap_or_default();
             if size.is_empty() || size.len() > 8 || !size.bytes().all(|b| b.is_ascii_hexdigit()) {
                 return Err(bad());
@@ -325,8 +333,22 @@ mod tests {
     #[test]
     fn aws_chunks_are_taken_apart() {
         let body = b"5;chunk-signature=ab\r\nhello\r\n1\r\n!\r\n0\r\nx-amz-checksum-crc32:AA==\r\n\r\n";
-        assert_eq!(Spooled::of(body).unwrap().aws_unchunk().unwrap().in_memory().unwrap(), b"hello!");
-        for bad in [&b"5\r\nhell"[..], b"zz\r\n", b"-1\r\nx\r\n", b"2\r\nabX\r\n0\r\n\r\n", b""] {
+        assert_eq!(
+            Spooled::of(body)
+                .unwrap()
+                .aws_unchunk()
+                .unwrap()
+                .in_memory()
+                .unwrap(),
+            b"hello!"
+        );
+        for bad in [
+            &b"5\r\nhell"[..],
+            b"zz\r\n",
+            b"-1\r\nx\r\n",
+            b"2\r\nabX\r\n0\r\n\r\n",
+            b"",
+        ] {
             assert!(Spooled::of(bad).unwrap().aws_unchunk().is_err());
         }
     }

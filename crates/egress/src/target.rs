@@ -35,7 +35,10 @@ impl Target {
                 "the request target is longer than {TARGET_BYTES_MAX} bytes"
             )));
         }
-        if let Some(odd) = raw.chars().find(|c| !c.is_ascii_graphic() || "\\#\"<>^`{|}".contains(*c)) {
+        if let Some(odd) = raw
+            .chars()
+            .find(|c| !c.is_ascii_graphic() || "\\#\"<>^`{|}".contains(*c))
+        {
             return Err(Refusal::opaque(format!(
                 "the request target holds {odd:?}, which has to be percent-encoded"
             )));
@@ -90,7 +93,10 @@ impl Target {
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let mut found = self.query.iter().filter(|(key, _)| key == name);
         let (_, value) = found.next()?;
-        found.next().is_none().then(|| value.as_deref().unwrap_or_default())
+        found
+            .next()
+            .is_none()
+            .then(|| value.as_deref().unwrap_or_default())
     }
 
     /// Takes out the parameters of this name, and says what they held.
@@ -165,7 +171,12 @@ impl std::fmt::Display for Target {
 }
 
 fn segment(raw: &str) -> Result<String, Refusal> {
-    let refuse = |why: &str| Err(Refusal::opaque(format!("the path segment `{}` {why}", shown(raw))));
+    let refuse = |why: &str| {
+        Err(Refusal::opaque(format!(
+            "the path segment `{}` {why}",
+            shown(raw)
+        )))
+    };
     if raw.is_empty() {
         return refuse("is empty: write the path without `//`");
     }
@@ -209,7 +220,10 @@ fn parameters(query: &str) -> Result<Vec<(String, Option<String>)>, Refusal> {
             decode(raw, true)
                 .filter(|text| !text.contains('\0') && !text.contains(['\r', '\n']))
                 .ok_or_else(|| {
-                    Refusal::opaque(format!("the parameter `{}` is not percent-encoded text", shown(part)))
+                    Refusal::opaque(format!(
+                        "the parameter `{}` is not percent-encoded text",
+                        shown(part)
+                    ))
                 })
         };
         if out.len() == PARAMETERS_MAX {
@@ -243,9 +257,9 @@ pub fn decode(raw: &str, plus_is_space: bool) -> Option<String> {
 
 /// True when decoding once more would change the text.
 fn is_escaped(text: &str) -> bool {
-    text.as_bytes().windows(3).any(|three| {
-        matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
-    })
+    text.as_bytes().windows(3).any(
+        |three| matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()),
+    )
 }
 
 /// Percent-encodes everything but letters, digits and `kept`.
@@ -281,7 +295,10 @@ mod tests {
             ("/a?acl", "/a?acl"),
             ("/a?x=1&x=2", "/a?x=1&x=2"),
             ("/a?&b=%E2%82%AC", "/a?b=%E2%82%AC"),
-            ("/a?u=https%3A%2F%2Fb%3Fc%3D%2541", "/a?u=https:/%2Fb%3Fc%3D%2541".replace(":/%2F", "://").as_str()),
+            (
+                "/a?u=https%3A%2F%2Fb%3Fc%3D%2541",
+                "/a?u=https:/%2Fb%3Fc%3D%2541".replace(":/%2F", "://").as_str(),
+            ),
         ] {
             assert_eq!(Target::parse(raw).unwrap().to_string(), form, "{raw}");
         }

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Background, Failure};
 use crate::config::Config;
+use crate::control::lane::Lane;
 use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
@@ -87,6 +88,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    lane: Lane,
     stop: watch::Sender<bool>,
 }
 
@@ -105,6 +107,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let gateway =
         router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let lane = crate::control::bind_lane(&app.paths, &bound)?;
+    let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -115,17 +119,17 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
     let configured = Arc::clone(&app);
-    app.background
-        .spawn(async move {
-            crate::egress::systems::add_configured(&configured).await;
-            crate::registry::servers::add_configured(&configured).await;
-        });
+    app.background.spawn(async move {
+        crate::egress::systems::add_configured(&configured).await;
+        crate::registry::servers::add_configured(&configured).await;
+    });
     Ok(Running {
         app,
         address,
         serving,
         control,
         jobs,
+        lane,
         stop,
     })
 }
@@ -159,6 +163,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
+        pulses: Default::default(),
+        flights: Default::default(),
         rooms: Default::default(),
         links: Default::default(),
         dialler: Default::default(),
@@ -290,6 +296,12 @@ impl Running {
         self.control.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        let mut lane = self.lane;
+        let joined = tokio::task::spawn_blocking(move || lane.join());
+        within(Duration::from_secs(2), async {
+            drop(joined.await);
+        })
+        .await;
         self.app.store.close();
     }
 

@@ -23,7 +23,10 @@ pub fn keep(tx: &mut Tx<'_>, call: CallId, task: TaskId, sealed: &[u8]) -> Resul
 /// # Errors
 /// [`StoreError`] when it cannot be read.
 pub fn get(conn: &mut Conn, call: CallId) -> Result<Option<Vec<u8>>, StoreError> {
-    let row = conn.query_opt("SELECT sealed FROM bodies WHERE call = $1", &[call.to_string().into()])?;
+    let row = conn.query_opt(
+        "SELECT sealed FROM bodies WHERE call = $1",
+        &[call.to_string().into()],
+    )?;
     Ok(row.map(|row| row.bytes(0).map(<[u8]>::to_vec)).transpose()?)
 }
 

@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server",
-    "store", "upstream",
+    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario",
+    "server", "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -31,8 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/server",
         &[
-            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "store",
-            "upstream",
+            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy",
+            "store", "upstream",
         ],
     ),
     (

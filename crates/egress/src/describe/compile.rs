@@ -51,16 +51,31 @@ impl System {
             Some("http") => false,
             Some(other) => return Err(format!("`scheme` is `{other}`: use https or http")),
         };
-        let hosts: Vec<HostPattern> = file.hosts.iter().map(|host| HostPattern::parse(host)).collect::<Result<_, _>>()?;
+        let hosts: Vec<HostPattern> = file
+            .hosts
+            .iter()
+            .map(|host| HostPattern::parse(host))
+            .collect::<Result<_, _>>()?;
         let mut operations = Vec::new();
         for written in &file.operations {
-            let operation = operation(name, written).map_err(|why| format!("operation `{}`: {why}", written.name))?;
+            let operation =
+                operation(name, written).map_err(|why| format!("operation `{}`: {why}", written.name))?;
             operations.push(operation);
         }
-        let git = file.git.as_ref().map(|written| git_of(name, written)).transpose()?;
-        let graphql = file.graphql.as_ref().map(|written| graphql(name, written)).transpose()?;
+        let git = file
+            .git
+            .as_ref()
+            .map(|written| git_of(name, written))
+            .transpose()?;
+        let graphql = file
+            .graphql
+            .as_ref()
+            .map(|written| graphql(name, written))
+            .transpose()?;
         let mut names = BTreeSet::new();
-        let of_graphql = graphql.iter().flat_map(|g| g.mutations.values().chain([&*g.query]));
+        let of_graphql = graphql
+            .iter()
+            .flat_map(|g| g.mutations.values().chain([&*g.query]));
         let of_git = git.iter().flat_map(|git| &git.operations);
         let all = operations.iter().chain(of_graphql).chain(of_git);
         for operation in all {
@@ -70,7 +85,11 @@ impl System {
         }
         // Most specific first; of equals the one written first.
         operations.sort_by_key(|operation| {
-            std::cmp::Reverse((operation.path.weight(), operation.when.len(), usize::from(operation.host.is_some())))
+            std::cmp::Reverse((
+                operation.path.weight(),
+                operation.when.len(),
+                usize::from(operation.host.is_some()),
+            ))
         });
         Ok(Self {
             name: name.clone(),
@@ -78,8 +97,16 @@ impl System {
             hosts,
             https,
             port: file.port,
-            credentials: file.credentials.iter().map(credential).collect::<Result<_, _>>()?,
-            headers: file.headers.iter().map(|header| header.to_ascii_lowercase()).collect(),
+            credentials: file
+                .credentials
+                .iter()
+                .map(credential)
+                .collect::<Result<_, _>>()?,
+            headers: file
+                .headers
+                .iter()
+                .map(|header| header.to_ascii_lowercase())
+                .collect(),
             operations,
             git,
             graphql,
@@ -89,7 +116,10 @@ impl System {
 
     /// All operations, those of git and GraphQL among them.
     pub fn all_operations(&self) -> impl Iterator<Item = &Operation> {
-        let graphql = self.graphql.iter().flat_map(|g| g.mutations.values().chain([&*g.query]));
+        let graphql = self
+            .graphql
+            .iter()
+            .flat_map(|g| g.mutations.values().chain([&*g.query]));
         let git = self.git.iter().flat_map(|git| &git.operations);
         self.operations.iter().chain(graphql).chain(git)
     }
@@ -112,7 +142,11 @@ fn credential(file: &CredentialFile) -> Result<Credential, String> {
     };
     Ok(Credential {
         place,
-        schemes: file.schemes.iter().map(|scheme| scheme.to_ascii_lowercase()).collect(),
+        schemes: file
+            .schemes
+            .iter()
+            .map(|scheme| scheme.to_ascii_lowercase())
+            .collect(),
     })
 }
 
@@ -132,13 +166,28 @@ fn graphql(system: &Name, file: &GraphQlFile) -> Result<GraphQl, String> {
     };
     let mut mutations = BTreeMap::new();
     for (field, written) in &file.mutations {
-        let class = written.class.as_deref().map_or(Ok(ToolClass::Write), ToolClass::from_str);
+        let class = written
+            .class
+            .as_deref()
+            .map_or(Ok(ToolClass::Write), ToolClass::from_str);
         let class = class.map_err(|error| error.to_string())?;
         let name = format!("mutation.{field}");
-        let made = make(name, class, written.irreversible, written.mints, format!("GraphQL mutation `{field}`"))?;
+        let made = make(
+            name,
+            class,
+            written.irreversible,
+            written.mints,
+            format!("GraphQL mutation `{field}`"),
+        )?;
         mutations.insert(field.clone(), made);
     }
-    let query = make("query".to_owned(), ToolClass::Read, false, false, "GraphQL query".to_owned())?;
+    let query = make(
+        "query".to_owned(),
+        ToolClass::Read,
+        false,
+        false,
+        "GraphQL query".to_owned(),
+    )?;
     Ok(GraphQl {
         host: file.host.as_deref().map(HostPattern::parse).transpose()?,
         path: PathTemplate::parse(&file.path)?,
@@ -149,25 +198,43 @@ fn graphql(system: &Name, file: &GraphQlFile) -> Result<GraphQl, String> {
 
 /// Compiles one operation.
 pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation, String> {
-    let name: ToolName = file.name.parse().map_err(|error: remit_core::name::BadToolName| error.to_string())?;
+    let name: ToolName = file
+        .name
+        .parse()
+        .map_err(|error: remit_core::name::BadToolName| error.to_string())?;
     let (methods, path) = file
         .call
         .split_once(' ')
         .ok_or_else(|| format!("`call` is `{}`: write `METHOD /path`", file.call))?;
     let methods: Vec<String> = methods.split(',').map(str::to_owned).collect();
-    if methods.iter().any(|m| m.is_empty() || !m.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')) {
-        return Err(format!("`{}` holds no method: write `METHOD[,METHOD] /path`", file.call));
+    if methods
+        .iter()
+        .any(|m| m.is_empty() || !m.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'))
+    {
+        return Err(format!(
+            "`{}` holds no method: write `METHOD[,METHOD] /path`",
+            file.call
+        ));
     }
     let path = PathTemplate::parse(path.trim())?;
     let class = ToolClass::from_str(&file.class).map_err(|error| error.to_string())?;
     let mut fields = BTreeMap::new();
     for (at, written) in &file.fields {
         if !at.starts_with("query.") && !at.starts_with("body.") {
-            return Err(format!("the field `{at}` starts with neither `query.` nor `body.`"));
+            return Err(format!(
+                "the field `{at}` starts with neither `query.` nor `body.`"
+            ));
         }
-        fields.insert(at.clone(), field(written).map_err(|why| format!("field `{at}`: {why}"))?);
+        fields.insert(
+            at.clone(),
+            field(written).map_err(|why| format!("field `{at}`: {why}"))?,
+        );
     }
-    let resources: Vec<ResourcePattern> = file.resources.iter().map(|r| ResourcePattern::parse(r)).collect::<Result<_, _>>()?;
+    let resources: Vec<ResourcePattern> = file
+        .resources
+        .iter()
+        .map(|r| ResourcePattern::parse(r))
+        .collect::<Result<_, _>>()?;
     for pattern in &resources {
         for used in pattern.names() {
             let known = path.names().any(|name| name == used)
@@ -176,11 +243,16 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
                 || used.starts_with("query.")
                 || used.starts_with("body.");
             if !known {
-                return Err(format!("the resource `{}` names `{used}`, which the path does not have", pattern.text));
+                return Err(format!(
+                    "the resource `{}` names `{used}`, which the path does not have",
+                    pattern.text
+                ));
             }
         }
     }
-    let bodiless = methods.iter().all(|m| matches!(m.as_str(), "GET" | "HEAD" | "OPTIONS"));
+    let bodiless = methods
+        .iter()
+        .all(|m| matches!(m.as_str(), "GET" | "HEAD" | "OPTIONS"));
     let body = match file.body.as_deref() {
         None if bodiless => BodyKind::None,
         None if fields.keys().any(|at| at.starts_with("body.")) => BodyKind::Json,
@@ -190,11 +262,20 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         Some("form") => BodyKind::Form,
         Some("any") => BodyKind::Any,
         Some("digest") => BodyKind::Digest,
-        Some(other) => return Err(format!("`body` is `{other}`: use none, json, form, any or digest")),
+        Some(other) => {
+            return Err(format!(
+                "`body` is `{other}`: use none, json, form, any or digest"
+            ));
+        }
     };
     for at in file.when.keys() {
-        if !["query.", "body.", "header."].iter().any(|front| at.starts_with(front)) {
-            return Err(format!("the condition `{at}` starts with none of `query.`, `body.`, `header.`"));
+        if !["query.", "body.", "header."]
+            .iter()
+            .any(|front| at.starts_with(front))
+        {
+            return Err(format!(
+                "the condition `{at}` starts with none of `query.`, `body.`, `header.`"
+            ));
         }
     }
     let mut made = Operation {
@@ -257,7 +338,9 @@ fn field(written: &FieldFile) -> Result<Field, String> {
         Some("content") => Some(FieldRole::Content),
         Some("amount") => Some(FieldRole::Amount),
         Some(other) => {
-            let kind = DestinationKind::ALL.into_iter().find(|kind| kind.as_str() == other);
+            let kind = DestinationKind::ALL
+                .into_iter()
+                .find(|kind| kind.as_str() == other);
             let kind = kind.ok_or_else(|| {
                 format!("`{other}` is not a role: use content, amount, or a kind of destination (mail, channel, person, account, host, url, other)")
             })?;

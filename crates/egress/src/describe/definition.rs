@@ -27,7 +27,9 @@ pub(super) fn rules(system: &Name, operation: &Operation) -> Result<Vec<Argument
             None => {}
             Some(FieldRole::Content) => rules.push(rule(pointer, ArgumentRole::Content)),
             Some(FieldRole::Amount) => rules.push(rule(pointer, ArgumentRole::Amount)),
-            Some(FieldRole::Destination(kind)) => rules.push(rule(pointer, ArgumentRole::Destination { kind })),
+            Some(FieldRole::Destination(kind)) => {
+                rules.push(rule(pointer, ArgumentRole::Destination { kind }))
+            }
         }
     }
     Ok(rules)
@@ -74,10 +76,18 @@ pub(super) fn definition(operation: &Operation) -> Object {
         } },
     );
     let mut required = vec!["request", "host", "path"];
-    if operation.fields.iter().any(|(at, field)| field.required && at.starts_with("body.")) {
+    if operation
+        .fields
+        .iter()
+        .any(|(at, field)| field.required && at.starts_with("body."))
+    {
         required.push("body");
     }
-    if operation.fields.iter().any(|(at, field)| field.required && at.starts_with("query.")) {
+    if operation
+        .fields
+        .iter()
+        .any(|(at, field)| field.required && at.starts_with("query."))
+    {
         required.push("query");
     }
     let mut definition = Object::new();
@@ -90,7 +100,11 @@ pub(super) fn definition(operation: &Operation) -> Object {
             "required": required.into_iter().map(Value::from).collect::<Vec<_>>()
         },
     );
-    let conditions: Object = operation.when.iter().map(|(at, value)| (at.as_str(), value.as_str())).collect();
+    let conditions: Object = operation
+        .when
+        .iter()
+        .map(|(at, value)| (at.as_str(), value.as_str()))
+        .collect();
     definition.insert(
         "_meta",
         object! { "dev.remit/operation": object! {
@@ -117,7 +131,9 @@ fn declared(operation: &Operation, front: &str) -> Value {
         let of_query = front == "query." || operation.body == BodyKind::Form;
         let schema = match field.kind {
             FieldKind::Text => object! { "type": "string" },
-            FieldKind::Integer | FieldKind::Number | FieldKind::Boolean if of_query => object! { "type": "string" },
+            FieldKind::Integer | FieldKind::Number | FieldKind::Boolean if of_query => {
+                object! { "type": "string" }
+            }
             FieldKind::Integer => object! { "type": "integer" },
             FieldKind::Number => object! { "type": "number" },
             FieldKind::Boolean => object! { "type": "boolean" },

@@ -22,7 +22,12 @@ impl HostPattern {
             Some(name) => (name, true),
             None => (text, false),
         };
-        let bad = || format!("`{}` is not a host: write `api.example.org` or `*.example.org`", crate::refusal::shown(text));
+        let bad = || {
+            format!(
+                "`{}` is not a host: write `api.example.org` or `*.example.org`",
+                crate::refusal::shown(text)
+            )
+        };
         let read = Authority::parse(name, 1).map_err(|_| bad())?;
         let one_label = !name.contains('.');
         if read.port() != 1 || name.ends_with('.') || (below && (one_label || read.address().is_some())) {
@@ -72,10 +77,24 @@ mod tests {
     fn whole_labels() {
         let wild = HostPattern::parse("*.Example.org").unwrap();
         assert!(wild.matches("a.example.org") && wild.matches("a.b.example.org"));
-        for other in ["example.org", ".example.org", "evilexample.org", "a.example.org.evil.net"] {
+        for other in [
+            "example.org",
+            ".example.org",
+            "evilexample.org",
+            "a.example.org.evil.net",
+        ] {
             assert!(!wild.matches(other), "{other}");
         }
-        for bad in ["*", "*.org", "a.*.org", "*.1.2.3.4", "a b", "a:80", "*.*.example.org", ""] {
+        for bad in [
+            "*",
+            "*.org",
+            "a.*.org",
+            "*.1.2.3.4",
+            "a b",
+            "a:80",
+            "*.*.example.org",
+            "",
+        ] {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
     }

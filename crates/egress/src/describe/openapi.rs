@@ -11,12 +11,23 @@ use super::file::{CredentialFile, FieldFile, FieldTable, File, OperationFile};
 const REFERENCES_MAX: usize = 8;
 /// Words in names and paths that say data or value goes to somebody else.
 const TRANSFER: [&str; 14] = [
-    "send", "pay", "payment", "transfer", "refund", "payout", "publish", "share", "invite", "notify", "forward", "withdraw",
-    "export", "message",
+    "send", "pay", "payment", "transfer", "refund", "payout", "publish", "share", "invite", "notify",
+    "forward", "withdraw", "export", "message",
 ];
 /// Words that say who may do what is changed.
 const PRIVILEGE: [&str; 12] = [
-    "permission", "permissions", "role", "roles", "policy", "policies", "token", "tokens", "key", "keys", "grant", "member",
+    "permission",
+    "permissions",
+    "role",
+    "roles",
+    "policy",
+    "policies",
+    "token",
+    "tokens",
+    "key",
+    "keys",
+    "grant",
+    "member",
 ];
 /// Words that say code runs.
 const EXEC: [&str; 6] = ["exec", "execute", "run", "eval", "script", "command"];
@@ -26,7 +37,10 @@ const EXEC: [&str; 6] = ["exec", "execute", "run", "eval", "script", "command"];
 /// # Errors
 /// A sentence, when it is no OpenAPI 3 document. What of it cannot be described is listed beside the description.
 pub fn from_openapi(document: &Value) -> Result<(File, Vec<String>), String> {
-    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    let version = document
+        .get("openapi")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !version.starts_with("3.") {
         return Err(format!("this is no OpenAPI 3 document: `openapi` is `{version}`"));
     }
@@ -34,7 +48,10 @@ pub fn from_openapi(document: &Value) -> Result<(File, Vec<String>), String> {
     let (scheme, host, port, base) = server(document)?;
     let mut operations = Vec::new();
     let mut names = BTreeSet::new();
-    let paths = document.get("paths").and_then(Value::as_object).ok_or("the document has no `paths`")?;
+    let paths = document
+        .get("paths")
+        .and_then(Value::as_object)
+        .ok_or("the document has no `paths`")?;
     for (path, item) in paths {
         let item = resolve(document, item).and_then(Value::as_object);
         for (method, operation) in item.into_iter().flatten() {
@@ -43,7 +60,9 @@ pub fn from_openapi(document: &Value) -> Result<(File, Vec<String>), String> {
                 continue;
             }
             let made = one(document, item, &format!("{base}{path}"), &upper, operation);
-            match made.and_then(|made| super::compile_operation(&"x".parse().map_err(|_| String::new())?, &made).map(|_| made)) {
+            match made.and_then(|made| {
+                super::compile_operation(&"x".parse().map_err(|_| String::new())?, &made).map(|_| made)
+            }) {
                 Ok(mut made) => {
                     let plain = made.name.clone();
                     for number in 2.. {
@@ -58,7 +77,10 @@ pub fn from_openapi(document: &Value) -> Result<(File, Vec<String>), String> {
             }
         }
     }
-    let title = document.pointer("/info/title").and_then(Value::as_str).unwrap_or("an HTTP API");
+    let title = document
+        .pointer("/info/title")
+        .and_then(Value::as_str)
+        .unwrap_or("an HTTP API");
     let file = File {
         title: title.chars().filter(|c| !c.is_control()).take(120).collect(),
         hosts: host.into_iter().collect(),
@@ -78,14 +100,19 @@ type Server = (Option<String>, Option<String>, Option<u16>, String);
 
 /// Scheme, host, port and base path of the first server.
 fn server(document: &Value) -> Result<Server, String> {
-    let url = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or("/");
+    let url = document
+        .pointer("/servers/0/url")
+        .and_then(Value::as_str)
+        .unwrap_or("/");
     if url.contains('{') {
         return Ok((None, None, None, String::new()));
     }
     let Some((scheme, rest)) = url.split_once("://") else {
         return Ok((None, None, None, url.trim_end_matches('/').to_owned()));
     };
-    let (authority, path) = rest.split_at_checked(rest.find('/').unwrap_or(rest.len())).unwrap_or_default();
+    let (authority, path) = rest
+        .split_at_checked(rest.find('/').unwrap_or(rest.len()))
+        .unwrap_or_default();
     let own = if scheme == "http" { 80 } else { 443 };
     let read = crate::authority::Authority::parse(authority, own).map_err(|bad| bad.to_string())?;
     Ok((
@@ -118,17 +145,27 @@ fn one(
     if made.resources.first().is_some_and(String::is_empty) {
         made.resources.clear();
     }
-    let shared = item.and_then(|item| item.get("parameters")).and_then(Value::as_array);
+    let shared = item
+        .and_then(|item| item.get("parameters"))
+        .and_then(Value::as_array);
     let own = operation.get("parameters").and_then(Value::as_array);
     for parameter in shared.into_iter().chain(own).flatten() {
         let parameter = resolve(document, parameter).ok_or("a reference that leads nowhere")?;
         if text(parameter, "in") == "query" {
-            let schema = parameter.get("schema").and_then(|schema| resolve(document, schema));
-            let required = parameter.get("required").and_then(Value::as_bool).unwrap_or(false);
+            let schema = parameter
+                .get("schema")
+                .and_then(|schema| resolve(document, schema));
+            let required = parameter
+                .get("required")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
             add(&mut made, "query", &text(parameter, "name"), schema, required);
         }
     }
-    if let Some(body) = operation.get("requestBody").and_then(|body| resolve(document, body)) {
+    if let Some(body) = operation
+        .get("requestBody")
+        .and_then(|body| resolve(document, body))
+    {
         body_fields(document, body, &mut made)?;
     }
     Ok(made)
@@ -153,13 +190,31 @@ fn body_fields(document: &Value, body: &Value, made: &mut OperationFile) -> Resu
         .map(|names| names.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default();
     let must = body.get("required").and_then(Value::as_bool).unwrap_or(false);
-    for (name, property) in schema.and_then(|s| s.get("properties")).and_then(Value::as_object).into_iter().flatten() {
+    for (name, property) in schema
+        .and_then(|s| s.get("properties"))
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let property = resolve(document, property);
-        add(made, "body", name, property, must && required.contains(&name.as_str()));
+        add(
+            made,
+            "body",
+            name,
+            property,
+            must && required.contains(&name.as_str()),
+        );
     }
     if content.is_some_and(|content| content.len() > 1) {
         // Another representation would pass the declared fields by.
-        made.body = Some(if made.fields.keys().any(|at| at.starts_with("body.")) { kind } else { "any" }.to_owned());
+        made.body = Some(
+            if made.fields.keys().any(|at| at.starts_with("body.")) {
+                kind
+            } else {
+                "any"
+            }
+            .to_owned(),
+        );
     }
     Ok(())
 }
@@ -178,7 +233,10 @@ fn add(made: &mut OperationFile, front: &str, name: &str, schema: Option<&Value>
         _ => "any",
     };
     let lower = name.to_ascii_lowercase();
-    let role = if kind == "string" && front == "body" && (lower.contains("email") || lower == "recipient" || lower == "to") {
+    let role = if kind == "string"
+        && front == "body"
+        && (lower.contains("email") || lower == "recipient" || lower == "to")
+    {
         Some("mail")
     } else if kind == "string" && front == "body" && lower.ends_with("url") {
         Some("url")
@@ -193,7 +251,8 @@ fn add(made: &mut OperationFile, front: &str, name: &str, schema: Option<&Value>
         required,
         role: role.map(str::to_owned),
     };
-    made.fields.insert(format!("{front}.{name}"), FieldFile::Table(table));
+    made.fields
+        .insert(format!("{front}.{name}"), FieldFile::Table(table));
 }
 
 /// The class a method, and words that say more, propose.
@@ -235,8 +294,10 @@ fn template(path: &str, renamed: &mut BTreeMap<String, String>) -> Result<String
         out.push('/');
         match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some(name) if !name.contains(['{', '}']) => {
-                let plain: String =
-                    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+                let plain: String = name
+                    .chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                    .collect();
                 renamed.insert(name.to_owned(), plain.clone());
                 out.push_str(&format!("{{{plain}}}"));
             }
@@ -249,8 +310,16 @@ fn template(path: &str, renamed: &mut BTreeMap<String, String>) -> Result<String
 }
 
 fn tool_name(text: &str) -> String {
-    let plain: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '-' { c } else { '_' }).collect();
+    let plain: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     let trimmed = plain.trim_matches('_');
     let mut out = String::new();
     for c in trimmed.chars().take(100) {
@@ -258,7 +327,11 @@ fn tool_name(text: &str) -> String {
             out.push(c);
         }
     }
-    if out.is_empty() { "operation".to_owned() } else { out }
+    if out.is_empty() {
+        "operation".to_owned()
+    } else {
+        out
+    }
 }
 
 fn text(value: &Value, key: &str) -> String {
@@ -279,11 +352,17 @@ fn resolve<'d>(document: &'d Value, value: &'d Value) -> Option<&'d Value> {
 }
 
 fn credentials(document: &Value) -> Vec<CredentialFile> {
-    let schemes = document.pointer("/components/securitySchemes").and_then(Value::as_object);
+    let schemes = document
+        .pointer("/components/securitySchemes")
+        .and_then(Value::as_object);
     let mut out = Vec::new();
     for scheme in schemes.into_iter().flatten().map(|(_, scheme)| scheme) {
         let scheme = resolve(document, scheme).unwrap_or(scheme);
-        let made = match (text(scheme, "type").as_str(), text(scheme, "scheme").to_ascii_lowercase().as_str(), text(scheme, "in").as_str()) {
+        let made = match (
+            text(scheme, "type").as_str(),
+            text(scheme, "scheme").to_ascii_lowercase().as_str(),
+            text(scheme, "in").as_str(),
+        ) {
             ("http", "basic", _) => CredentialFile {
                 basic: true,
                 ..CredentialFile::default()
@@ -335,7 +414,10 @@ mod tests {
     #[test]
     fn a_document_becomes_a_description() {
         let (file, left_out) = from_openapi(&serde_json::from_str(PETS).unwrap()).unwrap();
-        assert_eq!(left_out, ["GET /pets/{id}.{format}: a name in the middle of a segment"]);
+        assert_eq!(
+            left_out,
+            ["GET /pets/{id}.{format}: a name in the middle of a segment"]
+        );
         let written = toml::to_string(&file).unwrap();
         let system = System::parse(&"pets".parse().unwrap(), &written).unwrap();
         let mut said: Vec<String> = system
@@ -359,7 +441,10 @@ mod tests {
     #[test]
     fn other_documents_are_refused() {
         for text in ["{}", "[]", r#"{"swagger":"2.0"}"#, r#"{"openapi":"3.0.0"}"#] {
-            assert!(from_openapi(&serde_json::from_str(text).unwrap()).is_err(), "{text}");
+            assert!(
+                from_openapi(&serde_json::from_str(text).unwrap()).is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -17,5 +17,8 @@ pub const SHIPPED: [(&str, &str); 10] = [
 /// The shipped description of this kind.
 #[must_use]
 pub fn shipped(kind: &str) -> Option<&'static str> {
-    SHIPPED.iter().find(|(name, _)| *name == kind).map(|(_, text)| *text)
+    SHIPPED
+        .iter()
+        .find(|(name, _)| *name == kind)
+        .map(|(_, text)| *text)
 }

@@ -32,7 +32,9 @@ impl PathTemplate {
     /// A sentence with what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bad = |why: &str| format!("the path `{text}` {why}");
-        let path = text.strip_prefix('/').ok_or_else(|| bad("does not start with `/`"))?;
+        let path = text
+            .strip_prefix('/')
+            .ok_or_else(|| bad("does not start with `/`"))?;
         let mut pieces = Vec::new();
         let mut names = std::collections::BTreeSet::new();
         for segment in path.split('/').filter(|_| !path.is_empty()) {
@@ -42,14 +44,17 @@ impl PathTemplate {
                 }
                 None => Piece::Literal(segment.to_owned()),
                 Some(name) => {
-                    let (name, piece): (_, fn(String) -> Piece) = match (name.strip_suffix("..."), name.strip_suffix('%')) {
-                        (Some(name), _) => (name, Piece::Rest),
-                        (None, Some(name)) => (name, Piece::Slashed),
-                        (None, None) => (name, Piece::One),
-                    };
+                    let (name, piece): (_, fn(String) -> Piece) =
+                        match (name.strip_suffix("..."), name.strip_suffix('%')) {
+                            (Some(name), _) => (name, Piece::Rest),
+                            (None, Some(name)) => (name, Piece::Slashed),
+                            (None, None) => (name, Piece::One),
+                        };
                     let letters = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
                     if name.is_empty() || !letters || !names.insert(name.to_owned()) {
-                        return Err(bad("has a name that is empty, repeated or not of `A-Z a-z 0-9 _`"));
+                        return Err(bad(
+                            "has a name that is empty, repeated or not of `A-Z a-z 0-9 _`",
+                        ));
                     }
                     piece(name.to_owned())
                 }
@@ -132,13 +137,24 @@ mod tests {
     use super::*;
 
     fn fits(template: &str, path: &str) -> Option<String> {
-        let found = PathTemplate::parse(template).unwrap().matches(&Target::parse(path).unwrap())?;
-        Some(found.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" "))
+        let found = PathTemplate::parse(template)
+            .unwrap()
+            .matches(&Target::parse(path).unwrap())?;
+        Some(
+            found
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     }
 
     #[test]
     fn whole_segments() {
-        assert_eq!(fits("/repos/{owner}/{repo}", "/repos/a/b").unwrap(), "owner=a repo=b");
+        assert_eq!(
+            fits("/repos/{owner}/{repo}", "/repos/a/b").unwrap(),
+            "owner=a repo=b"
+        );
         assert_eq!(fits("/repos/{owner}/{repo}", "/repos/a/b/c"), None);
         assert_eq!(fits("/repos/{owner}", "/repos/a%2Fb"), None);
         assert_eq!(fits("/projects/{id%}", "/projects/a%2Fb").unwrap(), "id=a/b");
@@ -150,7 +166,17 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bad in ["", "a", "/{", "/a{b}", "/{a}/{a}", "/{a...}/b", "/{}", "/a//b", "/{a-b}"] {
+        for bad in [
+            "",
+            "a",
+            "/{",
+            "/a{b}",
+            "/{a}/{a}",
+            "/{a...}/b",
+            "/{}",
+            "/a//b",
+            "/{a-b}",
+        ] {
             assert!(PathTemplate::parse(bad).is_err(), "{bad}");
         }
     }

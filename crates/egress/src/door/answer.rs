@@ -10,7 +10,9 @@ use super::ResponseBody;
 use crate::ports::{self, Answer, AuthFailure};
 
 fn whole(text: String) -> ResponseBody {
-    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync()
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// Nothing.
@@ -29,7 +31,10 @@ pub(super) fn problem(status: StatusCode, detail: &str, mut members: Object) -> 
     let mut response = Response::new(whole(Value::Object(members).to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -51,7 +56,10 @@ pub(super) fn refused(decision: &Decision, base_url: &str) -> Response<ResponseB
         object.insert("approval_id", approval.to_string());
     }
     if !decision.allowed_instead.is_empty() {
-        object.insert("allowed_instead", decision.allowed_instead.iter().collect::<Value>());
+        object.insert(
+            "allowed_instead",
+            decision.allowed_instead.iter().collect::<Value>(),
+        );
     }
     let mut response = problem(status, &decision.message, object);
     if decision.effect == Effect::Hold
@@ -59,7 +67,9 @@ pub(super) fn refused(decision: &Decision, base_url: &str) -> Response<ResponseB
         && let Ok(location) = HeaderValue::from_str(&format!("{base_url}/egress/-/approvals/{approval}"))
     {
         response.headers_mut().insert(header::LOCATION, location);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     response
 }
@@ -87,7 +97,9 @@ pub(super) fn unauthenticated(failure: &AuthFailure, proxy: bool) -> Response<Re
         _ => None,
     };
     if let Some(name) = name {
-        response.headers_mut().insert(name, HeaderValue::from_static("Basic realm=\"remit\""));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static("Basic realm=\"remit\""));
     }
     response
 }
@@ -123,7 +135,9 @@ fn passed_on(response: ports::Response) -> Response<ResponseBody> {
         }
     }
     if let Some(length) = response.length {
-        passed.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        passed
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     passed
 }

@@ -33,26 +33,40 @@ pub(super) struct Going {
 
 impl<E: Engine> Front<E> {
     /// `/egress/{system}/path`, or `/egress/{system}/~{host}/path` where a system has several hosts.
-    pub(super) async fn base(self: Arc<Self>, request: Request<Incoming>, who: Who) -> Response<ResponseBody> {
+    pub(super) async fn base(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        who: Who,
+    ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         if let Err(response) = self.expect_ours(&parts.headers) {
             return *response;
         }
-        let raw = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let raw = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned();
         let rest = raw.strip_prefix(BASE).unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (name, rest) = rest.split_at_checked(end).unwrap_or_default();
         if name == "-" {
             return self.own(&parts, rest, who).await;
         }
-        let system = name.parse::<Name>().ok().and_then(|name| self.engine.system(&name));
+        let system = name
+            .parse::<Name>()
+            .ok()
+            .and_then(|name| self.engine.system(&name));
         let token = identify::proxy_token(&parts.headers).or_else(|| base_token(system.as_deref(), &parts));
         let session = match self.who(&who, token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, false),
         };
         let Some(system) = system else {
-            let refusal = Refusal::unknown(format!("no system `{}` is registered: see `remit system list`", shown(name)));
+            let refusal = Refusal::unknown(format!(
+                "no system `{}` is registered: see `remit system list`",
+                shown(name)
+            ));
             return self.refuse(&session, None, None, &parts, refusal).await;
         };
         let (host, rest) = match rest.strip_prefix("/~") {
@@ -70,22 +84,40 @@ impl<E: Engine> Front<E> {
         let authority = authority.ok().filter(|a| system.is_at(a.host(), a.port()));
         let Some(authority) = authority else {
             let refusal = Refusal::unknown(format!("`{}` is no host of `{}`", shown(&host), system.name));
-            return self.refuse(&session, Some(&system.name), None, &parts, refusal).await;
+            return self
+                .refuse(&session, Some(&system.name), None, &parts, refusal)
+                .await;
         };
-        let target = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
-        let place = Going { system, authority, target };
+        let target = if rest.starts_with('/') {
+            rest.to_owned()
+        } else {
+            format!("/{rest}")
+        };
+        let place = Going {
+            system,
+            authority,
+            target,
+        };
         self.forward(session, place, token, parts, body).await
     }
 
     /// A request with a whole address in its first line: a proxy's, for plain http.
-    pub(super) async fn absolute(self: Arc<Self>, request: Request<Incoming>, who: Who) -> Response<ResponseBody> {
+    pub(super) async fn absolute(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        who: Who,
+    ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let token = identify::proxy_token(&parts.headers);
         let session = match self.who(&who, token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, true),
         };
-        let own_port = if parts.uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let own_port = if parts.uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let place = self.place(&parts, own_port);
         let place = match place {
             Ok(place) => place,
@@ -100,7 +132,8 @@ impl<E: Engine> Front<E> {
         let written = parts.uri.authority().map_or("", |authority| authority.as_str());
         let authority =
             Authority::parse(written, own_port).map_err(|bad| (None, Refusal::opaque(bad.to_string())))?;
-        expect_host(&parts.headers, &authority, own_port).map_err(|refusal| (Some(authority.clone()), refusal))?;
+        expect_host(&parts.headers, &authority, own_port)
+            .map_err(|refusal| (Some(authority.clone()), refusal))?;
         let system = self
             .engine
             .system_at(&authority)
@@ -109,8 +142,16 @@ impl<E: Engine> Front<E> {
             let refusal = Refusal::opaque(format!("`{}` is reached over {}", system.name, system.scheme()));
             return Err((Some(authority), refusal));
         }
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        Ok(Going { system, authority, target })
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned();
+        Ok(Going {
+            system,
+            authority,
+            target,
+        })
     }
 
     /// What is asked of the proxy itself: a held call's result.
@@ -149,7 +190,10 @@ impl<E: Engine> Front<E> {
                 let base_url = (self.config.base_url)();
                 answer::answer(self.engine.call(&session, asked).await, &base_url)
             }
-            Err(refusal) => self.refuse(&session, Some(&name), Some(authority), &parts, refusal).await,
+            Err(refusal) => {
+                self.refuse(&session, Some(&name), Some(authority), &parts, refusal)
+                    .await
+            }
         }
     }
 
@@ -190,14 +234,20 @@ impl<E: Engine> Front<E> {
             .is_some_and(|host| (self.config.is_ours)(host));
         let origin = headers.get_all(header::ORIGIN).iter().all(|origin| {
             let origin = origin.to_str().unwrap_or_default();
-            let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            let host = origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"));
             host.is_some_and(|host| (self.config.is_ours)(host))
         });
         if ours && origin && hosts.next().is_none() {
             return Ok(());
         }
         let detail = "the `Host` or `Origin` is not one of ours: use `127.0.0.1` or `localhost`";
-        Err(Box::new(answer::problem(StatusCode::FORBIDDEN, detail, Object::new())))
+        Err(Box::new(answer::problem(
+            StatusCode::FORBIDDEN,
+            detail,
+            Object::new(),
+        )))
     }
 }
 
@@ -216,7 +266,9 @@ fn base_token(system: Option<&System>, parts: &Parts) -> Option<String> {
     let system = system?;
     let found = headers::credentials(system, &parts.headers).ok()?;
     let mut values = found.into_iter().map(|carried| carried.value);
-    values.find(|value| is_token(value)).or_else(|| bearer(&parts.headers))
+    values
+        .find(|value| is_token(value))
+        .or_else(|| bearer(&parts.headers))
 }
 
 fn is_token(value: &str) -> bool {
@@ -226,38 +278,49 @@ fn is_token(value: &str) -> bool {
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
 }
 
 /// `Host` has to say what the target says.
 pub(super) fn expect_host(headers: &HeaderMap, authority: &Authority, own_port: u16) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let Some(host) = hosts.next() else { return Ok(()) };
-    let said = host.to_str().ok().and_then(|host| Authority::parse(host, own_port).ok());
+    let said = host
+        .to_str()
+        .ok()
+        .and_then(|host| Authority::parse(host, own_port).ok());
     if said.as_ref() == Some(authority) && hosts.next().is_none() {
         return Ok(());
     }
-    Err(Refusal::opaque(format!("`Host` does not say `{authority}`, where this request goes")))
+    Err(Refusal::opaque(format!(
+        "`Host` does not say `{authority}`, where this request goes"
+    )))
 }
 
 /// Reads everything of a request.
-async fn read(
-    place: Going,
-    token: Option<&str>,
-    parts: &Parts,
-    body: Incoming,
-) -> Result<Asked, Refusal> {
+async fn read(place: Going, token: Option<&str>, parts: &Parts, body: Incoming) -> Result<Asked, Refusal> {
     const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    let Going { system, authority, target } = place;
+    let Going {
+        system,
+        authority,
+        target,
+    } = place;
     let method = parts.method.as_str().to_owned();
     if !METHODS.contains(&method.as_str()) {
-        return Err(Refusal::opaque(format!("the method `{}` is not known here", shown(&method))));
+        return Err(Refusal::opaque(format!(
+            "the method `{}` is not known here",
+            shown(&method)
+        )));
     }
     let mut target = Target::parse(&target)?;
     let mut sorted = headers::sort(&system, &parts.headers)?;
     take_query_credentials(&system, &mut target, &mut sorted.carried)?;
     // The run's own token has done its work.
-    sorted.carried.retain(|carried| Some(carried.value.as_str()) != token || !is_token(&carried.value));
+    sorted
+        .carried
+        .retain(|carried| Some(carried.value.as_str()) != token || !is_token(&carried.value));
     let spooled = spool(body).await?;
     let head = Head {
         method,
@@ -285,19 +348,29 @@ async fn read(
 
 fn plain(body: Spooled, gzip: bool, aws_chunked: bool) -> Result<Spooled, Refusal> {
     let failed = |error: SpoolError| Refusal::opaque(error.to_string());
-    let body = if aws_chunked { body.aws_unchunk().map_err(failed)? } else { body };
+    let body = if aws_chunked {
+        body.aws_unchunk().map_err(failed)?
+    } else {
+        body
+    };
     if gzip && !body.is_empty() {
         return body.gunzip().map_err(failed);
     }
     Ok(body)
 }
 
-fn take_query_credentials(system: &System, target: &mut Target, carried: &mut Vec<Carried>) -> Result<(), Refusal> {
+fn take_query_credentials(
+    system: &System,
+    target: &mut Target,
+    carried: &mut Vec<Carried>,
+) -> Result<(), Refusal> {
     for presigned in ["X-Amz-Signature", "X-Goog-Signature"] {
         if target.parameter(presigned).is_some() {
             return Err(Refusal {
                 reason: remit_core::decision::Reason::ForeignCredential,
-                sentence: format!("the request is signed beforehand (`{presigned}`), by a credential Remit did not issue"),
+                sentence: format!(
+                    "the request is signed beforehand (`{presigned}`), by a credential Remit did not issue"
+                ),
             });
         }
     }
@@ -327,10 +400,14 @@ async fn spool(mut body: Incoming) -> Result<Spooled, Refusal> {
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|error| Refusal::opaque(format!("the body cannot be read: {error}")))?;
         if frame.is_trailers() {
-            return Err(Refusal::opaque("fields behind the body are not decided: send them in front"));
+            return Err(Refusal::opaque(
+                "fields behind the body are not decided: send them in front",
+            ));
         }
         if let Some(piece) = frame.data_ref() {
-            spool.push(piece).map_err(|error| Refusal::opaque(error.to_string()))?;
+            spool
+                .push(piece)
+                .map_err(|error| Refusal::opaque(error.to_string()))?;
         }
     }
     Ok(spool.finish())

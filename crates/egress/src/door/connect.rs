@@ -9,7 +9,9 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use remit_core::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX, REQUESTS_PER_RUN_MAX};
+use remit_core::limits::{
+    REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX, REQUESTS_PER_RUN_MAX,
+};
 use tokio_rustls::TlsAcceptor;
 
 use super::arrive::{Going, expect_host, unknown_host};
@@ -33,7 +35,11 @@ struct Tunnel<E> {
 }
 
 impl<E: Engine> Front<E> {
-    pub(super) async fn connect(self: Arc<Self>, request: Request<Incoming>, who: Who) -> Response<ResponseBody> {
+    pub(super) async fn connect(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        who: Who,
+    ) -> Response<ResponseBody> {
         let token = identify::proxy_token(request.headers());
         let session = match self.who(&who, token.as_deref()).await {
             Ok(session) => session,
@@ -48,10 +54,18 @@ impl<E: Engine> Front<E> {
         };
         if !system.https {
             let (parts, _) = request.into_parts();
-            let refusal = Refusal::opaque(format!("`{}` is reached over http, without a tunnel", system.name));
-            return self.refuse(&session, Some(&system.name), Some(authority), &parts, refusal).await;
+            let refusal = Refusal::opaque(format!(
+                "`{}` is reached over http, without a tunnel",
+                system.name
+            ));
+            return self
+                .refuse(&session, Some(&system.name), Some(authority), &parts, refusal)
+                .await;
         }
-        let speak = self.engine.authority_of(&session).and_then(|ca| ca.server(authority.host()));
+        let speak = self
+            .engine
+            .authority_of(&session)
+            .and_then(|ca| ca.server(authority.host()));
         let speak = match speak {
             Ok(speak) => TlsAcceptor::from(speak),
             Err(sentence) => {
@@ -69,10 +83,18 @@ impl<E: Engine> Front<E> {
         answer::empty(StatusCode::OK)
     }
 
-    fn named(&self, request: &Request<Incoming>) -> Result<(Arc<System>, Authority), (Option<Authority>, Refusal)> {
-        let written = request.uri().authority().map_or("", |authority| authority.as_str());
-        let authority = Authority::parse(written, 443).map_err(|bad| (None, Refusal::opaque(bad.to_string())))?;
-        expect_host(request.headers(), &authority, 443).map_err(|refusal| (Some(authority.clone()), refusal))?;
+    fn named(
+        &self,
+        request: &Request<Incoming>,
+    ) -> Result<(Arc<System>, Authority), (Option<Authority>, Refusal)> {
+        let written = request
+            .uri()
+            .authority()
+            .map_or("", |authority| authority.as_str());
+        let authority =
+            Authority::parse(written, 443).map_err(|bad| (None, Refusal::opaque(bad.to_string())))?;
+        expect_host(request.headers(), &authority, 443)
+            .map_err(|refusal| (Some(authority.clone()), refusal))?;
         match self.engine.system_at(&authority) {
             Some(system) => Ok((system, authority)),
             None => {
@@ -109,7 +131,9 @@ impl<E: Engine> Tunnel<E> {
             Err(_) => return,
         };
         let (_, session) = stream.get_ref();
-        let named = session.server_name().is_none_or(|name| name.eq_ignore_ascii_case(self.authority.host()));
+        let named = session
+            .server_name()
+            .is_none_or(|name| name.eq_ignore_ascii_case(self.authority.host()));
         if !named {
             tracing::debug!(host = %self.authority, "the client named another host inside the tunnel");
             return;
@@ -123,7 +147,9 @@ impl<E: Engine> Tunnel<E> {
         let ended = if is_h2 {
             hyper::server::conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
-                .max_concurrent_streams(STREAMS_MAX.min(u32::try_from(REQUESTS_PER_RUN_MAX).unwrap_or(STREAMS_MAX)))
+                .max_concurrent_streams(
+                    STREAMS_MAX.min(u32::try_from(REQUESTS_PER_RUN_MAX).unwrap_or(STREAMS_MAX)),
+                )
                 .max_header_list_size(u32::try_from(REQUEST_HEAD_BYTES_MAX).unwrap_or(u32::MAX))
                 .serve_connection(TokioIo::new(stream), service)
                 .await
@@ -151,25 +177,46 @@ impl<E: Engine> Tunnel<E> {
         let system = self.front.engine.system_at(&self.authority);
         let Some(system) = system else {
             let refusal = unknown_host(&self.authority);
-            return self.front.refuse(&session, None, Some(self.authority.clone()), &parts, refusal).await;
+            return self
+                .front
+                .refuse(&session, None, Some(self.authority.clone()), &parts, refusal)
+                .await;
         };
         let elsewhere = parts.uri.authority().is_some_and(|authority| {
             Authority::parse(authority.as_str(), 443).ok().as_ref() != Some(&self.authority)
         });
         let host = expect_host(&parts.headers, &self.authority, 443);
-        if elsewhere || host.is_err() || (parts.headers.get(http::header::HOST).is_none() && parts.uri.authority().is_none()) {
-            let refusal = Refusal::opaque(format!("the request inside the tunnel is not for `{}`", self.authority));
+        if elsewhere
+            || host.is_err()
+            || (parts.headers.get(http::header::HOST).is_none() && parts.uri.authority().is_none())
+        {
+            let refusal = Refusal::opaque(format!(
+                "the request inside the tunnel is not for `{}`",
+                self.authority
+            ));
             return self
                 .front
-                .refuse(&session, Some(&system.name), Some(self.authority.clone()), &parts, refusal)
+                .refuse(
+                    &session,
+                    Some(&system.name),
+                    Some(self.authority.clone()),
+                    &parts,
+                    refusal,
+                )
                 .await;
         }
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let target = parts
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str())
+            .to_owned();
         let going = Going {
             system,
             authority: self.authority.clone(),
             target,
         };
-        self.front.forward(session, going, self.token.clone(), parts, body).await
+        self.front
+            .forward(session, going, self.token.clone(), parts, body)
+            .await
     }
 }

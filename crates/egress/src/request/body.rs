@@ -53,7 +53,9 @@ pub(super) fn decode(head: &Head, body: &Spooled) -> Result<Decoded, Refusal> {
     };
     if is_json {
         let value = parse(bytes, &Bounds::REQUEST).map_err(|error| {
-            Refusal::opaque(format!("the body is JSON that could be read in more than one way: {error}"))
+            Refusal::opaque(format!(
+                "the body is JSON that could be read in more than one way: {error}"
+            ))
         })?;
         return Ok(match value {
             Value::Object(object) => Decoded::Json(object),
@@ -66,7 +68,11 @@ pub(super) fn decode(head: &Head, body: &Spooled) -> Result<Decoded, Refusal> {
 /// The media type without parameters, lower case.
 pub(super) fn essence(content_type: Option<&str>) -> String {
     let text = content_type.unwrap_or_default();
-    text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    text.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn expect_utf8(content_type: Option<&str>) -> Result<(), Refusal> {
@@ -76,7 +82,10 @@ fn expect_utf8(content_type: Option<&str>) -> Result<(), Refusal> {
             && name.trim().eq_ignore_ascii_case("charset")
             && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
         {
-            return Err(Refusal::opaque(format!("the body is said to be in `{}`: send UTF-8", shown(value))));
+            return Err(Refusal::opaque(format!(
+                "the body is said to be in `{}`: send UTF-8",
+                shown(value)
+            )));
         }
     }
     Ok(())
@@ -86,7 +95,9 @@ fn expect_utf8(content_type: Option<&str>) -> Result<(), Refusal> {
 fn form(bytes: &[u8]) -> Result<Object, Refusal> {
     let text = std::str::from_utf8(bytes).map_err(|_| Refusal::opaque("the form is not UTF-8"))?;
     if text.contains(';') {
-        return Err(Refusal::opaque("the form holds a bare `;`, at which some servers cut it: encode it"));
+        return Err(Refusal::opaque(
+            "the form holds a bare `;`, at which some servers cut it: encode it",
+        ));
     }
     let mut pairs = Vec::new();
     for part in text.split('&').filter(|part| !part.is_empty()) {
@@ -94,14 +105,23 @@ fn form(bytes: &[u8]) -> Result<Object, Refusal> {
         let read = |raw: &str| {
             target::decode(raw, true)
                 .filter(|text| !text.contains('\0'))
-                .ok_or_else(|| Refusal::opaque(format!("the form field `{}` is not percent-encoded text", shown(raw))))
+                .ok_or_else(|| {
+                    Refusal::opaque(format!(
+                        "the form field `{}` is not percent-encoded text",
+                        shown(raw)
+                    ))
+                })
         };
         if pairs.len() == FIELDS_MAX {
-            return Err(Refusal::opaque(format!("the form has more than {FIELDS_MAX} fields")));
+            return Err(Refusal::opaque(format!(
+                "the form has more than {FIELDS_MAX} fields"
+            )));
         }
         pairs.push((read(name)?, read(value)?));
     }
-    Ok(listed(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+    Ok(listed(
+        pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())),
+    ))
 }
 
 /// Adds the body to the arguments, as its operation says it is read.
@@ -124,12 +144,19 @@ pub(super) fn add(
         }
     }
     let wrong = |wanted: &str| {
-        let is = head.content_type.as_deref().map_or_else(|| "of no type".to_owned(), |kind| format!("`{}`", shown(kind)));
-        Refusal::opaque(format!("`{}` is read as {wanted}, and its body is {is} or too long", operation.name))
+        let is = head
+            .content_type
+            .as_deref()
+            .map_or_else(|| "of no type".to_owned(), |kind| format!("`{}`", shown(kind)));
+        Refusal::opaque(format!(
+            "`{}` is read as {wanted}, and its body is {is} or too long",
+            operation.name
+        ))
     };
     match (operation.body, decoded) {
         (_, Decoded::Empty) | (BodyKind::Digest, _) | (BodyKind::Any, Decoded::Bytes) => {}
-        (BodyKind::Json | BodyKind::Any, Decoded::Json(object)) | (BodyKind::Form | BodyKind::Any, Decoded::Form(object)) => {
+        (BodyKind::Json | BodyKind::Any, Decoded::Json(object))
+        | (BodyKind::Form | BodyKind::Any, Decoded::Form(object)) => {
             arguments.insert("body", object);
         }
         (BodyKind::Json | BodyKind::Any, Decoded::Document(value)) => {

@@ -74,7 +74,11 @@ pub(super) fn read_credentials(system: &System, headers: &HeaderMap) -> Result<V
         let mut values = headers.get_all(name).iter();
         let Some(value) = values.next() else { continue };
         let text = value.to_str().ok().filter(|_| values.next().is_none());
-        let text = text.ok_or_else(|| Refusal::opaque(format!("the header `{name}` stands there twice or is not plain text")))?;
+        let text = text.ok_or_else(|| {
+            Refusal::opaque(format!(
+                "the header `{name}` stands there twice or is not plain text"
+            ))
+        })?;
         if !text.trim().is_empty() {
             found.push(one(system, name, text.trim())?);
         }
@@ -101,13 +105,20 @@ fn one(system: &System, name: &str, text: &str) -> Result<Carried, Refusal> {
         carried.scheme = Some(scheme.to_owned());
         carried.value = rest.trim().to_owned();
         if lower == "basic" {
-            let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let decoded = STANDARD
+                .decode(rest.trim())
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok());
             let decoded = decoded.ok_or_else(|| Refusal::opaque("the basic credentials cannot be read"))?;
             let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
             carried.place = Place::Basic;
             carried.declared = declared(&Place::Basic);
             // git and others put a token into either half.
-            let (user, value) = if password.is_empty() || password == "x-oauth-basic" { ("", user) } else { (user, password) };
+            let (user, value) = if password.is_empty() || password == "x-oauth-basic" {
+                ("", user)
+            } else {
+                (user, password)
+            };
             carried.user = Some(user.to_owned());
             carried.value = value.to_owned();
         } else if lower == "aws4-hmac-sha256" {
@@ -122,7 +133,9 @@ fn one(system: &System, name: &str, text: &str) -> Result<Carried, Refusal> {
 
 /// Access key, region and service of `Credential=AKID/date/region/service/aws4_request, …`.
 fn aws_scope(rest: &str) -> Option<(String, String, String)> {
-    let credential = rest.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    let credential = rest
+        .split(',')
+        .find_map(|part| part.trim().strip_prefix("Credential="))?;
     let mut parts = credential.rsplit('/');
     if parts.next()? != "aws4_request" {
         return None;

@@ -14,7 +14,10 @@ pub(super) fn holds(operation: &Operation, head: &Head, decoded: &Decoded) -> bo
             "query" => head.target.parameter(name).map(str::to_owned),
             "header" => {
                 let mut values = head.headers.iter().filter(|(header, _)| header == name);
-                values.next().filter(|_| values.next().is_none()).map(|(_, value)| value.clone())
+                values
+                    .next()
+                    .filter(|_| values.next().is_none())
+                    .map(|(_, value)| value.clone())
             }
             _ => decoded.object().and_then(|body| {
                 let mut value = body.get(name.split('.').next()?)?;

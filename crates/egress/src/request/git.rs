@@ -48,7 +48,12 @@ pub fn operations(system: &Name, repository: &str) -> Result<Vec<Operation>, Str
         make(FETCH, "read", false, "git: fetch objects")?,
         make(PUSH_REFS, "read", false, "git: list refs before a push")?,
         make(PUSH, "write", false, "git: create refs, or move them forward")?,
-        make(REWRITE, "delete", true, "git: move refs to commits that are not shown to follow the old ones (force)")?,
+        make(
+            REWRITE,
+            "delete",
+            true,
+            "git: move refs to commits that are not shown to follow the old ones (force)",
+        )?,
         make(DELETE, "delete", true, "git: delete refs")?,
     ])
 }
@@ -62,7 +67,9 @@ pub(super) fn read(system: &System, head: &Head, body: &Spooled) -> Result<Optio
     let segments = head.target.segments();
     let (front, route): (&[String], &str) = match segments {
         [front @ .., info, refs] if info == "info" && refs == "refs" => (front, "refs"),
-        [front @ .., last] if last == "git-upload-pack" || last == "git-receive-pack" => (front, last.as_str()),
+        [front @ .., last] if last == "git-upload-pack" || last == "git-receive-pack" => {
+            (front, last.as_str())
+        }
         _ => return Ok(None),
     };
     let mut repository: Vec<String> = front.to_vec();
@@ -86,7 +93,11 @@ pub(super) fn read(system: &System, head: &Head, body: &Spooled) -> Result<Optio
                 said.insert("service", service);
                 PUSH_REFS
             }
-            _ => return Err(Refusal::opaque("git's old \"dumb\" protocol is not decided: use a current git")),
+            _ => {
+                return Err(Refusal::opaque(
+                    "git's old \"dumb\" protocol is not decided: use a current git",
+                ));
+            }
         },
         ("POST", "git-upload-pack") => {
             said.insert("service", route);
@@ -121,20 +132,31 @@ pub(super) fn read(system: &System, head: &Head, body: &Spooled) -> Result<Optio
         arguments.insert("body_bytes", i64::try_from(body.len()).unwrap_or(i64::MAX));
     }
     arguments.insert("resources", touched(git.repository.names(), &path, &refs));
-    let name = name.parse().map_err(|_| Refusal::unknown("no such operation of git"))?;
+    let name = name
+        .parse()
+        .map_err(|_| Refusal::unknown("no such operation of git"))?;
     Ok(Some(Reading {
         operation: name,
         arguments,
     }))
 }
 
-fn touched<'a>(names: impl Iterator<Item = &'a str>, path: &BTreeMap<String, String>, refs: &[String]) -> Vec<Value> {
-    let parts: Vec<&str> = names.filter_map(|name| path.get(name)).map(String::as_str).collect();
+fn touched<'a>(
+    names: impl Iterator<Item = &'a str>,
+    path: &BTreeMap<String, String>,
+    refs: &[String],
+) -> Vec<Value> {
+    let parts: Vec<&str> = names
+        .filter_map(|name| path.get(name))
+        .map(String::as_str)
+        .collect();
     let repository = parts.join("/");
     if refs.is_empty() {
         return vec![repository.into()];
     }
-    refs.iter().map(|name| format!("{repository}/{name}").into()).collect()
+    refs.iter()
+        .map(|name| format!("{repository}/{name}").into())
+        .collect()
 }
 
 /// What a push would do to refs.
@@ -174,7 +196,9 @@ struct Command {
 }
 
 fn push(body: &Spooled) -> Result<Push, Refusal> {
-    let mut reader = body.reader().map_err(|error| Refusal::opaque(format!("the push cannot be read: {error}")))?;
+    let mut reader = body
+        .reader()
+        .map_err(|error| Refusal::opaque(format!("the push cannot be read: {error}")))?;
     let (commands, push_options) = commands(&mut reader)?;
     if push_options {
         while let Some(line) = packet(&mut reader)? {
@@ -190,10 +214,16 @@ fn push(body: &Spooled) -> Result<Push, Refusal> {
     let mut push = Push::default();
     for command in commands {
         let list = match (command.old == [0; 20], command.new == [0; 20]) {
-            (true, true) => return Err(Refusal::opaque("a command of the push creates and deletes at once")),
+            (true, true) => {
+                return Err(Refusal::opaque(
+                    "a command of the push creates and deletes at once",
+                ));
+            }
             (true, false) => &mut push.created,
             (false, true) => &mut push.deleted,
-            (false, false) if !command.name.starts_with("refs/tags/") && ancestry.follows(command.new, command.old) => {
+            (false, false)
+                if !command.name.starts_with("refs/tags/") && ancestry.follows(command.new, command.old) =>
+            {
                 &mut push.updated
             }
             (false, false) => &mut push.rewritten,
@@ -213,29 +243,51 @@ fn commands(reader: &mut impl BufRead) -> Result<(Vec<Command>, bool), Refusal> 
             continue;
         }
         if line.starts_with(b"push-cert") {
-            return Err(Refusal::opaque("a signed push hides its commands in a certificate: push unsigned"));
+            return Err(Refusal::opaque(
+                "a signed push hides its commands in a certificate: push unsigned",
+            ));
         }
         let (command, capabilities) = match line.iter().position(|&b| b == 0) {
-            Some(at) => (line.get(..at).unwrap_or_default(), line.get(at + 1..).unwrap_or_default()),
+            Some(at) => (
+                line.get(..at).unwrap_or_default(),
+                line.get(at + 1..).unwrap_or_default(),
+            ),
             None => (line, &b""[..]),
         };
         let capabilities = String::from_utf8_lossy(capabilities);
         let mut words = capabilities.split_ascii_whitespace();
         if words.any(|word| word == "object-format=sha256") {
-            return Err(Refusal::opaque("a repository with SHA-256 objects is not read yet"));
+            return Err(Refusal::opaque(
+                "a repository with SHA-256 objects is not read yet",
+            ));
         }
-        options |= capabilities.split_ascii_whitespace().any(|word| word == "push-options");
-        let text = std::str::from_utf8(command).map_err(|_| Refusal::opaque("a ref of the push is not UTF-8"))?;
+        options |= capabilities
+            .split_ascii_whitespace()
+            .any(|word| word == "push-options");
+        let text =
+            std::str::from_utf8(command).map_err(|_| Refusal::opaque("a ref of the push is not UTF-8"))?;
         let mut parts = text.splitn(3, ' ');
-        let (old, new, name) = (parts.next().and_then(oid), parts.next().and_then(oid), parts.next());
+        let (old, new, name) = (
+            parts.next().and_then(oid),
+            parts.next().and_then(oid),
+            parts.next(),
+        );
         let (Some(old), Some(new), Some(name)) = (old, new, name) else {
-            return Err(Refusal::opaque(format!("`{}` is no command of a push", shown(text))));
+            return Err(Refusal::opaque(format!(
+                "`{}` is no command of a push",
+                shown(text)
+            )));
         };
         if !name.starts_with("refs/") || commands.iter().any(|before| before.name == name) {
-            return Err(Refusal::opaque(format!("the push names the ref `{}`, or names it twice", shown(name))));
+            return Err(Refusal::opaque(format!(
+                "the push names the ref `{}`, or names it twice",
+                shown(name)
+            )));
         }
         if commands.len() == COMMANDS_MAX {
-            return Err(Refusal::opaque(format!("the push moves more than {COMMANDS_MAX} refs")));
+            return Err(Refusal::opaque(format!(
+                "the push moves more than {COMMANDS_MAX} refs"
+            )));
         }
         commands.push(Command {
             old,

@@ -22,16 +22,27 @@ pub(super) fn read(
     spooled: &Spooled,
 ) -> Result<Reading, Refusal> {
     if head.method != "POST" || !head.target.query().is_empty() {
-        return Err(Refusal::opaque("GraphQL is read from the JSON body of a POST alone"));
+        return Err(Refusal::opaque(
+            "GraphQL is read from the JSON body of a POST alone",
+        ));
     }
     let body = match body::decode(head, spooled)? {
         Decoded::Json(object) => object,
         Decoded::Document(_) => {
-            return Err(Refusal::opaque("a batch of GraphQL operations is not decided: send them one by one"));
+            return Err(Refusal::opaque(
+                "a batch of GraphQL operations is not decided: send them one by one",
+            ));
         }
-        _ => return Err(Refusal::opaque("GraphQL is read from the JSON body of a POST alone")),
+        _ => {
+            return Err(Refusal::opaque(
+                "GraphQL is read from the JSON body of a POST alone",
+            ));
+        }
     };
-    if let Some(other) = body.keys().find(|key| !["query", "variables", "operationName"].contains(key)) {
+    if let Some(other) = body
+        .keys()
+        .find(|key| !["query", "variables", "operationName"].contains(key))
+    {
         return Err(Refusal::opaque(format!(
             "the GraphQL request holds `{}`, which hides what is asked: send the whole document as `query`",
             shown(other)
@@ -44,7 +55,10 @@ pub(super) fn read(
     let asked = operation(text, body.get("operationName").and_then(Value::as_str))?;
     let found = match asked.kind {
         "query" => Some(&*graphql.query),
-        _ => asked.fields.first().and_then(|field| graphql.mutations.get(field)),
+        _ => asked
+            .fields
+            .first()
+            .and_then(|field| graphql.mutations.get(field)),
     };
     let Some(found) = found else {
         return Err(Refusal::unknown(format!(
@@ -59,7 +73,10 @@ pub(super) fn read(
     if let Some(name) = asked.name {
         said.insert("name", name);
     }
-    said.insert("fields", asked.fields.into_iter().map(Value::from).collect::<Vec<_>>());
+    said.insert(
+        "fields",
+        asked.fields.into_iter().map(Value::from).collect::<Vec<_>>(),
+    );
     said.insert("document", text);
     arguments.insert("graphql", said);
     body::add(found, head, spooled, Decoded::Json(body), &mut arguments)?;
@@ -77,9 +94,15 @@ struct Asked {
 }
 
 fn operation(text: &str, wanted: Option<&str>) -> Result<Asked, Refusal> {
-    let tree = Parser::new(text).token_limit(TOKENS_MAX).recursion_limit(DEPTH_MAX).parse();
+    let tree = Parser::new(text)
+        .token_limit(TOKENS_MAX)
+        .recursion_limit(DEPTH_MAX)
+        .parse();
     if let Some(error) = tree.errors().next() {
-        return Err(Refusal::opaque(format!("the GraphQL document cannot be read: {}", shown(error.message()))));
+        return Err(Refusal::opaque(format!(
+            "the GraphQL document cannot be read: {}",
+            shown(error.message())
+        )));
     }
     let mut operations = Vec::new();
     for definition in tree.document().definitions() {
@@ -90,26 +113,39 @@ fn operation(text: &str, wanted: Option<&str>) -> Result<Asked, Refusal> {
         }
     }
     let [operation] = operations.as_slice() else {
-        return Err(Refusal::opaque("the GraphQL document holds not exactly one operation: send them one by one"));
+        return Err(Refusal::opaque(
+            "the GraphQL document holds not exactly one operation: send them one by one",
+        ));
     };
     let name = operation.name().map(|name| name.text().to_string());
     if wanted.is_some() && wanted != name.as_deref() {
-        return Err(Refusal::opaque("`operationName` is not the operation of the GraphQL document"));
+        return Err(Refusal::opaque(
+            "`operationName` is not the operation of the GraphQL document",
+        ));
     }
     let kind = match operation.operation_type() {
         None => "query",
         Some(kind) if kind.query_token().is_some() => "query",
         Some(kind) if kind.mutation_token().is_some() => "mutation",
-        Some(_) => return Err(Refusal::opaque("GraphQL subscriptions are streams that cannot be looked into")),
+        Some(_) => {
+            return Err(Refusal::opaque(
+                "GraphQL subscriptions are streams that cannot be looked into",
+            ));
+        }
     };
     let mut fields = Vec::new();
-    let selections = operation.selection_set().into_iter().flat_map(|set| set.selections());
+    let selections = operation
+        .selection_set()
+        .into_iter()
+        .flat_map(|set| set.selections());
     for selection in selections {
         match selection {
             cst::Selection::Field(field) => {
                 fields.extend(field.name().map(|name| name.text().to_string()));
                 if kind == "mutation" && field.directives().is_some() {
-                    return Err(Refusal::opaque("a GraphQL mutation with directives may or may not happen: leave them out"));
+                    return Err(Refusal::opaque(
+                        "a GraphQL mutation with directives may or may not happen: leave them out",
+                    ));
                 }
             }
             _ => {
@@ -120,7 +156,9 @@ fn operation(text: &str, wanted: Option<&str>) -> Result<Asked, Refusal> {
         }
     }
     if fields.is_empty() || (kind == "mutation" && fields.len() != 1) {
-        return Err(Refusal::opaque("a GraphQL mutation is decided one root field at a time: send them one by one"));
+        return Err(Refusal::opaque(
+            "a GraphQL mutation is decided one root field at a time: send them one by one",
+        ));
     }
     Ok(Asked { kind, name, fields })
 }
@@ -136,10 +174,19 @@ mod tests {
 
     #[test]
     fn type_and_root_fields_are_seen() {
-        assert_eq!(of("{ viewer { login } repository(owner:\"a\") { id } }").unwrap(), "query viewer repository");
-        assert_eq!(of("mutation M($i: X!) { harmless: deleteRef(input: $i) { clientMutationId } }").unwrap(), "mutation deleteRef");
+        assert_eq!(
+            of("{ viewer { login } repository(owner:\"a\") { id } }").unwrap(),
+            "query viewer repository"
+        );
+        assert_eq!(
+            of("mutation M($i: X!) { harmless: deleteRef(input: $i) { clientMutationId } }").unwrap(),
+            "mutation deleteRef"
+        );
         assert_eq!(of("query Q { ...on Query { a } }").is_err(), true);
-        assert_eq!(of("# mutation { deleteRef }\nquery { \"\"\"x\"\"\" a }").is_err(), true);
+        assert_eq!(
+            of("# mutation { deleteRef }\nquery { \"\"\"x\"\"\" a }").is_err(),
+            true
+        );
     }
 
     #[test]

@@ -61,19 +61,25 @@ pub struct Sorted {
 pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
     let mut sorted = Sorted::default();
     if headers.contains_key(http::header::UPGRADE) {
-        return Err(Refusal::opaque("a WebSocket or another upgrade cannot be looked into"));
+        return Err(Refusal::opaque(
+            "a WebSocket or another upgrade cannot be looked into",
+        ));
     }
     for (name, value) in headers {
         let name = name.as_str();
         if OVERRIDES.contains(&name) {
-            return Err(Refusal::opaque(format!("`{name}` would make the server do something else than was decided")));
+            return Err(Refusal::opaque(format!(
+                "`{name}` would make the server do something else than was decided"
+            )));
         }
         if let Some(extra) = is_kept(system, name) {
             let text = value
                 .to_str()
                 .ok()
                 .filter(|text| text.len() <= VALUE_BYTES_MAX)
-                .ok_or_else(|| Refusal::opaque(format!("the header `{name}` is too long or not plain text")))?;
+                .ok_or_else(|| {
+                    Refusal::opaque(format!("the header `{name}` is too long or not plain text"))
+                })?;
             let repeated = sorted.kept.iter().any(|(before, _)| before == name);
             if repeated && (!extra || name == "content-type") {
                 return Err(Refusal::opaque(format!("the header `{name}` stands there twice")));
@@ -86,7 +92,11 @@ pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
         .iter()
         .find(|(name, _)| name == "content-type")
         .map(|(_, value)| value.clone());
-    if sorted.content_type.as_deref().is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/grpc")) {
+    if sorted
+        .content_type
+        .as_deref()
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/grpc"))
+    {
         return Err(Refusal::opaque("gRPC cannot be looked into"));
     }
     encoding(headers, &mut sorted)?;
@@ -97,14 +107,20 @@ pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
 
 /// `Some(true)` for a header the description adds, `Some(false)` for one of every call.
 fn is_kept(system: &System, name: &str) -> Option<bool> {
-    let is_credential = system.credentials.iter().any(|credential: &Credential| credential.is_header(name));
+    let is_credential = system
+        .credentials
+        .iter()
+        .any(|credential: &Credential| credential.is_header(name));
     if is_credential {
         return None;
     }
-    let extra = system.headers.iter().any(|pattern| match pattern.strip_suffix('*') {
-        Some(front) => name.starts_with(front),
-        None => name == pattern,
-    });
+    let extra = system
+        .headers
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(front) => name.starts_with(front),
+            None => name == pattern,
+        });
     if KEPT.contains(&name) {
         Some(false)
     } else {

@@ -90,13 +90,27 @@ pub(crate) fn common(system: &System, head: &Head, path: &BTreeMap<String, Strin
     let mut arguments = Object::new();
     arguments.insert("request", request_line(system, head));
     arguments.insert("host", head.authority.host());
-    let path: Object = path.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let path: Object = path
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     arguments.insert("path", path);
     if !head.target.query().is_empty() {
-        arguments.insert("query", listed(head.target.query().iter().map(|(k, v)| (k.as_str(), v.as_deref().unwrap_or_default()))));
+        arguments.insert(
+            "query",
+            listed(
+                head.target
+                    .query()
+                    .iter()
+                    .map(|(k, v)| (k.as_str(), v.as_deref().unwrap_or_default())),
+            ),
+        );
     }
     if !head.headers.is_empty() {
-        arguments.insert("headers", listed(head.headers.iter().map(|(k, v)| (k.as_str(), v.as_str()))));
+        arguments.insert(
+            "headers",
+            listed(head.headers.iter().map(|(k, v)| (k.as_str(), v.as_str()))),
+        );
     }
     arguments
 }
@@ -152,7 +166,10 @@ pub(crate) fn touch(
     touched.sort();
     touched.dedup();
     if !touched.is_empty() {
-        arguments.insert("resources", touched.into_iter().map(Value::from).collect::<Vec<_>>());
+        arguments.insert(
+            "resources",
+            touched.into_iter().map(Value::from).collect::<Vec<_>>(),
+        );
     }
     Ok(())
 }

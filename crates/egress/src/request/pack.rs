@@ -56,7 +56,10 @@ pub(super) fn read(reader: &mut impl BufRead) -> Ancestry {
         ancestry: Ancestry::default(),
     };
     // A pack that ends early or holds more than is read proves less, never more.
-    let _ = pack.read(&mut Counted { inner: reader, count: 0 });
+    let _ = pack.read(&mut Counted {
+        inner: reader,
+        count: 0,
+    });
     pack.ancestry
 }
 
@@ -95,7 +98,10 @@ impl Pack {
                 let mut offset = u64::from(byte & 0x7f);
                 while byte & 0x80 != 0 {
                     byte = one(reader)?;
-                    offset = offset.checked_add(1).and_then(|o| o.checked_mul(128)).ok_or(io::ErrorKind::InvalidData)?
+                    offset = offset
+                        .checked_add(1)
+                        .and_then(|o| o.checked_mul(128))
+                        .ok_or(io::ErrorKind::InvalidData)?
                         | u64::from(byte & 0x7f);
                 }
                 let at = self.at.checked_sub(offset).ok_or(io::ErrorKind::InvalidData)?;
@@ -121,7 +127,11 @@ impl Pack {
         Ok(())
     }
 
-    fn inflate<R: BufRead>(&mut self, reader: &mut Counted<'_, R>, wanted: bool) -> io::Result<Option<Vec<u8>>> {
+    fn inflate<R: BufRead>(
+        &mut self,
+        reader: &mut Counted<'_, R>,
+        wanted: bool,
+    ) -> io::Result<Option<Vec<u8>>> {
         let mut decoder = ZlibDecoder::new(reader);
         let mut content = Vec::new();
         if wanted {
@@ -140,7 +150,9 @@ impl Pack {
         let mut whole = format!("commit {}\0", commit.len()).into_bytes();
         whole.extend_from_slice(&commit);
         let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &whole);
-        let Ok(id) = <Id>::try_from(hash.as_ref()) else { return };
+        let Ok(id) = <Id>::try_from(hash.as_ref()) else {
+            return;
+        };
         self.by_offset.insert(self.at, id);
         self.ancestry.parents.insert(id, parents(&commit));
         self.kept += commit.len();

@@ -36,7 +36,10 @@ fn commands(lines: &[String]) -> Vec<u8> {
 }
 
 fn named(body: &[u8]) -> String {
-    post(body).map_or_else(|refusal| format!("refused: {}", refusal.sentence), |reading| reading.operation.to_string())
+    post(body).map_or_else(
+        |refusal| format!("refused: {}", refusal.sentence),
+        |reading| reading.operation.to_string(),
+    )
 }
 
 #[test]
@@ -52,7 +55,10 @@ fn commands_are_told_apart() {
     for bad in [
         commands(&[format!("{ONE} {TWO} main\0")]),
         commands(&[format!("{ZERO} {ZERO} refs/heads/x\0")]),
-        commands(&[format!("{ONE} {TWO} refs/heads/x\0"), format!("{ONE} {ZERO} refs/heads/x")]),
+        commands(&[
+            format!("{ONE} {TWO} refs/heads/x\0"),
+            format!("{ONE} {ZERO} refs/heads/x"),
+        ]),
         commands(&["push-cert\0".to_owned()]),
         b"00".to_vec(),
         b"zzzz".to_vec(),
@@ -66,17 +72,31 @@ fn commands_are_told_apart() {
 fn git(folder: &Path, words: &[&str]) -> Vec<u8> {
     let out = Command::new("git")
         .current_dir(folder)
-        .args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(words)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .output()
         .unwrap();
-    assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{words:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     out.stdout
 }
 
 fn id(folder: &Path, what: &str) -> String {
-    String::from_utf8(git(folder, &["rev-parse", what])).unwrap().trim().to_owned()
+    String::from_utf8(git(folder, &["rev-parse", what]))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 /// The pack git would push from `old` to `new`, thin as in a push.
@@ -84,12 +104,25 @@ fn packed(folder: &Path, old: &str, new: &str) -> Vec<u8> {
     use std::io::Write as _;
     let mut child = Command::new("git")
         .current_dir(folder)
-        .args(["pack-objects", "--revs", "--thin", "--stdout", "--delta-base-offset", "-q", "--window=50"])
+        .args([
+            "pack-objects",
+            "--revs",
+            "--thin",
+            "--stdout",
+            "--delta-base-offset",
+            "-q",
+            "--window=50",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(format!("{new}\n^{old}\n").as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(format!("{new}\n^{old}\n").as_bytes())
+        .unwrap();
     child.wait_with_output().unwrap().stdout
 }
 
@@ -105,7 +138,15 @@ fn a_real_fast_forward_is_proven_and_a_force_is_not() {
     let commit = |n: usize| {
         std::fs::write(folder.join("a.txt"), format!("{n}\n").repeat(300)).unwrap();
         git(&folder, &["add", "."]);
-        git(&folder, &["commit", "-q", "-m", &format!("{n} {}", "long message ".repeat(200))]);
+        git(
+            &folder,
+            &[
+                "commit",
+                "-q",
+                "-m",
+                &format!("{n} {}", "long message ".repeat(200)),
+            ],
+        );
     };
     commit(0);
     let old = id(&folder, "HEAD");
@@ -126,6 +167,9 @@ fn a_real_fast_forward_is_proven_and_a_force_is_not() {
     git(&folder, &["checkout", "-q", "-b", "other", &old]);
     git(&folder, &["commit", "-q", "--amend", "-m", "instead"]);
     let amended = id(&folder, "HEAD");
-    assert_eq!(push(&old, &amended, &packed(&folder, &old, &amended)), "git.push_rewrite");
+    assert_eq!(
+        push(&old, &amended, &packed(&folder, &old, &amended)),
+        "git.push_rewrite"
+    );
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -69,6 +69,10 @@ fn resolve(path: &str) -> String {
             other => out.push(other),
         }
     }
-    let end = if path.len() > 1 && path.ends_with('/') { "/" } else { "" };
+    let end = if path.len() > 1 && path.ends_with('/') {
+        "/"
+    } else {
+        ""
+    };
     format!("/{}{end}", out.join("/"))
 }

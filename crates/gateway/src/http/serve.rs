@@ -23,7 +23,11 @@ const REST: Duration = Duration::from_millis(50);
 /// future cuts it off.
 pub async fn serve<S>(listener: TcpListener, service: S, shutdown: impl Future<Output = ()>)
 where
-    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     S::Future: Send,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));

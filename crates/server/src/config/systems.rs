@@ -28,7 +28,11 @@ pub struct System {
 
 impl System {
     pub(super) fn check(&self, name: &str) -> Result<(), ConfigError> {
-        let given = [self.kind.is_some(), self.description.is_some(), self.openapi.is_some()];
+        let given = [
+            self.kind.is_some(),
+            self.description.is_some(),
+            self.openapi.is_some(),
+        ];
         if given.into_iter().filter(|given| *given).count() > 1 {
             return Err(ConfigError::value(
                 format!("systems.{name}"),

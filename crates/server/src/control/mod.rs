@@ -12,6 +12,7 @@ mod grants;
 mod guard;
 mod humans;
 mod kill;
+pub mod lane;
 mod policy;
 mod records;
 mod router;
@@ -20,8 +21,8 @@ mod secrets;
 mod servers;
 mod socket;
 mod status;
-mod systems;
 mod stream;
+mod systems;
 mod tasks;
 mod tools;
 mod verify;
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 pub(crate) use socket::remove;
-pub use socket::{Bound, ControlError, bind};
+pub use socket::{Bound, BoundLane, ControlError, bind, bind_lane};
 
 /// What the handlers share.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use remit_core::name::Name;
 use remit_core::id::RunId;
+use remit_core::name::Name;
 use remit_egress::describe::{Place, SHIPPED, System};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -89,7 +89,10 @@ pub(super) async fn list(State(Control { app, .. }): State<Control>) -> Answer {
         })
         .collect();
     for (kind, _) in SHIPPED {
-        let known = kind.parse().ok().and_then(|name: Name| world.registry.server(&name).cloned());
+        let known = kind
+            .parse()
+            .ok()
+            .and_then(|name: Name| world.registry.server(&name).cloned());
         if known.is_none() {
             all.push(json!({"name": kind, "registered": false}));
         }
@@ -102,11 +105,14 @@ fn callable(entry: &ServerEntry) -> usize {
 }
 
 fn shown(system: &System) -> Value {
-    let places = system.credentials.iter().map(|credential| match &credential.place {
-        Place::Header(name) => format!("header {name}"),
-        Place::Basic => "basic".to_owned(),
-        Place::Query(name) => format!("query {name}"),
-    });
+    let places = system
+        .credentials
+        .iter()
+        .map(|credential| match &credential.place {
+            Place::Header(name) => format!("header {name}"),
+            Place::Basic => "basic".to_owned(),
+            Place::Query(name) => format!("query {name}"),
+        });
     json!({
         "name": system.name.as_str(),
         "title": system.title,
@@ -123,8 +129,16 @@ pub(super) async fn retire(
     Body(body): Body<Acting>,
 ) -> Answer {
     let name: Name = parse(&name)?;
-    if app.world().registry.server(&name).is_none_or(|entry| entry.system.is_none()) {
-        return Err(Failure::NotFound(format!("no system `{name}` is registered: see `remit system list`")).into());
+    if app
+        .world()
+        .registry
+        .server(&name)
+        .is_none_or(|entry| entry.system.is_none())
+    {
+        return Err(Failure::NotFound(format!(
+            "no system `{name}` is registered: see `remit system list`"
+        ))
+        .into());
     }
     crate::registry::servers::retire(&app, &name, &by(&app, body.by.as_ref())?).await?;
     Ok(Json(json!({"name": name.as_str(), "state": "retired"})))
@@ -132,7 +146,9 @@ pub(super) async fn retire(
 
 /// What `remit run` puts into the environment of a run.
 pub(super) async fn of_run(State(Control { app, .. }): State<Control>, Path(run): Path<String>) -> Answer {
-    let run: RunId = run.parse().map_err(|_| Failure::invalid(format!("`{run}` is not the id of a run")))?;
+    let run: RunId = run
+        .parse()
+        .map_err(|_| Failure::invalid(format!("`{run}` is not the id of a run")))?;
     let task = app.live.task_of_run(run);
     let live = task.and_then(|task| app.live.by_task(task));
     let live = live.ok_or_else(|| Failure::NotFound(format!("no run `{run}` is live")))?;

@@ -41,18 +41,26 @@ impl Attachment {
         }
         let mut head = Vec::new();
         Value::Array(self.carried.iter().map(written).collect()).write_canonical(&mut head);
-        let mut plain = u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes().to_vec();
+        let mut plain = u32::try_from(head.len())
+            .unwrap_or(u32::MAX)
+            .to_be_bytes()
+            .to_vec();
         plain.extend_from_slice(&head);
         let mut offset = 0;
         loop {
-            let piece = self.body.piece(offset, 1024 * 1024).map_err(Failure::unavailable)?;
+            let piece = self
+                .body
+                .piece(offset, 1024 * 1024)
+                .map_err(Failure::unavailable)?;
             if piece.is_empty() {
                 break;
             }
             offset += piece.len() as u64;
             plain.extend_from_slice(&piece);
         }
-        Ok(app.sealer(task)?.seal(&format!("body of {call}"), &plain, &*app.entropy)?)
+        Ok(app
+            .sealer(task)?
+            .seal(&format!("body of {call}"), &plain, &*app.entropy)?)
     }
 }
 
@@ -71,7 +79,10 @@ pub async fn load(app: &Arc<App>, stored: &StoredApproval) -> Result<Option<Arc<
     let bad = || Failure::Unavailable("the body that waited cannot be read".to_owned());
     let (length, rest) = plain.split_first_chunk::<4>().ok_or_else(bad)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| bad())?;
-    let (head, body) = rest.split_at_checked(length).filter(|_| length <= HEAD_BYTES_MAX).ok_or_else(bad)?;
+    let (head, body) = rest
+        .split_at_checked(length)
+        .filter(|_| length <= HEAD_BYTES_MAX)
+        .ok_or_else(bad)?;
     let head = parse(head, &Bounds::REQUEST).map_err(|_| bad())?;
     let carried: Option<Vec<Carried>> = head.as_array().unwrap_or_default().iter().map(read).collect();
     Ok(Some(Arc::new(Attachment {

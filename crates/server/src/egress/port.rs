@@ -45,7 +45,8 @@ impl Port {
         F: Future<Output = Result<Answer, Failure>> + Send + 'static,
     {
         let done = self.0.background.spawn(work).await;
-        let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(format!("the request broke off: {error}"))));
+        let done =
+            done.unwrap_or_else(|error| Err(Failure::Unavailable(format!("the request broke off: {error}"))));
         done.unwrap_or_else(|failure| Answer::Refused(Box::new(unavailable(&self.0, &failure))))
     }
 }
@@ -62,17 +63,23 @@ pub(super) fn session_of(live: Arc<Live>) -> Session {
 
 impl Engine for Port {
     async fn authenticate(&self, token: Option<&str>) -> Result<Session, AuthFailure> {
-        let live = session::authenticate(&self.0, token).await.map_err(|failure| match failure {
-            McpAuthFailure::Missing => AuthFailure::Missing,
-            McpAuthFailure::TaskEnded(how) => AuthFailure::TaskEnded(how),
-            McpAuthFailure::Unavailable(why) => AuthFailure::Unavailable(why),
-            _ => AuthFailure::Unknown,
-        })?;
+        let live = session::authenticate(&self.0, token)
+            .await
+            .map_err(|failure| match failure {
+                McpAuthFailure::Missing => AuthFailure::Missing,
+                McpAuthFailure::TaskEnded(how) => AuthFailure::TaskEnded(how),
+                McpAuthFailure::Unavailable(why) => AuthFailure::Unavailable(why),
+                _ => AuthFailure::Unknown,
+            })?;
         Ok(session_of(live))
     }
 
     fn system_at(&self, authority: &Authority) -> Option<Arc<System>> {
-        self.0.world().registry.system_at(authority.host(), authority.port()).cloned()
+        self.0
+            .world()
+            .registry
+            .system_at(authority.host(), authority.port())
+            .cloned()
     }
 
     fn system(&self, name: &Name) -> Option<Arc<System>> {
@@ -86,7 +93,8 @@ impl Engine for Port {
 
     async fn call(&self, session: &Session, request: Request) -> Answer {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
-        self.supervised(async move { call(&app, &live?, request).await }).await
+        self.supervised(async move { call(&app, &live?, request).await })
+            .await
     }
 
     async fn resume(&self, session: &Session, approval: ApprovalId) -> Answer {
@@ -116,7 +124,7 @@ impl Engine for Port {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answer, Failure> {
-    if let Err(refusal) = inject::judge(&request.system.name, &request.carried) {
+    if let Err(refusal) = inject::judge(app, live.run().id, &request.system.name, &request.carried) {
         let refused = Refused {
             system: Some(request.system.name.clone()),
             authority: Some(request.head.authority.clone()),
@@ -189,7 +197,8 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
     };
     if let Some(authority) = &refused.authority {
         call.arguments.insert("host", authority.host());
-        call.destinations.extend(Destination::new(DestinationKind::Host, authority.host()));
+        call.destinations
+            .extend(Destination::new(DestinationKind::Host, authority.host()));
     }
     let prepared = Prepared {
         digest: call.digest(),
@@ -199,5 +208,12 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
         refused: None,
         call,
     };
-    deny_for(app, live, &prepared, refused.refusal.reason, refused.refusal.sentence).await
+    deny_for(
+        app,
+        live,
+        &prepared,
+        refused.refusal.reason,
+        refused.refusal.sentence,
+    )
+    .await
 }

@@ -50,7 +50,11 @@ impl Went {
         let certain = error.is_certain_failure();
         Self {
             outcome: if certain { "failed" } else { "indeterminate" },
-            state: if certain { CallState::Failed } else { CallState::Indeterminate },
+            state: if certain {
+                CallState::Failed
+            } else {
+                CallState::Indeterminate
+            },
             status: None,
             bytes: 0,
             why: Some(error.to_string()),
@@ -82,11 +86,17 @@ async fn out(
         sent: remit_upstream::Sent::No,
         detail,
     };
-    let injections = inject::injections(app, live, &system, &attachment.carried).await?;
-    let environment = crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
+    let description = prepared.server.as_ref().and_then(|server| server.system.clone());
+    let description = description.ok_or_else(|| no("it is not a system".to_owned()))?;
+    let injections = inject::injections(app, live, &description, &attachment.carried).await?;
+    let environment =
+        crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
     let outbound = Outbound {
         task: live.snapshot().task.id,
-        allow_private: prepared.server.as_ref().is_some_and(|server| server.server.allow_private),
+        allow_private: prepared
+            .server
+            .as_ref()
+            .is_some_and(|server| server.server.allow_private),
         injections,
         body: Arc::new(Kept(attachment.body.clone())),
     };
@@ -212,13 +222,17 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
             let mut body = Vec::new();
             loop {
                 match response.body.next(&system, &environment).await {
-                    Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => body.extend_from_slice(&piece),
+                    Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
+                        body.extend_from_slice(&piece)
+                    }
                     Ok(Some(_)) => {
                         break Err(UpstreamError {
                             server: system.clone(),
                             kind: remit_upstream::ErrorKind::TooLarge,
                             sent: remit_upstream::Sent::Yes,
-                            detail: format!("an answer longer than {RESPONSE_BYTES_MAX} bytes cannot be kept"),
+                            detail: format!(
+                                "an answer longer than {RESPONSE_BYTES_MAX} bytes cannot be kept"
+                            ),
                         });
                     }
                     Ok(None) => break Ok((response.status, response.headers, body)),
@@ -229,7 +243,10 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         Err(error) => Err(error),
     };
     let (went, answer) = match read {
-        Ok((status, headers, body)) => (Went::done(status, body.len() as u64), kept(status, &headers, &body)),
+        Ok((status, headers, body)) => (
+            Went::done(status, body.len() as u64),
+            kept(status, &headers, &body),
+        ),
         Err(error) => {
             let went = Went::failed(&error);
             let mut object = Object::new();
@@ -241,7 +258,11 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     let mut result = Object::new();
     result.insert(HTTP, answer);
     let answer = Whole::Result(result);
-    let sealed = if keep { Some(seal_answer(app, live, call, &answer)?) } else { None };
+    let sealed = if keep {
+        Some(seal_answer(app, live, call, &answer)?)
+    } else {
+        None
+    };
     record_outcome(app, live, &about, went, sealed).await?;
     Ok(answer)
 }
@@ -270,7 +291,10 @@ pub(super) fn give(kept: &Object) -> Option<Answer> {
     let body = STANDARD.decode(http.get("body")?.as_str()?).ok()?;
     let headers = http.get("headers")?.as_array()?.iter().filter_map(|pair| {
         let pair = pair.as_array()?;
-        Some((pair.first()?.as_str()?.to_owned(), pair.get(1)?.as_str()?.to_owned()))
+        Some((
+            pair.first()?.as_str()?.to_owned(),
+            pair.get(1)?.as_str()?.to_owned(),
+        ))
     });
     let (sender, receiver) = mpsc::channel(1);
     let length = body.len() as u64;
@@ -305,7 +329,9 @@ async fn record_outcome(
     entry.detail.insert("call", about.call.to_string());
     if let Some(status) = went.status {
         entry.detail.insert("status", i64::from(status));
-        entry.detail.insert("bytes", i64::try_from(went.bytes).unwrap_or(i64::MAX));
+        entry
+            .detail
+            .insert("bytes", i64::try_from(went.bytes).unwrap_or(i64::MAX));
     }
     if let Some(why) = &went.why {
         let why: String = why.chars().take(500).collect();

@@ -68,7 +68,11 @@ pub fn describe(name: &Name, new: &NewSystem) -> Result<Added, Failure> {
         (None, None) => {
             let kind = new.kind.as_deref().unwrap_or(name.as_str());
             let text = shipped(kind).or_else(|| new.kind.is_none().then(|| shipped("http")).flatten());
-            let text = text.ok_or_else(|| Failure::invalid(format!("no description `{kind}` is shipped: see `remit system list`")))?;
+            let text = text.ok_or_else(|| {
+                Failure::invalid(format!(
+                    "no description `{kind}` is shipped: see `remit system list`"
+                ))
+            })?;
             toml::from_str(text).map_err(Failure::unavailable)?
         }
     };
@@ -78,7 +82,9 @@ pub fn describe(name: &Name, new: &NewSystem) -> Result<Added, Failure> {
     file.scheme = new.scheme.clone().or(file.scheme);
     file.port = new.port.or(file.port);
     if file.hosts.is_empty() {
-        return Err(Failure::invalid(format!("give the hosts of `{name}`: its description names none")));
+        return Err(Failure::invalid(format!(
+            "give the hosts of `{name}`: its description names none"
+        )));
     }
     let description = toml::to_string(&file).map_err(Failure::unavailable)?;
     let system = System::parse(name, &description).map_err(Failure::invalid)?;
@@ -93,7 +99,12 @@ pub fn describe(name: &Name, new: &NewSystem) -> Result<Added, Failure> {
 fn move_hosts(file: &mut File, hosts: &[String]) {
     let several = hosts.len() == file.hosts.len();
     let moved: BTreeMap<&String, &String> = file.hosts.iter().zip(hosts).collect();
-    let new = |old: &Option<String>| old.as_ref().filter(|_| several).and_then(|old| moved.get(old)).map(|host| (*host).clone());
+    let new = |old: &Option<String>| {
+        old.as_ref()
+            .filter(|_| several)
+            .and_then(|old| moved.get(old))
+            .map(|host| (*host).clone())
+    };
     for operation in &mut file.operations {
         operation.host = new(&operation.host);
     }
@@ -117,17 +128,31 @@ pub async fn add(app: &Arc<App>, name: &Name, new: &NewSystem, by: &Name) -> Res
     if let Some(entry) = world.registry.server(name)
         && entry.system.is_none()
     {
-        return Err(Failure::Conflict(format!("`{name}` is the name of an MCP server: choose another")));
+        return Err(Failure::Conflict(format!(
+            "`{name}` is the name of an MCP server: choose another"
+        )));
     }
     if name.as_str() == "remit" || name.as_str() == "unknown-host" {
-        return Err(Failure::invalid(format!("the name `{name}` is ours: choose another")));
+        return Err(Failure::invalid(format!(
+            "the name `{name}` is ours: choose another"
+        )));
     }
-    for other in world.registry.servers().filter_map(|entry| entry.system.as_ref()).filter(|s| s.name != *name) {
-        let shared = added.system.hosts.iter().find(|host| {
-            other.hosts.contains(host) || other.is_at(host.name(), added.system.port())
-        });
+    for other in world
+        .registry
+        .servers()
+        .filter_map(|entry| entry.system.as_ref())
+        .filter(|s| s.name != *name)
+    {
+        let shared = added
+            .system
+            .hosts
+            .iter()
+            .find(|host| other.hosts.contains(host) || other.is_at(host.name(), added.system.port()));
         if let Some(host) = shared.filter(|_| other.port() == added.system.port()) {
-            return Err(Failure::Conflict(format!("`{host}` belongs to the system `{}` already", other.name)));
+            return Err(Failure::Conflict(format!(
+                "`{host}` belongs to the system `{}` already",
+                other.name
+            )));
         }
     }
     register(app, name, new.allow_private, &added, by).await?;
@@ -135,13 +160,27 @@ pub async fn add(app: &Arc<App>, name: &Name, new: &NewSystem, by: &Name) -> Res
     Ok(added)
 }
 
-async fn register(app: &Arc<App>, name: &Name, allow_private: bool, added: &Added, by: &Name) -> Result<(), Failure> {
+async fn register(
+    app: &Arc<App>,
+    name: &Name,
+    allow_private: bool,
+    added: &Added,
+    by: &Name,
+) -> Result<(), Failure> {
     let identity = Digest::of(format!("remit system v1\n{allow_private}\n{}", added.description).as_bytes());
     let mut detail = Object::new();
     detail.insert("system", name.as_str());
-    let hosts: Vec<Value> = added.system.hosts.iter().map(|host| host.to_string().into()).collect();
+    let hosts: Vec<Value> = added
+        .system
+        .hosts
+        .iter()
+        .map(|host| host.to_string().into())
+        .collect();
     detail.insert("hosts", hosts);
-    detail.insert("operations", i64::try_from(added.system.all_operations().count()).unwrap_or(i64::MAX));
+    detail.insert(
+        "operations",
+        i64::try_from(added.system.all_operations().count()).unwrap_or(i64::MAX),
+    );
     let mut record = record::by_human("system.add", by, detail);
     record.digest = Some(identity);
     let server = Server {
@@ -184,10 +223,11 @@ async fn register(app: &Arc<App>, name: &Name, allow_private: bool, added: &Adde
                     remit_store::servers::put(tx, &before)?;
                 }
             }
-            let mut before: BTreeMap<_, Stored<RegisteredTool>> = remit_store::tools::of_server(tx, &server.name)?
-                .into_iter()
-                .map(|stored| (stored.tool.name.tool.clone(), stored))
-                .collect();
+            let mut before: BTreeMap<_, Stored<RegisteredTool>> =
+                remit_store::tools::of_server(tx, &server.name)?
+                    .into_iter()
+                    .map(|stored| (stored.tool.name.tool.clone(), stored))
+                    .collect();
             for (tool, definition) in &tools {
                 remit_store::tools::keep_definition(tx, &tool.tool.name, tool.tool.fingerprint, definition)?;
                 match before.remove(&tool.tool.name.tool) {
@@ -224,7 +264,8 @@ async fn configure(app: &Arc<App>, name: &str, configured: &Configured) -> Resul
     let name: Name = name.parse().map_err(Failure::invalid)?;
     let read = |path: &Path| {
         let path = app.paths.config.join(path);
-        std::fs::read_to_string(&path).map_err(|error| Failure::invalid(format!("cannot read `{}`: {error}", path.display())))
+        std::fs::read_to_string(&path)
+            .map_err(|error| Failure::invalid(format!("cannot read `{}`: {error}", path.display())))
     };
     let new = NewSystem {
         kind: configured.kind.clone(),

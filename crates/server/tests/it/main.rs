@@ -6,11 +6,15 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod egress;
 #[cfg(test)]
 mod egress_git;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod life;
 mod rounds;
 #[cfg(test)]
 mod stub;

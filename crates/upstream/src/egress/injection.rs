@@ -46,7 +46,13 @@ pub struct AwsKey {
 pub(super) fn into_headers(injections: &[Injection], headers: &mut HeaderMap) -> Result<(), Failure> {
     for injection in injections {
         if let Injection::Header { name, value } = injection {
-            let bad = |_| Failure::new(ErrorKind::BadSpec, Sent::No, format!("the credential cannot stand in `{name}`"));
+            let bad = |_| {
+                Failure::new(
+                    ErrorKind::BadSpec,
+                    Sent::No,
+                    format!("the credential cannot stand in `{name}`"),
+                )
+            };
             let key = HeaderName::try_from(name.as_str()).map_err(|_| bad(()))?;
             let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| bad(()))?;
             value.set_sensitive(true);

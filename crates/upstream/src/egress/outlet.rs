@@ -120,7 +120,10 @@ impl Outlet {
         };
         let request = written.request(&outbound, environment.clock.now())?;
         let method = request.method().clone();
-        let slot = (outbound.task, format!("{}:{}", written.endpoint.host, written.endpoint.port));
+        let slot = (
+            outbound.task,
+            format!("{}:{}", written.endpoint.host, written.endpoint.port),
+        );
         let now = environment.clock.boot();
         let mut dialled = match self.take(&slot, now).await {
             Some(dialled) => dialled,
@@ -157,7 +160,9 @@ impl Outlet {
             let mut dialled = {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 let list = idle.get_mut(slot)?;
-                list.retain(|(since, dialled)| now < since.plus_ms(IDLE_MS_MAX) && !dialled.sender.is_closed());
+                list.retain(|(since, dialled)| {
+                    now < since.plus_ms(IDLE_MS_MAX) && !dialled.sender.is_closed()
+                });
                 list.pop()?.1
             };
             if dialled.sender.ready().await.is_ok() {
@@ -189,11 +194,17 @@ impl Written {
         }
         let mut headers = HeaderMap::new();
         let empty = Object::new();
-        let named = call.arguments.get("headers").and_then(Value::as_object).unwrap_or(&empty);
+        let named = call
+            .arguments
+            .get("headers")
+            .and_then(Value::as_object)
+            .unwrap_or(&empty);
         for (name, value) in named.iter() {
             let name = HeaderName::try_from(name).map_err(|_| bad("names no header"))?;
             let one = |value: &Value| {
-                let text = value.as_str().ok_or_else(|| bad("holds a header that is no text"))?;
+                let text = value
+                    .as_str()
+                    .ok_or_else(|| bad("holds a header that is no text"))?;
                 HeaderValue::from_str(text).map_err(|_| bad("holds a header that cannot be sent"))
             };
             match value {
@@ -205,7 +216,11 @@ impl Written {
                 value => drop(headers.insert(name, one(value)?)),
             }
         }
-        Ok(Self { method, endpoint, headers })
+        Ok(Self {
+            method,
+            endpoint,
+            headers,
+        })
     }
 
     fn request(

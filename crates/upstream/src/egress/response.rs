@@ -64,7 +64,9 @@ pub struct EgressBody {
 
 impl std::fmt::Debug for EgressBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EgressBody").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("EgressBody")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,16 +81,29 @@ pub(super) fn read(
     if head.status.is_informational() {
         return Err(Failure::protocol(Sent::Yes, "it wants to speak another protocol"));
     }
-    if head.headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-        return Err(Failure::protocol(Sent::Yes, "its answer is compressed, which was not asked for"));
+    if head
+        .headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| value != "identity")
+    {
+        return Err(Failure::protocol(
+            Sent::Yes,
+            "its answer is compressed, which was not asked for",
+        ));
     }
     let scrub = StreamScrub::new(Arc::clone(scrubber));
-    let announced = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = head
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > BODY_BYTES_MAX) {
         return Err(too_long());
     }
     let bodiless = *method == Method::HEAD
-        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+        );
     Ok(EgressResponse {
         status: head.status.as_u16(),
         headers: passed_on(&head.headers, scrubber),
@@ -115,12 +130,21 @@ fn passed_on(headers: &HeaderMap, scrubber: &Scrubber) -> Vec<(String, String)> 
     headers
         .iter()
         .filter(|(name, _)| !DROPPED.contains(&name.as_str()) && !named.iter().any(|n| n == name.as_str()))
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), scrubber.text(value.to_str().ok()?).into_owned())))
+        .filter_map(|(name, value)| {
+            Some((
+                name.as_str().to_owned(),
+                scrubber.text(value.to_str().ok()?).into_owned(),
+            ))
+        })
         .collect()
 }
 
 fn too_long() -> Failure {
-    Failure::new(ErrorKind::TooLarge, Sent::Yes, format!("an answer longer than {BODY_BYTES_MAX} bytes"))
+    Failure::new(
+        ErrorKind::TooLarge,
+        Sent::Yes,
+        format!("an answer longer than {BODY_BYTES_MAX} bytes"),
+    )
 }
 
 impl EgressBody {
@@ -136,7 +160,11 @@ impl EgressBody {
             let incoming = &mut self.incoming;
             let next = async {
                 match tokio::time::timeout(SILENCE, incoming.frame()).await {
-                    Err(_) => Err(Failure::new(ErrorKind::TimedOut, Sent::Maybe, "its answer stopped coming")),
+                    Err(_) => Err(Failure::new(
+                        ErrorKind::TimedOut,
+                        Sent::Maybe,
+                        "its answer stopped coming",
+                    )),
                     Ok(None) => Ok(None),
                     Ok(Some(Err(error))) => Err(crate::http::response::cut_short(&error)),
                     Ok(Some(Ok(frame))) => Ok(Some(frame)),

@@ -21,8 +21,19 @@ pub(super) struct Signed<'r> {
 }
 
 /// Adds `x-amz-date`, `x-amz-content-sha256`, `x-amz-security-token` and `authorization`. `headers` hold `host` already.
-pub(super) fn sign(key: &AwsKey, request: &Signed<'_>, now: Timestamp, headers: &mut HeaderMap) -> Result<(), Failure> {
-    let bad = |why: &str| Failure::new(ErrorKind::BadSpec, Sent::No, format!("the request cannot be signed: {why}"));
+pub(super) fn sign(
+    key: &AwsKey,
+    request: &Signed<'_>,
+    now: Timestamp,
+    headers: &mut HeaderMap,
+) -> Result<(), Failure> {
+    let bad = |why: &str| {
+        Failure::new(
+            ErrorKind::BadSpec,
+            Sent::No,
+            format!("the request cannot be signed: {why}"),
+        )
+    };
     let moment = jiff::Timestamp::from_millisecond(now.0).map_err(|_| bad("the clock is far off"))?;
     let moment = moment.strftime("%Y%m%dT%H%M%SZ").to_string();
     let date = moment.get(..8).unwrap_or_default();
@@ -38,7 +49,10 @@ pub(super) fn sign(key: &AwsKey, request: &Signed<'_>, now: Timestamp, headers: 
     }
     let (canonical, names) = canonical(key, request, headers);
     let scope = format!("{date}/{}/{}/aws4_request", key.region, key.service);
-    let to_sign = format!("AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}", sha256(canonical.as_bytes()));
+    let to_sign = format!(
+        "AWS4-HMAC-SHA256\n{moment}\n{scope}\n{}",
+        sha256(canonical.as_bytes())
+    );
     let mut signing = format!("AWS4{}", key.secret.expose_secret()).into_bytes();
     for part in [date, &key.region, &key.service, "aws4_request"] {
         signing = mac(&signing, part.as_bytes());
@@ -85,23 +99,40 @@ fn canonical(key: &AwsKey, request: &Signed<'_>, headers: &HeaderMap) -> (String
         })
         .collect();
     pairs.sort();
-    let query = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+    let query = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&");
     let mut signed: Vec<(&str, String)> = headers
         .iter()
-        .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default().trim().to_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str(),
+                value.to_str().unwrap_or_default().trim().to_owned(),
+            )
+        })
         .filter(|(name, _)| *name != "user-agent" && *name != "authorization")
         .collect();
     signed.sort();
-    let lines: String = signed.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines: String = signed
+        .iter()
+        .map(|(name, value)| format!("{name}:{value}\n"))
+        .collect();
     let mut names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
     names.dedup();
     let names = names.join(";");
-    let canonical = format!("{}\n{uri}\n{query}\n{lines}\n{names}\n{}", request.method, request.body);
+    let canonical = format!(
+        "{}\n{uri}\n{query}\n{lines}\n{names}\n{}",
+        request.method, request.body
+    );
     (canonical, names)
 }
 
 fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text)
+        .as_ref()
+        .to_vec()
 }
 
 fn sha256(bytes: &[u8]) -> String {
@@ -136,7 +167,10 @@ fn decoded(text: &str) -> Vec<u8> {
         match byte {
             b'%' => {
                 let (high, low) = (digit(rest.next()), digit(rest.next()));
-                out.extend(high.zip(low).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()));
+                out.extend(
+                    high.zip(low)
+                        .and_then(|(high, low)| u8::try_from(high * 16 + low).ok()),
+                );
             }
             byte => out.push(byte),
         }
@@ -172,6 +206,9 @@ mod tests {
             signed.ends_with("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
             "{signed}"
         );
-        assert!(signed.contains("SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"), "{signed}");
+        assert!(
+            signed.contains("SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,"),
+            "{signed}"
+        );
     }
 }

@@ -74,7 +74,10 @@ mod tests {
     fn ordinary_text_is_not_held_back() {
         let scrubber = Arc::new(Scrubber::new(["s3cr3t-value-0123456789"]).unwrap());
         let mut stream = StreamScrub::new(scrubber);
-        assert_eq!(stream.push(Bytes::from_static(b"data: hello\n\n")), "data: hello\n\n");
+        assert_eq!(
+            stream.push(Bytes::from_static(b"data: hello\n\n")),
+            "data: hello\n\n"
+        );
         assert_eq!(stream.push(Bytes::from_static(b"data: s3c")), "data: ");
         assert_eq!(stream.push(Bytes::from_static(b"ond\n\n")), "s3cond\n\n");
     }

@@ -132,7 +132,9 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(address).await
 }
 
-async fn handshake<B>(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Dialled<B>, Failure>
+async fn handshake<B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<Dialled<B>, Failure>
 where
     B: hyper::body::Body + Send + 'static,
     B::Data: Send,

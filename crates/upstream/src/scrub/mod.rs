@@ -79,7 +79,10 @@ impl Scrubber {
     pub(crate) fn could_begin_at_end(&self, bytes: &[u8]) -> usize {
         let longest = self.forms.iter().map(Vec::len).max().unwrap_or(0);
         let most = bytes.len().min(longest.saturating_sub(1));
-        let tail = bytes.get(bytes.len() - most..).unwrap_or_default().to_ascii_lowercase();
+        let tail = bytes
+            .get(bytes.len() - most..)
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let begins = |end: &[u8]| {
             let at = self.forms.partition_point(|form| form.as_slice() < end);
             self.forms.get(at).is_some_and(|form| form.starts_with(end))

@@ -61,9 +61,18 @@ pub(super) struct Egress {
 
 impl Egress {
     /// Makes it for a run; `None` when there is none.
-    pub(super) fn make(asked: Option<Mode>, said: &Value, token: &str, folder: &Path) -> Result<Self, Failure> {
+    pub(super) fn make(
+        asked: Option<Mode>,
+        said: &Value,
+        token: &str,
+        folder: &Path,
+    ) -> Result<Self, Failure> {
         let systems = fields::list(said, "systems");
-        let mode = asked.unwrap_or(if systems.is_empty() { Mode::Off } else { Mode::Proxy });
+        let mode = asked.unwrap_or(if systems.is_empty() {
+            Mode::Off
+        } else {
+            Mode::Proxy
+        });
         let address = fields::text(said, "proxy");
         let variables = match mode {
             Mode::Off => Vec::new(),
@@ -76,7 +85,11 @@ impl Egress {
     /// Puts its variables into an environment, in place of what stood there.
     pub(super) fn put(&self, into: &mut Vec<(OsString, OsString)>) {
         into.retain(|(name, _)| !self.variables.iter().any(|(ours, _)| name == ours.as_str()));
-        into.extend(self.variables.iter().map(|(name, value)| (name.into(), value.clone())));
+        into.extend(
+            self.variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.clone())),
+        );
     }
 
     /// What was set, by name: values carry the token.
@@ -140,7 +153,10 @@ fn bases(address: &str, token: &str, systems: &[Value]) -> Vec<(String, OsString
     let mut variables = Vec::new();
     for (system, variable, path, key) in BASES {
         if known(system) {
-            variables.push((variable.to_owned(), format!("{address}/egress/{system}{path}").into()));
+            variables.push((
+                variable.to_owned(),
+                format!("{address}/egress/{system}{path}").into(),
+            ));
             variables.extend(key.map(|key| (key.to_owned(), token.into())));
         }
     }
@@ -157,7 +173,10 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let said = json!({"proxy": "http://127.0.0.1:7420", "ca": "PEM", "systems": [{"name": "openai"}]});
         let egress = Egress::make(None, &said, "remit_secret", &folder).unwrap();
-        let mut variables = vec![("https_proxy".into(), "http://elsewhere".into()), ("PATH".into(), "/bin".into())];
+        let mut variables = vec![
+            ("https_proxy".into(), "http://elsewhere".into()),
+            ("PATH".into(), "/bin".into()),
+        ];
         egress.put(&mut variables);
         let of = |wanted: &str| {
             let found: Vec<_> = variables.iter().filter(|(name, _)| name == wanted).collect();
@@ -165,11 +184,18 @@ mod tests {
             found[0].1.to_string_lossy().into_owned()
         };
         assert_eq!(of("https_proxy"), "http://run:remit_secret@127.0.0.1:7420");
-        assert!(fs::read_to_string(of("SSL_CERT_FILE")).unwrap().ends_with("\nPEM"));
+        assert!(
+            fs::read_to_string(of("SSL_CERT_FILE"))
+                .unwrap()
+                .ends_with("\nPEM")
+        );
         assert_eq!(fs::read_to_string(of("NODE_EXTRA_CA_CERTS")).unwrap(), "PEM");
         assert!(!egress.said().to_string().contains("secret"));
         let bases = Egress::make(Some(Mode::BaseUrl), &said, "remit_secret", &folder).unwrap();
-        assert_eq!(bases.said()["variables"], json!(["OPENAI_BASE_URL", "OPENAI_API_KEY"]));
+        assert_eq!(
+            bases.said()["variables"],
+            json!(["OPENAI_BASE_URL", "OPENAI_API_KEY"])
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

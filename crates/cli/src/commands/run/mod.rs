@@ -131,8 +131,15 @@ async fn way_out(
         context.out.json_note(&egress.said());
     } else if egress.mode != egress::Mode::Off {
         let said = egress.said();
-        let names: Vec<String> = fields::list(&said, "variables").iter().map(|name| fields::as_text(Some(name))).collect();
-        context.out.note(format!("  http      {} ({})", fields::text(&said, "mode"), names.join(" ")));
+        let names: Vec<String> = fields::list(&said, "variables")
+            .iter()
+            .map(|name| fields::as_text(Some(name)))
+            .collect();
+        context.out.note(format!(
+            "  http      {} ({})",
+            fields::text(&said, "mode"),
+            names.join(" ")
+        ));
     }
     Ok(())
 }

@@ -59,7 +59,10 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let body = Body::new()
         .with("name", args.name.as_str())
         .maybe("kind", args.kind.clone())
-        .maybe("description", args.description.as_deref().map(text_of).transpose()?)
+        .maybe(
+            "description",
+            args.description.as_deref().map(text_of).transpose()?,
+        )
         .maybe("openapi", args.openapi.as_deref().map(text_of).transpose()?)
         .list("hosts", &hosts)
         .maybe("scheme", args.scheme.clone())
@@ -80,11 +83,13 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .iter()
         .map(|host| fields::as_text(Some(host)))
         .collect();
-    context.out.line(
-        Text::new()
-            .strong(format!("system {}", args.name))
-            .plain(format!(" · {} operations at {}", operations.len(), hosts.join(", "))),
-    )?;
+    context
+        .out
+        .line(Text::new().strong(format!("system {}", args.name)).plain(format!(
+            " · {} operations at {}",
+            operations.len(),
+            hosts.join(", ")
+        )))?;
     let mut table = Table::bare();
     for operation in operations {
         let marks = ["irreversible", "mints"]

@@ -38,9 +38,14 @@ pub(super) fn hosts(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     for (file, keys) in FILES {
         let text = std::fs::read_to_string(home.join(file)).unwrap_or_default();
         for line in text.lines() {
-            let Some((key, value)) = line.split_once('=') else { continue };
+            let Some((key, value)) = line.split_once('=') else {
+                continue;
+            };
             let key = key.trim();
-            if keys.iter().any(|wanted| key == *wanted || key.ends_with(&format!(":{wanted}"))) {
+            if keys
+                .iter()
+                .any(|wanted| key == *wanted || key.ends_with(&format!(":{wanted}")))
+            {
                 for word in value.split([' ', '"', '\'', ',']) {
                     found.extend(host_of(word));
                 }
@@ -69,13 +74,20 @@ mod tests {
         let home = std::env::temp_dir().join(format!("remit-clients-{}", std::process::id()));
         std::fs::create_dir_all(home.join(".cargo")).unwrap();
         std::fs::write(home.join(".npmrc"), "registry=https://npm.example/\n@acme:registry=https://acme.example/npm\n//npm.example/:_authToken=x\n").unwrap();
-        std::fs::write(home.join(".cargo/config.toml"), "[source.mirror]\nregistry = \"sparse+https://crates.example/index/\"\n").unwrap();
+        std::fs::write(
+            home.join(".cargo/config.toml"),
+            "[source.mirror]\nregistry = \"sparse+https://crates.example/index/\"\n",
+        )
+        .unwrap();
         let found = hosts(|name| match name {
             "HOME" => Some(home.to_string_lossy().into_owned()),
             "PIP_INDEX_URL" => Some("https://user:secret@pip.example:8443/simple".to_owned()),
             _ => None,
         });
         std::fs::remove_dir_all(&home).unwrap();
-        assert_eq!(found, ["acme.example", "crates.example", "npm.example", "pip.example"]);
+        assert_eq!(
+            found,
+            ["acme.example", "crates.example", "npm.example", "pip.example"]
+        );
     }
 }

@@ -24,5 +24,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     if context.print_json(&answer)? {
         return Ok(());
     }
-    context.out.line(format!("retired {} and its operations", args.name))
+    context
+        .out
+        .line(format!("retired {} and its operations", args.name))
 }
