@@ -79,7 +79,11 @@ impl Web {
                 });
             }
         });
-        Ok(Self { port, seen, accepting })
+        Ok(Self {
+            port,
+            seen,
+            accepting,
+        })
     }
 
     /// Hosts of the requests that reached them, oldest first.
@@ -127,10 +131,23 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let body = body
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+        .unwrap_or_default();
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let host = host.split(':').next().unwrap_or_default().to_owned();
-    let whole = format!("{} {:?} {}", parts.uri, parts.headers, String::from_utf8_lossy(&body));
+    let whole = format!(
+        "{} {:?} {}",
+        parts.uri,
+        parts.headers,
+        String::from_utf8_lossy(&body)
+    );
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     for (name, value) in secrets {
         if whole.contains(value.as_str()) {
@@ -142,9 +159,10 @@ async fn answer(
     let (status, text) = answers.get(&host).cloned().unwrap_or((404, String::new()));
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     response
 }
 

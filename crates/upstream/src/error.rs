@@ -125,7 +125,10 @@ impl UpstreamError {
             ErrorKind::NotFresh | ErrorKind::Cut(_) | ErrorKind::Deadline => Fault::Authority,
             ErrorKind::Cancelled => Fault::Client,
             ErrorKind::WrongPermit => Fault::Remit,
-            ErrorKind::BadSpec | ErrorKind::NoCredential | ErrorKind::CannotStart | ErrorKind::AddressRefused => Fault::Configuration,
+            ErrorKind::BadSpec
+            | ErrorKind::NoCredential
+            | ErrorKind::CannotStart
+            | ErrorKind::AddressRefused => Fault::Configuration,
             ErrorKind::Unreachable | ErrorKind::Closed => Fault::Network,
             ErrorKind::Tls
             | ErrorKind::TimedOut

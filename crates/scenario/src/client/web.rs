@@ -27,18 +27,32 @@ pub(crate) async fn send(caller: &Caller, ask: &WebAsk) -> Answer {
     let Ok(method) = ask.method.parse::<Method>() else {
         return Answer::nothing(format!("`{}` is not a method", ask.method));
     };
-    let mut headers = vec![("host".to_owned(), caller.host.clone().unwrap_or_else(|| ask.host.clone()))];
+    let mut headers = vec![(
+        "host".to_owned(),
+        caller.host.clone().unwrap_or_else(|| ask.host.clone()),
+    )];
     if let Some(token) = &caller.token {
         headers.push(("proxy-authorization".to_owned(), format!("Bearer {token}")));
     }
     headers.extend(ask.headers.iter().cloned());
-    let sent = http::send(&caller.address, method, &ask.target, &headers, ask.body.clone(), |_| false).await;
+    let sent = http::send(
+        &caller.address,
+        method,
+        &ask.target,
+        &headers,
+        ask.body.clone(),
+        |_| false,
+    )
+    .await;
     let response = match sent {
         Ok(response) => response,
         Err(why) => return Answer::nothing(why),
     };
     let status = response.status.as_u16();
-    let kind = response.headers.get(::http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = response
+        .headers
+        .get(::http::header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let outcome = if kind == Some("application/problem+json") {
         let data: Value = serde_json::from_str(&response.body).unwrap_or(Value::Null);
         Outcome::Error {

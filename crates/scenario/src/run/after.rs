@@ -65,7 +65,12 @@ impl Stage<'_> {
         let mut misses: Vec<Miss> = web
             .leaked()
             .into_iter()
-            .map(|secret| Miss::new(format!("the secret {secret} stays where it is"), "it reached a host"))
+            .map(|secret| {
+                Miss::new(
+                    format!("the secret {secret} stays where it is"),
+                    "it reached a host",
+                )
+            })
             .collect();
         let reached = web.reached();
         for system in self.system_names() {
@@ -77,11 +82,16 @@ impl Stage<'_> {
                 .filter(|host| host.value.system.as_ref() == Some(&system))
                 .map(|host| host.name.as_str())
                 .collect();
-            let arrived = reached.iter().filter(|host| hosts.contains(&host.as_str())).count();
+            let arrived = reached
+                .iter()
+                .filter(|host| hosts.contains(&host.as_str()))
+                .count();
             let allowed = records
                 .iter()
                 .filter(|record| {
-                    record["type"] == "decision" && record["decision"] == "allow" && server_of(record) == system
+                    record["type"] == "decision"
+                        && record["decision"] == "allow"
+                        && server_of(record) == system
                 })
                 .count();
             if arrived > allowed {

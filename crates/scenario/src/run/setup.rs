@@ -56,9 +56,20 @@ async fn web(scenario: &Scenario) -> Result<Option<Arc<Web>>, Failure> {
     if scenario.hosts.0.is_empty() {
         return Ok(None);
     }
-    let hosts: Vec<_> = scenario.hosts.0.iter().map(|host| (host.name.clone(), &host.value)).collect();
-    let secrets = scenario.secrets.0.iter().map(|secret| (secret.name.clone(), secret.value.value.clone()));
-    let web = Web::start(&hosts, secrets.collect()).await.map_err(Failure::unavailable)?;
+    let hosts: Vec<_> = scenario
+        .hosts
+        .0
+        .iter()
+        .map(|host| (host.name.clone(), &host.value))
+        .collect();
+    let secrets = scenario
+        .secrets
+        .0
+        .iter()
+        .map(|secret| (secret.name.clone(), secret.value.value.clone()));
+    let web = Web::start(&hosts, secrets.collect())
+        .await
+        .map_err(Failure::unavailable)?;
     Ok(Some(Arc::new(web)))
 }
 

@@ -19,7 +19,9 @@ impl Stage<'_> {
         let Some(web) = &self.web else { return Ok(()) };
         let mut systems: Vec<(String, NewSystem)> = Vec::new();
         for host in &self.scenario.hosts.0 {
-            let Some(system) = &host.value.system else { continue };
+            let Some(system) = &host.value.system else {
+                continue;
+            };
             if let Some((_, known)) = systems.iter_mut().find(|(name, _)| name == system) {
                 known.hosts.push(host.name.clone());
                 continue;
@@ -50,12 +52,27 @@ impl Stage<'_> {
     pub async fn http(&mut self, step: &file::Http, from: &From, expect: &Answered) -> Misses {
         let (method, url) = step.http.split_once(' ').unwrap_or_default();
         let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let (host, path) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len())).unwrap_or_default();
+        let (host, path) = rest
+            .split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))
+            .unwrap_or_default();
         let port = self.web.as_ref().map_or(80, |web| web.port);
-        let known = self.scenario.hosts.0.iter().any(|one| one.name == host && one.value.system.is_some());
-        let authority = if known { format!("{host}:{port}") } else { host.to_owned() };
+        let known = self
+            .scenario
+            .hosts
+            .0
+            .iter()
+            .any(|one| one.name == host && one.value.system.is_some());
+        let authority = if known {
+            format!("{host}:{port}")
+        } else {
+            host.to_owned()
+        };
         let mut headers = step.headers.clone();
-        if step.body.is_some() && !headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")) {
+        if step.body.is_some()
+            && !headers
+                .keys()
+                .any(|name| name.eq_ignore_ascii_case("content-type"))
+        {
             headers.insert("content-type".to_owned(), "application/json".to_owned());
         }
         let ask = WebAsk {
@@ -65,7 +82,8 @@ impl Stage<'_> {
             headers: headers.into_iter().collect(),
             body: step.body.clone().unwrap_or_default(),
         };
-        self.web_once(&ask, host, from, expect, step.name.as_deref(), Some(1)).await
+        self.web_once(&ask, host, from, expect, step.name.as_deref(), Some(1))
+            .await
     }
 
     /// Redeems a held `http` call.
@@ -108,8 +126,14 @@ impl Stage<'_> {
         let answer: Answer = send_web(&caller, ask).await;
         let made = self.records(records).await;
         let decided = made.iter().find(|record| record["type"] == "decision");
-        let tool = decided.and_then(|record| record["tool"].as_str()).unwrap_or_default().to_owned();
-        let effect = decided.and_then(|record| record["decision"].as_str()).unwrap_or_default().to_owned();
+        let tool = decided
+            .and_then(|record| record["tool"].as_str())
+            .unwrap_or_default()
+            .to_owned();
+        let effect = decided
+            .and_then(|record| record["decision"].as_str())
+            .unwrap_or_default()
+            .to_owned();
         let seen = super::judge::Seen {
             records: made,
             tool,
@@ -117,7 +141,10 @@ impl Stage<'_> {
             answer,
         };
         if let Some(name) = name {
-            let approval = seen.answer.shown().and_then(|shown| shown.approval_id?.parse().ok());
+            let approval = seen
+                .answer
+                .shown()
+                .and_then(|shown| shown.approval_id?.parse().ok());
             let call = NamedCall {
                 task,
                 path: REDEEM.to_owned(),
@@ -132,12 +159,20 @@ impl Stage<'_> {
         let missed = super::asks::missed(expect, &seen, reaches);
         if effect != "allow" && reaches.is_some() && self.lookups() > lookups {
             let looked_up = Miss::new("no name is looked up before it is allowed", "one was");
-            return all_of(missed.err().unwrap_or_default().0.into_iter().chain([looked_up]).collect());
+            return all_of(
+                missed
+                    .err()
+                    .unwrap_or_default()
+                    .0
+                    .into_iter()
+                    .chain([looked_up])
+                    .collect(),
+            );
         }
         missed
     }
 
     fn lookups(&self) -> usize {
-        self.web.as_ref().map_or(0, crate::web::Web::lookups)
+        self.web.as_ref().map_or(0, |web| web.lookups())
     }
 }

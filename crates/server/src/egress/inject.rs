@@ -99,7 +99,11 @@ fn placed(system: &System, carried: &Carried, credential: &Credential) -> Result
             }),
         },
         Place::Basic => {
-            let user = credential.user.as_deref().or(carried.user.as_deref()).unwrap_or_default();
+            let user = credential
+                .user
+                .as_deref()
+                .or(carried.user.as_deref())
+                .unwrap_or_default();
             Injection::Header {
                 name: "authorization".to_owned(),
                 value: SecretString::from(format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")))),

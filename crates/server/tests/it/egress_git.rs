@@ -98,21 +98,35 @@ fn git(folder: &Path, proxy: Option<&str>, words: &[&str]) -> Output {
     let mut command = Command::new("git");
     command
         .current_dir(folder)
-        .args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(words)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env_remove("no_proxy")
         .env_remove("NO_PROXY");
     if let Some(proxy) = proxy {
-        command.env("http_proxy", proxy).env("GIT_HTTP_PROXY_AUTHMETHOD", "basic");
+        command
+            .env("http_proxy", proxy)
+            .env("GIT_HTTP_PROXY_AUTHMETHOD", "basic");
     }
     command.output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pushes_are_told_apart_before_they_happen() {
-    if Command::new("git").arg("http-backend").stdin(Stdio::null()).output().is_err() {
+    if Command::new("git")
+        .arg("http-backend")
+        .stdin(Stdio::null())
+        .output()
+        .is_err()
+    {
         eprintln!("skipped: no git here");
         return;
     }
@@ -127,8 +141,16 @@ async fn pushes_are_told_apart_before_they_happen() {
     let root = house.folder.join("forge");
     let bare = root.join("acme/web.git");
     std::fs::create_dir_all(&bare).unwrap();
-    assert!(git(&bare, None, &["init", "-q", "--bare", "-b", "main"]).status.success());
-    assert!(git(&bare, None, &["config", "http.receivepack", "true"]).status.success());
+    assert!(
+        git(&bare, None, &["init", "-q", "--bare", "-b", "main"])
+            .status
+            .success()
+    );
+    assert!(
+        git(&bare, None, &["config", "http.receivepack", "true"])
+            .status
+            .success()
+    );
     let port = backend(root).await;
     let new = NewSystem {
         description: Some(FORGE.to_owned()),
@@ -137,7 +159,9 @@ async fn pushes_are_told_apart_before_they_happen() {
         allow_private: true,
         ..NewSystem::default()
     };
-    systems::add(house.app(), &name("forge"), &new, &name("alice")).await.unwrap();
+    systems::add(house.app(), &name("forge"), &new, &name("alice"))
+        .await
+        .unwrap();
     let task = house.task(&["forge/*"], &["forge:acme/web"]).await;
     let proxy = format!("http://run:{}@{}", task.token, house.running.address);
     let url = format!("http://forge.example:{port}/acme/web.git");
@@ -162,16 +186,29 @@ async fn pushes_are_told_apart_before_they_happen() {
         assert!(git(&work, None, &words).status.success());
     };
     let tip = |of: &Path, what: &str| {
-        String::from_utf8(git(of, None, &["rev-parse", what]).stdout).unwrap().trim().to_owned()
+        String::from_utf8(git(of, None, &["rev-parse", what]).stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
     };
     git(&work, None, &["init", "-q", "-b", "main"]);
     git(&work, None, &["remote", "add", "origin", &url]);
     commit(0, false);
     let pushed = run(&["push", "-q", "origin", "main"]).await.unwrap();
-    assert!(pushed.status.success(), "a new branch: {}", String::from_utf8_lossy(&pushed.stderr));
+    assert!(
+        pushed.status.success(),
+        "a new branch: {}",
+        String::from_utf8_lossy(&pushed.stderr)
+    );
     (1..6).for_each(|n| commit(n, false));
-    let pushed = run(&["push", "-q", "origin", "main", "HEAD:refs/heads/other"]).await.unwrap();
-    assert!(pushed.status.success(), "forward: {}", String::from_utf8_lossy(&pushed.stderr));
+    let pushed = run(&["push", "-q", "origin", "main", "HEAD:refs/heads/other"])
+        .await
+        .unwrap();
+    assert!(
+        pushed.status.success(),
+        "forward: {}",
+        String::from_utf8_lossy(&pushed.stderr)
+    );
     let before = tip(&bare, "main");
     assert_eq!(before, tip(&work, "HEAD"));
 
@@ -190,7 +227,11 @@ async fn pushes_are_told_apart_before_they_happen() {
     let elsewhere = format!("http://forge.example:{port}/acme/secrets.git");
     assert!(!run(&["ls-remote", &elsewhere]).await.unwrap().status.success());
     let cloned = run(&["clone", "-q", &url, "again"]).await.unwrap();
-    assert!(cloned.status.success(), "{}", String::from_utf8_lossy(&cloned.stderr));
+    assert!(
+        cloned.status.success(),
+        "{}",
+        String::from_utf8_lossy(&cloned.stderr)
+    );
     assert_eq!(tip(&work.join("again"), "HEAD"), before);
     let records = house
         .app()
@@ -202,7 +243,12 @@ async fn pushes_are_told_apart_before_they_happen() {
         .iter()
         .map(|stored| String::from_utf8_lossy(&stored.leaf).into_owned())
         .collect();
-    for expected in ["forge/git.push_rewrite", "forge/git.push_delete", "forge/git.fetch", "forge:acme/web/refs/heads/main"] {
+    for expected in [
+        "forge/git.push_rewrite",
+        "forge/git.push_delete",
+        "forge/git.fetch",
+        "forge:acme/web/refs/heads/main",
+    ] {
         assert!(said.contains(expected), "{expected}");
     }
 }

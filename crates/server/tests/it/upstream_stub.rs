@@ -88,7 +88,11 @@ async fn talk(
         assert!(!head.to_lowercase().contains("transfer-encoding"), "{head}");
         let length: usize = head
             .lines()
-            .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(|n| n.parse().unwrap()))
+            .find_map(|line| {
+                line.to_lowercase()
+                    .strip_prefix("content-length: ")
+                    .map(|n| n.parse().unwrap())
+            })
             .unwrap_or(0);
         while buffer.len() < end + length {
             let mut piece = [0; 4096];

@@ -107,7 +107,10 @@ impl<'s> Known<'s> {
                 let (method, url) = http.http.split_once(' ').unwrap_or_default();
                 let plain = url.starts_with("https://") || url.starts_with("http://");
                 if !plain || method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
-                    let sentence = format!("`http: {}` is not of the form `POST https://host/path`", http.http);
+                    let sentence = format!(
+                        "`http: {}` is not of the form `POST https://host/path`",
+                        http.http
+                    );
                     return Err(Problem::at(0, sentence));
                 }
                 self.asked(from, expect, http.name.as_deref())
