@@ -223,7 +223,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
             loop {
                 match response.body.next(&system, &environment).await {
                     Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
-                        body.extend_from_slice(&piece)
+                        body.extend_from_slice(&piece);
                     }
                     Ok(Some(_)) => {
                         break Err(UpstreamError {
