@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod closings;
@@ -15,6 +16,9 @@ mod egress_git;
 mod house;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;

@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
+    humans, integrity, labels, policies, runs, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +28,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "agents",
     "humans",
     "servers",
@@ -41,6 +41,7 @@ const TABLES: [&str; 12] = [
     "grants",
     "freezes",
     "policies",
+    "enrolments",
 ];
 
 /// One row in every table that grants.
@@ -71,7 +72,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
-            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
+            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
+            enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
@@ -150,6 +152,7 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
