@@ -105,11 +105,21 @@ pub(crate) static POLICIES: Table = Table::new(
     &["version", "bundle", "applied_by", "applied_at"],
     11,
 );
+pub(crate) static HANDLES: Table = Table::new(
+    "handles",
+    &["digest"],
+    &["kind", "owner", "state", "expires_at", "detail"],
+    28,
+);
+pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "confirmed_by"], 29);
+pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
+pub(crate) static SMALL: [&Table; 9] = [
+    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES, &SENIORITY, &SUBJECTS,
+];
 /// All of them.
-pub(crate) static ALL: [&Table; 12] = [
+pub(crate) static ALL: [&Table; 15] = [
     &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
-    &POLICIES,
+    &POLICIES, &HANDLES, &SENIORITY, &SUBJECTS,
 ];
