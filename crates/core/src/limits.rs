@@ -50,6 +50,20 @@ pub const UPSTREAM_CALL_MS_MAX: u64 = 120_000;
 pub const UPSTREAM_START_MS_MAX: u64 = 30_000;
 /// Deepest delegation chain.
 pub const DELEGATION_DEPTH_MAX: usize = 8;
+/// Most tasks delegated from one task that are live at the same time.
+pub const FAN_OUT_MAX: u16 = 100;
+/// Tasks that may be delegated from one task at the same time when depth is given and nothing is said of it.
+pub const FAN_OUT_DEFAULT: u16 = 10;
+/// Most live tasks in one delegation tree.
+pub const TREE_TASKS_MAX: usize = 1000;
+/// Shortest heartbeat a task may have, in milliseconds.
+pub const HEARTBEAT_MS_MIN: i64 = 1_000;
+/// Longest heartbeat and longest idle time a task may have, in milliseconds.
+pub const IDLE_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// Longest goal that is written out in every decision record, in bytes; a longer one is recorded by its digest.
+pub const INTENT_IN_RECORD_BYTES_MAX: usize = 512;
+/// Longest reason an agent gives for a request of its own, in bytes.
+pub const REQUEST_REASON_BYTES_MAX: usize = 2048;
 /// Most tools one server may list.
 pub const TOOLS_PER_SERVER_MAX: usize = 1000;
 /// Largest tool definition, in canonical bytes.

@@ -8,7 +8,12 @@ pub(crate) static AGENTS: Table = Table::new(
     &["owner", "backup_owner", "purpose", "ceiling", "standing"],
     0,
 );
-pub(crate) static HUMANS: Table = Table::new("humans", &["name"], &["roles", "standing"], 1);
+pub(crate) static HUMANS: Table = Table::new(
+    "humans",
+    &["name"],
+    &["kind", "roles", "authority", "standing"],
+    1,
+);
 pub(crate) static SERVERS: Table =
     Table::new("servers", &["name"], &["id", "spec", "identity", "retired"], 2);
 pub(crate) static TOOLS: Table = Table::new(
@@ -36,6 +41,8 @@ pub(crate) static TASKS: Table = Table::new(
         "authority",
         "cut",
         "opened_at",
+        "life",
+        "untrusted",
     ],
     4,
 );
