@@ -35,6 +35,7 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
         "approvals could not be expired",
         crate::approvals::vote::expire(app).await,
     );
+    log("handles could not be forgotten", crate::oauth::forget(app).await);
     if checkpoint {
         log(
             "no checkpoint could be signed",

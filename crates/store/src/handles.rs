@@ -223,7 +223,7 @@ fn columns(handle: &Handle) -> [Value<'_>; 6] {
 fn read(row: Checked) -> Result<Stored<Handle>, StoreError> {
     let columns = Columns::of(&HANDLES, &row);
     let value = Handle {
-        digest: columns.parsed(0)?,
+        digest: columns.word(0, Digest::parse)?,
         kind: columns.word(1, |word| Kind::ALL.into_iter().find(|kind| kind.as_str() == word))?,
         owner: columns.text(2)?.to_owned(),
         state: columns.word(3, |word| State::ALL.into_iter().find(|state| state.as_str() == word))?,
@@ -231,7 +231,10 @@ fn read(row: Checked) -> Result<Stored<Handle>, StoreError> {
         detail: columns.json(5, |json| {
             json.as_object()
                 .cloned()
-                .ok_or_else(|| BadJson("an object is expected".to_owned()))
+                .ok_or_else(|| BadJson {
+                    place: String::new(),
+                    why: "an object is expected".to_owned(),
+                })
         })?,
     };
     Ok(Stored {

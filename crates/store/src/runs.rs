@@ -58,6 +58,25 @@ pub fn put(tx: &mut Tx<'_>, run: &Stored<StoredRun>) -> Result<(), ApplyError> {
     RUNS.update(tx, &columns(run), run.changed)
 }
 
+/// Gives a run another token; the one before is dead with this.
+///
+/// # Errors
+/// [`crate::Refused::NotFound`] when there is no such run, [`crate::Refused::NotAllowed`] when it has ended.
+pub fn hand_over(tx: &mut Tx<'_>, run: RunId, token: Digest) -> Result<(), ApplyError> {
+    let Some(mut stored) = get(tx, run)? else {
+        return Err(crate::Refused::NotFound {
+            what: "runs",
+            key: run.to_string(),
+        }
+        .into());
+    };
+    if stored.ended_at.is_some() {
+        return Err(crate::Refused::NotAllowed("the run has ended".to_owned()).into());
+    }
+    stored.token = token;
+    put(tx, &stored)
+}
+
 /// One run.
 ///
 /// # Errors

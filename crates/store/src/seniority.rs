@@ -14,6 +14,8 @@ use crate::tables::SENIORITY;
 pub struct Seniority {
     /// When the roles were last widened.
     pub since: Timestamp,
+    /// Who did that.
+    pub added_by: Option<Name>,
     /// The second person who confirmed that.
     pub confirmed_by: Option<Name>,
 }
@@ -29,13 +31,41 @@ pub fn get(conn: &mut Conn, human: &Name) -> Result<Option<Seniority>, StoreErro
     let columns = Columns::of(&SENIORITY, &row);
     Ok(Some(Seniority {
         since: Timestamp(columns.int(1)?),
-        confirmed_by: columns.opt_parsed(2)?,
+        added_by: columns.opt_parsed(2)?,
+        confirmed_by: columns.opt_parsed(3)?,
     }))
 }
 
 /// The human is new, or holds more than before: it counts from now.
 pub(crate) fn begin(tx: &mut Tx<'_>, human: &Name) -> Result<(), ApplyError> {
-    put(tx, human, tx.time(), None)
+    let since = tx.time();
+    let known = Seniority {
+        since,
+        added_by: None,
+        confirmed_by: None,
+    };
+    put(tx, human, &known)
+}
+
+/// Says who widened what a human holds, in the transaction that does it.
+///
+/// # Errors
+/// [`Refused::NotFound`] when there is no such human.
+pub fn attribute(tx: &mut Tx<'_>, human: &Name, by: &Name) -> Result<(), ApplyError> {
+    let mut known = known(tx, human)?;
+    known.added_by = Some(by.clone());
+    put(tx, human, &known)
+}
+
+fn known(tx: &mut Tx<'_>, human: &Name) -> Result<Seniority, ApplyError> {
+    let known = get(tx, human)?;
+    known.ok_or_else(|| {
+        Refused::NotFound {
+            what: "humans",
+            key: human.to_string(),
+        }
+        .into()
+    })
 }
 
 /// A second person confirms what a human holds.
@@ -43,21 +73,17 @@ pub(crate) fn begin(tx: &mut Tx<'_>, human: &Name) -> Result<(), ApplyError> {
 /// # Errors
 /// [`Refused::NotFound`] when there is nobody to confirm.
 pub fn confirm(tx: &mut Tx<'_>, human: &Name, by: &Name) -> Result<(), ApplyError> {
-    let Some(known) = get(tx, human)? else {
-        return Err(Refused::NotFound {
-            what: "humans",
-            key: human.to_string(),
-        }
-        .into());
-    };
-    put(tx, human, known.since, Some(by))
+    let mut known = known(tx, human)?;
+    known.confirmed_by = Some(by.clone());
+    put(tx, human, &known)
 }
 
-fn put(tx: &mut Tx<'_>, human: &Name, since: Timestamp, by: Option<&Name>) -> Result<(), ApplyError> {
+fn put(tx: &mut Tx<'_>, human: &Name, known: &Seniority) -> Result<(), ApplyError> {
     let values = [
         human.as_str().into(),
-        since.0.into(),
-        by.map(Name::as_str).into(),
+        known.since.0.into(),
+        known.added_by.as_ref().map(Name::as_str).into(),
+        known.confirmed_by.as_ref().map(Name::as_str).into(),
     ];
     match SENIORITY.get(tx, &[human.as_str().into()])? {
         None => SENIORITY.insert(tx, &values).map(drop),

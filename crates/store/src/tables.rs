@@ -118,7 +118,7 @@ pub(crate) static HANDLES: Table = Table::new(
     &["kind", "owner", "state", "expires_at", "detail"],
     28,
 );
-pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "confirmed_by"], 29);
+pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "added_by", "confirmed_by"], 29);
 pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
 
 /// Checked whole whenever the store opens: they do not grow with every task.

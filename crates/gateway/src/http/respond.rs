@@ -81,6 +81,11 @@ pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
             "credential_invalid",
             Some("Bearer error=\"invalid_token\", error_description=\"unknown token\""),
         ),
+        AuthFailure::HumanCredential => (
+            StatusCode::UNAUTHORIZED,
+            "actor_invalid",
+            Some("Bearer error=\"invalid_token\", error_description=\"not the token of a task\""),
+        ),
         AuthFailure::TaskEnded(_) => (
             StatusCode::UNAUTHORIZED,
             "task_ended",
@@ -98,6 +103,22 @@ pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
         response
             .headers_mut()
             .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    response
+}
+
+/// Adds to a challenge where the client learns how to come to a token (RFC 9728, 5.1; MCP 2026-07-28, authorization).
+pub(crate) fn pointing_to(mut response: Response<Body>, metadata: &str) -> Response<Body> {
+    let challenge = response
+        .headers()
+        .get(header::WWW_AUTHENTICATE)
+        .and_then(|value| value.to_str().ok());
+    if let Some(challenge) = challenge {
+        let joint = if challenge.contains(' ') { "," } else { "" };
+        let more = format!("{challenge}{joint} resource_metadata=\"{metadata}\"");
+        if let Ok(value) = HeaderValue::from_str(&more) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
     }
     response
 }

@@ -4,7 +4,10 @@ mod duration;
 mod error;
 mod hold;
 mod listen;
+mod oauth;
+mod oidc;
 mod policy;
+pub mod secret;
 mod servers;
 mod store;
 
@@ -17,6 +20,8 @@ pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
 pub use listen::Listen;
+pub use oauth::{Oauth, OauthClient};
+pub use oidc::Oidc;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
@@ -35,6 +40,10 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Who we are as an issuer, and our clients.
+    pub oauth: Oauth,
+    /// The provider by which people sign in.
+    pub oidc: Option<Oidc>,
 }
 
 impl Config {
@@ -70,6 +79,10 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.oauth.check()?;
+        if let Some(oidc) = &self.oidc {
+            oidc.check()?;
+        }
         for (name, server) in &self.servers {
             server.check(name)?;
         }

@@ -16,7 +16,7 @@ use remit_store::Epochs;
 use crate::registry::snapshot::Registry;
 
 /// One snapshot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Which one; every append of a decision expects these.
     pub epochs: Epochs,

@@ -10,7 +10,7 @@ use remit_core::id::{RunId, TaskId};
 use remit_core::json::{Object, Value};
 use remit_core::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, TASK_TTL_MS_DEFAULT, TASK_TTL_MS_MAX};
 use remit_core::name::Name;
-use remit_core::people::{Role, Standing};
+use remit_core::people::{Agent, Role, Standing};
 use remit_core::resource::Resource;
 use remit_core::task::{Intent, Life, Mode, Run, Task, TaskState};
 use remit_core::tool::ToolClass;
@@ -60,6 +60,27 @@ pub struct Opened {
     pub token: String,
 }
 
+impl NewTask {
+    /// A task that asks for nothing but reading.
+    #[must_use]
+    pub fn new(agent: Name, intent: Intent) -> Self {
+        Self {
+            agent,
+            intent,
+            template: None,
+            set: BTreeMap::new(),
+            allow: Vec::new(),
+            resources: Vec::new(),
+            destinations: Vec::new(),
+            limit: None,
+            ttl_ms: None,
+            mode: None,
+            parent: None,
+            process: None,
+        }
+    }
+}
+
 /// Opens a task.
 ///
 /// # Errors
@@ -67,14 +88,61 @@ pub struct Opened {
 pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Failure> {
     crate::people::expect_role(app, by, &Role::Initiator)?;
     let world = app.world();
-    expect_agent(&world, &new.agent)?;
-    expect_intent(&new.intent)?;
     let parent = match new.parent {
         Some(parent) => Some(session::of_task(app, parent).await?.snapshot()),
         None => None,
     };
+    let process = new.process;
+    let (run, task) = prepare(app, &world, new, parent.as_deref(), by)?;
+    let (token, digest) = super::token::fresh(&*app.entropy)?;
+    let stored = StoredRun {
+        run: run.clone(),
+        token: digest,
+        proof: Proof::Bearer,
+        process,
+        opened_at: task.opened_at,
+        ended_at: None,
+    };
+    store(app, &world, &task, stored, by).await?;
+    Ok(Opened {
+        spiffe_id: run.spiffe_id(&app.config.listen.trust_domain),
+        task,
+        token,
+    })
+}
+
+/// The task as it would be opened; nothing is. An agent that is not registered yet counts as one of `by`'s without a ceiling.
+///
+/// # Errors
+/// As [`open`].
+pub fn preview(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Task, Failure> {
+    crate::people::expect_role(app, by, &Role::Initiator)?;
+    let mut world = World::clone(&app.world());
+    world.agents.entry(new.agent.clone()).or_insert_with(|| {
+        Arc::new(Agent {
+            name: new.agent.clone(),
+            owner: by.clone(),
+            backup_owner: None,
+            purpose: String::new(),
+            ceiling: Authority::unbounded(),
+            standing: Standing::Active,
+        })
+    });
+    prepare(app, &world, new, None, by).map(|(_, task)| task)
+}
+
+/// Everything that is checked and worked out before a task is opened.
+fn prepare(
+    app: &App,
+    world: &World,
+    new: NewTask,
+    parent: Option<&crate::engine::live::Snapshot>,
+    by: &Name,
+) -> Result<(Run, Task), Failure> {
+    expect_agent(world, &new.agent)?;
+    expect_intent(&new.intent)?;
     let shape = shape(app, &new)?;
-    let (authority, cut) = cut_down(&world, &new, &shape.authority, parent.as_deref())?;
+    let (authority, cut) = cut_down(world, &new, &shape.authority, parent)?;
     let now = app.clock.now();
     let ttl = new.ttl_ms.or(shape.ttl_ms).unwrap_or(TASK_TTL_MS_DEFAULT);
     if !(1..=TASK_TTL_MS_MAX).contains(&ttl) {
@@ -83,7 +151,7 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
         ));
     }
     let mut expires_at = now.plus_ms(ttl);
-    if let Some(parent) = &parent {
+    if let Some(parent) = parent {
         expires_at = expires_at.min(parent.task.expires_at);
     }
     let run = Run {
@@ -95,9 +163,7 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
     let task = Task {
         id: run.task,
         parent: new.parent,
-        initiator: parent
-            .as_ref()
-            .map_or_else(|| by.clone(), |parent| parent.task.initiator.clone()),
+        initiator: parent.map_or_else(|| by.clone(), |parent| parent.task.initiator.clone()),
         agent: new.agent,
         run: run.id,
         intent: new.intent,
@@ -112,21 +178,7 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
         life: Life::default(),
         untrusted: false,
     };
-    let (token, digest) = super::token::fresh(&*app.entropy)?;
-    let stored = StoredRun {
-        run: run.clone(),
-        token: digest,
-        proof: Proof::Bearer,
-        process: new.process,
-        opened_at: now,
-        ended_at: None,
-    };
-    store(app, &world, &task, stored, by).await?;
-    Ok(Opened {
-        spiffe_id: run.spiffe_id(&app.config.listen.trust_domain),
-        task,
-        token,
-    })
+    Ok((run, task))
 }
 
 async fn store(app: &Arc<App>, world: &World, task: &Task, run: StoredRun, by: &Name) -> Result<(), Failure> {

@@ -18,6 +18,7 @@ CREATE TABLE seniority (
     changed BIGINT NOT NULL,
     mac BYTEA NOT NULL,
     since BIGINT NOT NULL,
+    added_by TEXT,
     confirmed_by TEXT
 ) /*strict*/;
 
