@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, approvals, approve, coverage, demo, deny, doctor, explain, export, freeze, grants, human, kill,
-    launch, mcp, policy, run, scenario, tail, task, timeline, tools, up, verify, who,
+    launch, mcp, policy, run, scenario, secret, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -61,6 +61,9 @@ pub enum Command {
     Deny(deny::Args),
     /// Approvals that cover more than one call
     Grants(grants::Args),
+    /// Keep the secrets that agents work with and never hold
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Stop every change to a resource until a time
     Freeze(freeze::Args),
     /// Policy as code

@@ -55,6 +55,8 @@ pub struct App {
     pub provider: crate::humans::provider::Provider,
     /// Subscriptions to resources.
     pub subscriptions: Subscriptions,
+    /// Secrets and leases in memory.
+    pub broker: crate::broker::Broker,
     /// Work that outlives the request it came with.
     pub background: Background,
     /// Checkpoints are signed one after the other.

@@ -38,6 +38,10 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
     log("handles could not be forgotten", crate::oauth::forget(app).await);
     if checkpoint {
         log(
+            "old versions of secrets could not be destroyed",
+            crate::broker::vault::destroy_outlived(app).await,
+        );
+        log(
             "no checkpoint could be signed",
             crate::evidence::checkpoint::sign(app).await,
         );

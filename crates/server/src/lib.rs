@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod approvals;
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod control;

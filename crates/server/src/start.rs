@@ -143,6 +143,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
     let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let broker =
+        crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
     let app = Arc::new(App {
         clock: parts.clock,
         entropy: parts.entropy,
@@ -158,6 +160,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         oauth: Default::default(),
         provider: Default::default(),
         subscriptions: Default::default(),
+        broker,
         head: watch::channel(None).0,
         signing: Default::default(),
         mint: Mint::at_start(),

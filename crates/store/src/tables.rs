@@ -121,12 +121,68 @@ pub(crate) static HANDLES: Table = Table::new(
 pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "added_by", "confirmed_by"], 29);
 pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
 
+pub(crate) static SECRETS: Table = Table::new(
+    "secrets",
+    &["name"],
+    &["system", "account", "source", "version", "retired"],
+    20,
+);
+pub(crate) static SECRET_VERSIONS: Table = Table::new(
+    "secret_versions",
+    &["secret", "version"],
+    &["wrapped", "sealed", "made_at", "until"],
+    21,
+);
+pub(crate) static LEASES: Table = Table::new(
+    "leases",
+    &["id"],
+    &[
+        "task",
+        "run",
+        "system",
+        "backend",
+        "handle",
+        "class",
+        "state",
+        "planned_at",
+        "ended_at",
+        "expires_at",
+    ],
+    22,
+);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 9] = [
-    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES, &SENIORITY, &SUBJECTS,
+pub(crate) static SMALL: [&Table; 11] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &BUDGETS,
+    &FREEZES,
+    &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
+    &SENIORITY,
+    &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 15] = [
-    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
-    &POLICIES, &HANDLES, &SENIORITY, &SUBJECTS,
+pub(crate) static ALL: [&Table; 18] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &TASKS,
+    &RUNS,
+    &LABELS,
+    &BUDGETS,
+    &APPROVALS,
+    &GRANTS,
+    &FREEZES,
+    &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
+    &LEASES,
+    &HANDLES,
+    &SENIORITY,
+    &SUBJECTS,
 ];

@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server", "store",
-    "upstream",
+    "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server",
+    "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -26,10 +26,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/enforce", &["core", "policy", "store"]),
     ("crates/gateway", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
+    ("crates/broker", &["core"]),
     (
         "crates/server",
         &[
-            "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store", "upstream",
+            "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store",
+            "upstream",
         ],
     ),
     (
@@ -70,6 +72,16 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ),
     ("rusqlite", &["crates/store"], "only `crates/store` speaks SQL"),
     ("postgres", &["crates/store"], "only `crates/store` speaks SQL"),
+    (
+        "tokio-postgres",
+        &["crates/broker"],
+        "only `crates/broker` speaks to users' databases",
+    ),
+    (
+        "sqlparser",
+        &["crates/broker"],
+        "only `crates/broker` reads the statements of agents",
+    ),
     (
         "landlock",
         &["crates/confine"],

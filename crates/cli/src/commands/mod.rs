@@ -20,6 +20,7 @@ pub mod policy;
 mod record;
 pub mod run;
 pub mod scenario;
+pub mod secret;
 pub mod tail;
 pub mod task;
 pub mod timeline;
@@ -71,6 +72,7 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Approve(args) => wait(approve::run(context, &args)),
         Command::Deny(args) => wait(deny::run(context, &args)),
         Command::Grants(args) => wait(grants::run(context, &args)),
+        Command::Secret(command) => wait(secret::run(context, command)),
         Command::Freeze(args) => wait(freeze::run(context, &args)),
         Command::Policy(command) => policy::run(context, command),
         Command::Scenario(scenario::Command::Run(args)) => scenario::run(context.out, &args.files),

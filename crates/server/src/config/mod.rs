@@ -10,6 +10,7 @@ mod policy;
 pub mod secret;
 mod servers;
 mod store;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use oidc::Oidc;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -44,6 +46,10 @@ pub struct Config {
     pub oauth: Oauth,
     /// The provider by which people sign in.
     pub oidc: Option<Oidc>,
+    /// Where the key-encryption key lies, and how long old versions of secrets stay.
+    pub vault: Vault,
+    /// Managers that keep secrets for us.
+    pub managers: BTreeMap<String, Manager>,
 }
 
 impl Config {
@@ -82,6 +88,10 @@ impl Config {
         self.oauth.check()?;
         if let Some(oidc) = &self.oidc {
             oidc.check()?;
+        }
+        self.vault.check()?;
+        for (name, manager) in &self.managers {
+            manager.check(name)?;
         }
         for (name, server) in &self.servers {
             server.check(name)?;

@@ -16,6 +16,7 @@ mod policy;
 mod records;
 mod router;
 mod runs;
+mod secrets;
 mod servers;
 mod socket;
 mod status;

@@ -11,5 +11,6 @@ pub(super) fn with(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<RunId>, ApplyErr
     crate::grants::revoke_all(tx, task)?;
     crate::results::forget(tx, task)?;
     crate::budgets::forget(tx, task)?;
+    crate::leases::end_all(tx, task)?;
     Ok(runs)
 }
