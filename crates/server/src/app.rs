@@ -53,6 +53,8 @@ pub struct App {
     pub oauth: crate::oauth::Oauth,
     /// The provider by which people sign in.
     pub provider: crate::humans::provider::Provider,
+    /// The way out for everything that is not MCP.
+    pub egress: crate::egress::Egress,
     /// Subscriptions to resources.
     pub subscriptions: Subscriptions,
     /// Secrets and leases in memory.

@@ -104,7 +104,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.base_url.send_replace(format!("http://{address}"));
     let gateway = agents_routes(&app);
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
-    let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let door = crate::egress::Door::new(&app, gateway);
+    let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
@@ -113,8 +114,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
     let configured = Arc::clone(&app);
-    app.background
-        .spawn(async move { crate::registry::servers::add_configured(&configured).await });
+    app.background.spawn(async move {
+        crate::egress::systems::add_configured(&configured).await;
+        crate::registry::servers::add_configured(&configured).await;
+    });
     Ok(Running {
         app,
         address,
@@ -159,6 +162,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         dialler: Default::default(),
         oauth: Default::default(),
         provider: Default::default(),
+        egress: Default::default(),
         subscriptions: Default::default(),
         broker,
         head: watch::channel(None).0,
@@ -273,12 +277,16 @@ fn gateway_config(app: &App) -> GatewayConfig {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    door: crate::egress::Door,
+    mut stopping: watch::Receiver<bool>,
+) {
     let stopped = async move {
         // A sender that is gone is a stop too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    remit_gateway::serve(listener, routes, stopped).await;
+    remit_gateway::serve(listener, door, stopped).await;
 }
 
 impl Running {

@@ -10,6 +10,7 @@ mod policy;
 pub mod secret;
 mod servers;
 mod store;
+mod systems;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use oidc::Oidc;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use systems::{Egress, System};
 pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
@@ -38,6 +40,10 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
+    /// Systems reached over HTTP, known from the start.
+    pub systems: BTreeMap<String, System>,
+    /// The way out.
+    pub egress: Egress,
     /// Policy of this installation.
     pub policy: Policy,
     /// How calls wait for people.
@@ -95,6 +101,9 @@ impl Config {
         }
         for (name, server) in &self.servers {
             server.check(name)?;
+        }
+        for (name, system) in &self.systems {
+            system.check(name)?;
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ mod servers;
 mod socket;
 mod status;
 mod stream;
+mod systems;
 mod tasks;
 mod tools;
 mod verify;

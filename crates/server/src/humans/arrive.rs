@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Response, header};
 use remit_core::digest::Digest;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
-use remit_core::people::{Human, Role, Standing};
+use remit_core::people::{Human, Kind, Role, Standing};
 use remit_identity::{base64url, base64url_decode};
 use remit_store::Epoch;
 
@@ -124,7 +124,9 @@ async fn known(app: &Arc<App>, oidc: &Oidc, person: Person) -> Result<Name, Fail
         }
         let human = Human {
             name: person.name.clone(),
+            kind: Kind::Human,
             roles,
+            authority: None,
             standing: Standing::Active,
         };
         detail.insert("human", human.name.as_str());

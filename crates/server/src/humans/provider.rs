@@ -194,16 +194,16 @@ async fn id_token(
     code: &str,
 ) -> Result<String, Failure> {
     let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs([
+    let back = redirect_uri(app);
+    let mut pairs = vec![
         ("grant_type", "authorization_code"),
         ("code", code),
-        ("redirect_uri", &redirect_uri(app)),
+        ("redirect_uri", &back),
         ("code_verifier", &flow.verifier),
-    ]);
+    ];
     let authorization = match &oidc.client_secret {
         None => {
-            form.append_pair("client_id", &oidc.client_id);
+            pairs.push(("client_id", &oidc.client_id));
             None
         }
         Some(reference) => {
@@ -212,8 +212,11 @@ async fn id_token(
             Some(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
         }
     };
+    let form = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish();
     let request = FetchRequest {
-        body: FetchBody::Form(Secret::new(form.finish())),
+        body: FetchBody::Form(Secret::new(form)),
         authorization,
         ..get(oidc, &provider.token_endpoint)
     };
