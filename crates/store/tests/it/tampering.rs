@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, handles, humans,
+    integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +28,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "agents",
     "humans",
     "servers",
@@ -41,6 +41,9 @@ const TABLES: [&str; 12] = [
     "grants",
     "freezes",
     "policies",
+    "handles",
+    "seniority",
+    "subjects",
 ];
 
 /// One row in every table that grants.
@@ -71,10 +74,25 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            handles::add(tx, &handle())?;
+            seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
+            seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
+            subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
         })
         .unwrap();
     task
+}
+
+fn handle() -> handles::Handle {
+    handles::Handle {
+        digest: Digest::of(b"secret"),
+        kind: handles::Kind::Session,
+        owner: "alice".to_owned(),
+        state: handles::State::Revoked,
+        expires_at: Timestamp(9_000),
+        detail: remit_core::json::Object::new(),
+    }
 }
 
 fn agent() -> Agent {
@@ -150,6 +168,13 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "handles" => {
+            usize::from(handles::get(conn, handles::Kind::Session, Digest::of(b"secret"))?.is_some())
+                + handles::of_owner(conn, "alice")?.len()
+        }
+        "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
+        "subjects" => usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
+            + usize::from(subjects::has(conn, &make::name("alice"))?),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
