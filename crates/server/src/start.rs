@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Background, Failure};
 use crate::config::Config;
+use crate::control::lane::Lane;
 use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
@@ -87,6 +88,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    lane: Lane,
     stop: watch::Sender<bool>,
 }
 
@@ -104,6 +106,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.base_url.send_replace(format!("http://{address}"));
     let gateway = agents_routes(&app);
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let lane = crate::control::bind_lane(&app.paths, &bound)?;
+    let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -124,6 +128,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         serving,
         control,
         jobs,
+        lane,
         stop,
     })
 }
@@ -157,6 +162,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
+        pulses: Default::default(),
+        flights: Default::default(),
         rooms: Default::default(),
         links: Default::default(),
         dialler: Default::default(),
@@ -320,6 +327,12 @@ impl Running {
         self.control.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        let mut lane = self.lane;
+        let joined = tokio::task::spawn_blocking(move || lane.join());
+        within(Duration::from_secs(2), async {
+            drop(joined.await);
+        })
+        .await;
         self.app.store.close();
     }
 

@@ -20,6 +20,8 @@ use remit_policy::Principal;
 use remit_store::Epochs;
 use remit_store::runs::StoredRun;
 
+use super::origin::Attempts;
+
 /// Live tasks kept at most; the one idle longest goes first.
 pub const LIVE_TASKS_MAX: usize = 20_000;
 
@@ -42,6 +44,8 @@ pub struct Live {
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
     used_at: AtomicU64,
+    /// What a repeated call would be compared with.
+    pub attempts: Attempts,
     handed_over: Mutex<HashSet<CallId>>,
     shown: Mutex<Shown>,
 }
@@ -58,10 +62,19 @@ struct Shown {
 pub struct Snapshot {
     /// The task.
     pub task: Arc<Task>,
+    /// The tasks it was delegated from, nearest first; their budgets are its own too.
+    pub above: Arc<[Arc<Task>]>,
     /// The run, agent, initiator and task as policy reads them; built under these epochs.
     pub principal: Arc<Principal>,
     /// The epochs the principal was built under.
     pub epochs: Epochs,
+}
+
+impl Snapshot {
+    /// The task and those above it, itself first.
+    pub fn line(&self) -> impl Iterator<Item = &Arc<Task>> {
+        std::iter::once(&self.task).chain(self.above.iter())
+    }
 }
 
 impl Live {
@@ -84,6 +97,7 @@ impl Live {
             calls: AtomicU64::new(0),
             denials_in_a_row: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
+            attempts: Attempts::default(),
             handed_over: Mutex::default(),
             shown: Mutex::default(),
         }

@@ -66,7 +66,7 @@ pub(super) async fn arrive(State(app): State<Arc<App>>, request: Request) -> Res
     match arrived.await {
         Ok(response) => response,
         Err(failure) => {
-            let mut entry = record::of("human.sign-in-refused");
+            let mut entry = record::of("human.sign_in_refused");
             entry.detail.insert("why", failure.to_string());
             crate::oauth::record_bounded(&app, entry).await;
             failed(&failure)

@@ -42,7 +42,7 @@ pub async fn create(app: &Arc<App>, human: &Name, by: &Name) -> Result<String, F
     let mut detail = Object::new();
     detail.insert("human", human.as_str());
     app.store
-        .append(record::by_human("human.sign-in-link", by, detail), move |tx| {
+        .append(record::by_human("human.sign_in_link", by, detail), move |tx| {
             handles::add(tx, &handle)
         })
         .await?;

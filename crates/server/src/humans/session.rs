@@ -107,7 +107,7 @@ pub(crate) async fn current(app: &Arc<App>, headers: &HeaderMap) -> Result<Optio
 pub(crate) async fn begin(app: &Arc<App>, human: &Name, via: Object) -> Result<HeaderValue, Failure> {
     let (secret, digest) = secret(app)?;
     let handle = new(app.clock.now(), digest, human, &via);
-    let entry = record::by_human("human.sign-in", human, via);
+    let entry = record::by_human("human.sign_in", human, via);
     app.store
         .append(entry, move |tx| handles::add(tx, &handle))
         .await?;
@@ -130,7 +130,7 @@ fn new(now: Timestamp, digest: Digest, human: &Name, via: &Object) -> Handle {
 /// # Errors
 /// [`Failure`] when it cannot be recorded.
 pub(crate) async fn end(app: &Arc<App>, session: &Session) -> Result<(), Failure> {
-    let entry = record::by_human("human.sign-out", &session.human, Object::new());
+    let entry = record::by_human("human.sign_out", &session.human, Object::new());
     let digest = session.digest;
     app.store
         .append_urgent(entry, move |tx| handles::revoke(tx, Kind::Session, digest))

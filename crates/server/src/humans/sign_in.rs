@@ -147,7 +147,7 @@ pub(super) async fn use_link(State(app): State<Arc<App>>, request: Request) -> R
         let digest = Digest::of(form.get("token").unwrap_or_default().as_bytes());
         let spent = app
             .store
-            .append(crate::engine::record::of("human.sign-in-link-used"), move |tx| {
+            .append(crate::engine::record::of("human.sign_in_link_used"), move |tx| {
                 handles::spend(tx, Kind::Link, digest)
             })
             .await;

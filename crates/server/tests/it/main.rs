@@ -6,7 +6,11 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod life;
 mod rounds;
 #[cfg(test)]
 mod stub;
