@@ -43,7 +43,13 @@ export async function callback(path = '/callback') {
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
   const url = `http://127.0.0.1:${server.address().port}${path}`;
-  const next = () => (arrived.length ? Promise.resolve(arrived.shift()) : new Promise((take) => waiting.push(take)));
+  const next = () => {
+    if (arrived.length) return Promise.resolve(arrived.shift());
+    return new Promise((take, fail) => {
+      const late = setTimeout(() => fail(new Error('no answer came back')), 5000);
+      waiting.push((parameters) => (clearTimeout(late), take(parameters)));
+    });
+  };
   return { url, next, close: () => server.close() };
 }
 

@@ -18,7 +18,7 @@ cleanup() {
   rm -rf "$dir"
 }
 trap cleanup EXIT
-node() { "$NODE" --import "$here/../fixtures/loader.mjs" "$@"; }
+node() { timeout 240 "$NODE" --import "$here/../fixtures/loader.mjs" "$@"; }
 has_browser() { command -v chromium chromium-browser >/dev/null; }
 
 # start CONFIG-LINES…: a Remit with our clients, the stock filesystem server over some notes, and two people.

@@ -31,7 +31,7 @@ impl Default for Oauth {
     }
 }
 
-/// `[oauth.clients."ID"]`: a `client_id`, which may be the address of a metadata document or a SPIFFE ID.
+/// `[oauth.clients."ID"]`: a `client_id`, which may be the address of a metadata document.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OauthClient {
@@ -51,8 +51,6 @@ pub struct OauthClient {
     pub jwks: Option<std::path::PathBuf>,
     /// Secret for `client_secret_basic` and `client_secret_post`: `env:NAME` or `file:PATH`.
     pub secret: Option<String>,
-    /// SHA-256 of its certificate, base64url, as it shows it over mutual TLS (RFC 8705, 2.2).
-    pub certificate: Option<String>,
     /// It may ask about any token (RFC 7662): a resource server.
     pub introspects: bool,
 }
@@ -61,7 +59,7 @@ impl OauthClient {
     /// It can prove who it is.
     #[must_use]
     pub fn is_confidential(&self) -> bool {
-        self.jwks.is_some() || self.secret.is_some() || self.certificate.is_some()
+        self.jwks.is_some() || self.secret.is_some()
     }
 }
 
@@ -101,11 +99,10 @@ impl Oauth {
             }
             if (client.initiator.is_some() || client.introspects)
                 && !client.is_confidential()
-                && !id.starts_with("spiffe://")
             {
                 return Err(ConfigError::value(
                     &key,
-                    "a client that acts by itself or introspects must prove who it is: give `jwks`, `secret` or `certificate`",
+                    "a client that acts by itself or introspects must prove who it is: give `jwks` or `secret`",
                 ));
             }
             if let Some(reference) = &client.secret {

@@ -23,10 +23,6 @@ pub(crate) enum Proves {
     KeysAt(String),
     /// `client_secret_basic` or `client_secret_post`; a reference, never the secret.
     Secret(String),
-    /// `tls_client_auth` by this certificate (RFC 8705, 2.2).
-    Certificate(String),
-    /// The SPIFFE ID that is its `client_id`, by SVID.
-    Spiffe,
 }
 
 /// A client.
@@ -91,11 +87,9 @@ fn proves(id: &str, known: &OauthClient) -> Result<Proves, OauthError> {
         let keys = KeySet::parse(&bytes).map_err(|bad| unusable(bad.to_string()))?;
         return Ok(Proves::Keys(Box::new(keys)));
     }
-    Ok(match (&known.secret, &known.certificate) {
-        (Some(reference), _) => Proves::Secret(reference.clone()),
-        (None, Some(thumbprint)) => Proves::Certificate(thumbprint.clone()),
-        (None, None) if id.starts_with("spiffe://") => Proves::Spiffe,
-        (None, None) => Proves::Nothing,
+    Ok(match &known.secret {
+        Some(reference) => Proves::Secret(reference.clone()),
+        None => Proves::Nothing,
     })
 }
 

@@ -1,4 +1,4 @@
-//! Client authentication (RFC 6749, 2.3; RFC 7523; RFC 8705, 2; draft-ietf-oauth-spiffe-client-auth): one way per request,
+//! Client authentication (RFC 6749, 2.3; RFC 7523): one way per request,
 //! and the way the client is registered with.
 
 use std::sync::Arc;
@@ -16,9 +16,6 @@ use super::form::Form;
 use super::{documents, issuer};
 use crate::app::App;
 use crate::tasks::token::same;
-
-/// `client_assertion_type` of a JWT-SVID (draft -02, 4).
-pub(crate) const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
 
 /// A client that said who it is, and proved it where it must.
 #[derive(Debug)]
@@ -44,7 +41,6 @@ struct Shown<'r> {
 pub(crate) async fn authenticate(
     app: &Arc<App>,
     headers: &HeaderMap,
-    certificate: Option<&[u8]>,
     form: &Form,
 ) -> Result<Authenticated, OauthError> {
     let shown = shown(headers, form)?;
@@ -83,17 +79,6 @@ pub(crate) async fn authenticate(
                 return Err(OauthError::client("the client secret is wrong"));
             }
         }
-        Proves::Certificate(thumbprint) => {
-            let shown = certificate.map(remit_identity::x509::thumbprint);
-            if !shown.is_some_and(|shown| same(shown.as_bytes(), thumbprint.as_bytes())) {
-                return Err(OauthError::client(
-                    "this client authenticates by its certificate over mutual TLS",
-                ));
-            }
-        }
-        Proves::Spiffe => {
-            return Err(OauthError::client("workloads are not taken here yet"));
-        }
     }
     Ok(Authenticated {
         confidential: !matches!(client.proves, Proves::Nothing),
@@ -106,7 +91,7 @@ fn shown<'r>(headers: &HeaderMap, form: &'r Form) -> Result<Shown<'r>, OauthErro
     let basic = basic(headers)?;
     let assertion = match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (None, None) => None,
-        (Some(kind @ (JWT_BEARER | JWT_SPIFFE)), Some(assertion)) => Some((kind, assertion)),
+        (Some(kind @ JWT_BEARER), Some(assertion)) => Some((kind, assertion)),
         _ => {
             return Err(OauthError::client(
                 "`client_assertion` and a `client_assertion_type` taken here go together",

@@ -24,7 +24,7 @@ pub(super) async fn tell(State(app): State<Arc<App>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let told = async {
         let form = Form::of_body(&parts.headers, body).await?;
-        let asking = client_auth::authenticate(&app, &parts.headers, None, &form).await?;
+        let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
         if !asking.confidential {
             return Err(OauthError::client("only a client that proves who it is may ask about tokens"));
         }

@@ -37,10 +37,6 @@ fn document(app: &App, resource: &str) -> Response {
         "authorization_servers": [issuer(app)],
         "scopes_supported": [SCOPE],
         "bearer_methods_supported": ["header"],
-        "dpop_signing_alg_values_supported":
-            remit_identity::dpop::ALGORITHMS.iter().map(|alg| alg.as_str()).collect::<Vec<_>>(),
-        "dpop_bound_access_tokens_required": false,
-        "tls_client_certificate_bound_access_tokens": false,
     }))
     .into_response()
 }

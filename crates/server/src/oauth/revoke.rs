@@ -22,7 +22,7 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let revoked = async {
         let form = Form::of_body(&parts.headers, body).await?;
-        let asking = client_auth::authenticate(&app, &parts.headers, None, &form).await?;
+        let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
         let token = form.get("token").ok_or_else(|| OauthError::request("`token` is missing"))?;
         let task = match owner(&app, token).await? {
             None => return Ok(()),

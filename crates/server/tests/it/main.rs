@@ -11,6 +11,8 @@ mod delegation;
 mod house;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod newcomers;
 mod rounds;
 #[cfg(test)]
 mod stub;

@@ -44,7 +44,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resp
             .ok_or_else(|| OauthError::request("`grant_type` is missing"))?
             .to_owned();
         client = form.get("client_id").map(str::to_owned);
-        let authenticated = client_auth::authenticate(&app, &parts.headers, None, &form).await?;
+        let authenticated = client_auth::authenticate(&app, &parts.headers, &form).await?;
         client = Some(authenticated.client.id.clone());
         let asking = Asking { form, authenticated };
         match grant.as_str() {
