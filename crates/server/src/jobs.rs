@@ -40,6 +40,10 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
         crate::approvals::vote::expire(app).await,
     );
     log("handles could not be forgotten", crate::oauth::forget(app).await);
+    log(
+        "keys could not be rotated",
+        crate::issuer::rotate::rotate(app).await,
+    );
     if checkpoint {
         log(
             "old versions of secrets could not be destroyed",

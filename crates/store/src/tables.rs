@@ -56,6 +56,8 @@ pub(crate) static RUNS: Table = Table::new(
         "confinement",
         "proof",
         "process",
+        "key",
+        "identity",
         "opened_at",
         "ended_at",
     ],
@@ -121,6 +123,21 @@ pub(crate) static HANDLES: Table = Table::new(
 pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "added_by", "confirmed_by"], 29);
 pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
 
+pub(crate) static ENROLMENTS: Table = Table::new(
+    "enrolments",
+    &["token"],
+    &[
+        "agent",
+        "issued_by",
+        "issued_at",
+        "expires_at",
+        "used_at",
+        "used_by",
+        "run",
+    ],
+    27,
+);
+
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
     &["name"],
@@ -166,7 +183,7 @@ pub(crate) static SMALL: [&Table; 11] = [
     &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 18] = [
+pub(crate) static ALL: [&Table; 19] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -185,4 +202,5 @@ pub(crate) static ALL: [&Table; 18] = [
     &HANDLES,
     &SENIORITY,
     &SUBJECTS,
+    &ENROLMENTS,
 ];

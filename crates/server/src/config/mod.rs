@@ -3,6 +3,7 @@
 mod duration;
 mod error;
 mod hold;
+mod issuer;
 mod listen;
 mod oauth;
 mod oidc;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
+pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
 pub use oauth::{Oauth, OauthClient};
 pub use oidc::Oidc;
@@ -48,10 +50,12 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
-    /// Who we are as an issuer, and our clients.
+    /// Clients that come for tasks.
     pub oauth: Oauth,
     /// The provider by which people sign in.
     pub oidc: Option<Oidc>,
+    /// Lives of keys, certificates and tokens for other audiences.
+    pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
     pub vault: Vault,
     /// Managers that keep secrets for us.
@@ -95,6 +99,7 @@ impl Config {
         if let Some(oidc) = &self.oidc {
             oidc.check()?;
         }
+        self.issuer.check()?;
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;

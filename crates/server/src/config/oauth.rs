@@ -1,4 +1,4 @@
-//! `[oauth]`: who we are as an issuer, and the clients known from the start.
+//! `[oauth]`: the clients known from the start, and what others may bring. Who we are says `[issuer] url`.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,6 @@ use super::error::ConfigError;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Oauth {
-    /// Our address as others see it: `https://remit.example.org`; the address of `[listen]` when absent.
-    pub issuer: Option<String>,
     /// Clients may name themselves by the address of their metadata document (CIMD).
     pub client_documents: bool,
     /// Those documents may lie on this machine or in a private network, also without TLS.
@@ -23,7 +21,6 @@ pub struct Oauth {
 impl Default for Oauth {
     fn default() -> Self {
         Self {
-            issuer: None,
             client_documents: true,
             allow_private: false,
             clients: BTreeMap::new(),
@@ -65,22 +62,6 @@ impl OauthClient {
 
 impl Oauth {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if let Some(issuer) = &self.issuer {
-            let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-                .iter()
-                .any(|start| {
-                    issuer
-                        .strip_prefix(start)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-                });
-            let origin = issuer.splitn(4, '/').count() == 3 && !issuer.contains(['?', '#', '@', '"', ' ']);
-            if !(issuer.starts_with("https://") || loopback) || !origin {
-                return Err(ConfigError::value(
-                    "oauth.issuer",
-                    "write an origin without a path: `https://host[:port]`, or `http` on loopback",
-                ));
-            }
-        }
         for (id, client) in &self.clients {
             let key = format!("oauth.clients.{id}");
             if id.is_empty() || id.len() > 2048 || id.chars().any(|c| !c.is_ascii_graphic()) {

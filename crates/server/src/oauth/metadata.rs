@@ -28,6 +28,7 @@ pub(crate) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
         "token_endpoint": at("/oauth/token"),
         "introspection_endpoint": at("/oauth/introspect"),
         "revocation_endpoint": at("/oauth/revoke"),
+        "jwks_uri": at("/oauth/jwks.json"),
         "scopes_supported": [SCOPE, "offline_access"],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

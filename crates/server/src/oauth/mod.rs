@@ -11,6 +11,7 @@ mod documents;
 mod error;
 mod form;
 mod introspect;
+mod jwks;
 mod metadata;
 pub(crate) mod redirect;
 mod resource;
@@ -52,11 +53,7 @@ struct Refusals {
 
 /// Our issuer URL, without a slash at the end.
 pub(crate) fn issuer(app: &App) -> String {
-    app.config
-        .oauth
-        .issuer
-        .clone()
-        .unwrap_or_else(|| app.base_url.borrow().clone())
+    crate::issuer::issuer_url(app)
 }
 
 /// Records that a request was refused; a flood of them is counted, so that nobody fills the ledger from outside.

@@ -152,6 +152,8 @@ async fn open_below(
         token: digest,
         proof: Proof::Bearer,
         process,
+        key: None,
+        identity: None,
         opened_at: task.opened_at,
         ended_at: None,
     };

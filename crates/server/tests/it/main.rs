@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod closings;
@@ -13,6 +14,9 @@ mod house;
 mod life;
 #[cfg(test)]
 mod newcomers;
+#[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;

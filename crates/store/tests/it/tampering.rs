@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, handles, humans,
-    integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants, handles,
+    humans, integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +28,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "agents",
     "humans",
     "servers",
@@ -44,6 +44,7 @@ const TABLES: [&str; 15] = [
     "handles",
     "seniority",
     "subjects",
+    "enrolments",
 ];
 
 /// One row in every table that grants.
@@ -78,7 +79,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
             seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
             subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
-            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
+            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
+            enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
@@ -175,6 +177,7 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
         "subjects" => usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
             + usize::from(subjects::has(conn, &make::name("alice"))?),
+        "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
