@@ -16,6 +16,9 @@ pub struct Oidc {
     pub client_id: String,
     /// Our secret there: `env:NAME` or `file:PATH`; a public client with PKCE when absent.
     pub client_secret: Option<String>,
+    /// Client ids of applications whose ID tokens may be exchanged here, besides our own (RFC 8693).
+    #[serde(default)]
+    pub audiences: Vec<String>,
     /// What is asked for.
     #[serde(default = "scopes")]
     pub scopes: Vec<String>,

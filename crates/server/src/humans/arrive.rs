@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header};
-use remit_core::digest::Digest;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
 use remit_core::people::{Human, Kind, Role, Standing};
@@ -100,7 +99,7 @@ fn roles(oidc: &Oidc, groups: &[String]) -> Result<(BTreeSet<Role>, bool), Failu
 
 /// The human of a person: registered the first time, with the roles of their groups as they are now.
 async fn known(app: &Arc<App>, oidc: &Oidc, person: Person) -> Result<Name, Failure> {
-    let subject = Digest::of_parts(&[oidc.issuer.as_bytes(), b"\n", person.subject.as_bytes()]);
+    let subject = provider::subject_digest(oidc, &person.subject);
     let (roles, withheld) = roles(oidc, &person.groups)?;
     let bound = app
         .store

@@ -157,6 +157,44 @@ fn verify(app: &App, oidc: &Oidc, keys: &KeySet, token: &str) -> Result<Claims, 
     Ok(verified.claims)
 }
 
+/// The human of an ID token that somebody else brings: made for us or for an application of `[oidc] audiences`, and of a
+/// person who has signed in here before.
+///
+/// # Errors
+/// [`Failure::Forbidden`] says why it does not count.
+pub(crate) async fn bearer_of(app: &Arc<App>, oidc: &Oidc, token: &str) -> Result<Name, Failure> {
+    let provider = known(app, oidc, false).await?;
+    let mut audiences = vec![oidc.client_id.as_str()];
+    audiences.extend(oidc.audiences.iter().map(String::as_str));
+    let expect = Expect {
+        issuer: Some(&oidc.issuer),
+        audiences: &audiences,
+        one_audience: true,
+        types: Types::AbsentOr(&["jwt"]),
+        algorithms: Algorithm::ALL,
+        required: &["sub", "iat"],
+        ..Expect::default()
+    };
+    let keys = Arc::clone(&provider.keys);
+    let verified = Verifier { keys: &keys, expect }
+        .verify(token, app.clock.now())
+        .map_err(|error| Failure::Forbidden(error.to_string()))?;
+    let subject = verified.claims.needed("sub").map_err(|error| Failure::Forbidden(error.to_string()))?;
+    let digest = subject_digest(oidc, subject);
+    let bound = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::subjects::get(conn, digest)?))
+        .await?;
+    bound.ok_or_else(|| {
+        Failure::Forbidden("the person of this token has not signed in here yet".to_owned())
+    })
+}
+
+/// The one name of a subject of the provider.
+pub(super) fn subject_digest(oidc: &Oidc, subject: &str) -> remit_core::digest::Digest {
+    remit_core::digest::Digest::of_parts(&[oidc.issuer.as_bytes(), b"\n", subject.as_bytes()])
+}
+
 fn person(oidc: &Oidc, claims: &Claims) -> Result<Person, Failure> {
     let missing = |claim: &str| {
         Failure::Forbidden(format!(

@@ -1,14 +1,14 @@
 //! Errors of the OAuth endpoints: the RFC's code, a sentence for the developer, and a record.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::form::BadForm;
 use crate::app::Failure;
 
-/// An `error` of RFC 6749 (4.1.2.1, 5.2) or RFC 8707 (2).
+/// An `error` of RFC 6749 (4.1.2.1, 5.2), RFC 8707 (2) or RFC 9449 (5, 8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidRequest,
@@ -18,6 +18,8 @@ pub(crate) enum Code {
     UnsupportedGrantType,
     UnsupportedResponseType,
     InvalidTarget,
+    InvalidDpopProof,
+    UseDpopNonce,
     AccessDenied,
     ServerError,
     TemporarilyUnavailable,
@@ -33,6 +35,8 @@ impl Code {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::AccessDenied => "access_denied",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
@@ -55,6 +59,8 @@ pub(crate) struct OauthError {
     pub code: Code,
     /// What is wrong, and what to do; ASCII alone leaves (RFC 6749, 5.2).
     pub message: String,
+    /// A fresh DPoP nonce.
+    pub nonce: Option<String>,
 }
 
 impl OauthError {
@@ -62,6 +68,7 @@ impl OauthError {
         Self {
             code,
             message: message.into(),
+            nonce: None,
         }
     }
 
@@ -115,6 +122,9 @@ impl IntoResponse for OauthError {
         let headers = response.headers_mut();
         if self.code == Code::InvalidClient {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"remit\""));
+        }
+        if let Some(nonce) = self.nonce.as_deref().and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+            headers.insert(HeaderName::from_static("dpop-nonce"), nonce);
         }
         response
     }

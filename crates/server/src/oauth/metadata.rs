@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use remit_identity::{Algorithm, pkce};
+use remit_identity::{Algorithm, dpop, pkce};
 use serde_json::{Value, json};
 
 use super::resource::SCOPE;
@@ -40,6 +40,7 @@ pub(crate) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
         "introspection_endpoint_auth_signing_alg_values_supported": algorithms(Algorithm::ALL),
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": algorithms(Algorithm::ALL),
+        "dpop_signing_alg_values_supported": algorithms(dpop::ALGORITHMS),
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": app.config.oauth.client_documents,
         "authorization_details_types_supported": ["mission_resource_access"],

@@ -8,6 +8,7 @@ mod client_auth;
 mod code;
 mod consent;
 mod documents;
+mod dpop;
 mod error;
 mod form;
 mod introspect;

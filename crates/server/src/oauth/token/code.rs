@@ -16,7 +16,7 @@ use crate::engine::{record, session};
 use crate::tasks::token;
 
 pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
-    let (form, client) = (&asking.form, &asking.authenticated.client);
+    let (form, client) = (&asking.form, asking.client()?);
     let code = form
         .get("code")
         .ok_or_else(|| OauthError::request("`code` is missing"))?;
@@ -59,19 +59,21 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
     let refresh = Bound {
         redirect_uri: String::new(),
         challenge: String::new(),
+        // A public client's refresh token is good with this key alone (RFC 9449, 5).
+        key: asking.key().map(|key| key.to_string()),
         ..bound.clone()
     };
     let (secret, next) = refresh.fresh(app, Kind::Refresh, Bound::known_until(task.expires_at))?;
     let mut entry = record::of_task("oauth.token", &task);
     entry.detail.insert("client", client.id.as_str());
     entry.detail.insert("grant", super::CODE);
-    let (run, used) = (task.run, asking.authenticated.used);
+    let (run, used, key) = (task.run, asking.used(), asking.key());
     let appended = app
         .store
         .append(entry, move |tx| {
-            use_up(tx, used)?;
+            use_up(tx, &used)?;
             handles::spend(tx, Kind::Code, digest)?;
-            remit_store::runs::hand_over(tx, run, access_digest)?;
+            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
             handles::add(tx, &next)
         })
         .await;
@@ -84,5 +86,5 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
     }
     // Nobody has called with it yet: its token before this one was shown to nobody.
     app.live.remove(bound.task);
-    Ok(answer(app, &task, &access, Some(&secret)))
+    Ok(answer(app, &task, &access, Some(&secret), asking.dpop.is_some()))
 }

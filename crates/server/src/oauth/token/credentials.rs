@@ -4,22 +4,20 @@
 use std::sync::Arc;
 
 use remit_core::task::Intent;
-use remit_store::handles;
 use serde_json::{Map, Value};
 
 use super::super::error::{Code, OauthError};
 use super::super::{issuer, resource};
 use super::{Asking, answer};
-use crate::app::{App, Failure};
-use crate::engine::record;
+use crate::app::App;
 use crate::tasks::open::{self, NewTask};
 
 pub(super) async fn open(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
-    let (form, client) = (&asking.form, &asking.authenticated.client);
+    let (form, client) = (&asking.form, asking.client()?);
     let initiator = client
         .initiator
         .as_ref()
-        .filter(|_| asking.authenticated.confidential)
+        .filter(|_| asking.authenticated.as_ref().is_some_and(|authenticated| authenticated.confidential))
         .ok_or_else(|| {
             OauthError::new(
                 Code::UnauthorizedClient,
@@ -34,17 +32,7 @@ pub(super) async fn open(app: &Arc<App>, asking: &Asking) -> Result<Map<String, 
             format!("`resource` must be {}/mcp, or one server below it", issuer(app)),
         ));
     }
-    if let Some((digest, until)) = asking.authenticated.used {
-        let mut entry = record::of("oauth.assertion");
-        entry.detail.insert("client", client.id.as_str());
-        app.store
-            .append(entry, move |tx| handles::use_once(tx, digest, until))
-            .await
-            .map_err(|error| match Failure::from(error) {
-                Failure::Conflict(_) => OauthError::client("the client assertion was used before"),
-                other => other.into(),
-            })?;
-    }
+    asking.spend(app).await?;
     let goal = form
         .get("intent")
         .map_or_else(|| format!("work of the client {}", client.id), str::to_owned);
@@ -58,5 +46,6 @@ pub(super) async fn open(app: &Arc<App>, asking: &Asking) -> Result<Map<String, 
     new.template.clone_from(&client.template);
     new.set.clone_from(&client.set);
     let opened = open::open(app, new, initiator).await?;
-    Ok(answer(app, &opened.task, &opened.token, None))
+    let token = super::bound_token(app, asking, &opened).await?;
+    Ok(answer(app, &opened.task, &token, None, asking.dpop.is_some()))
 }

@@ -16,7 +16,7 @@ use crate::engine::{record, session};
 use crate::tasks::token;
 
 pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
-    let (form, client) = (&asking.form, &asking.authenticated.client);
+    let (form, client) = (&asking.form, asking.client()?);
     let presented = form
         .get("refresh_token")
         .ok_or_else(|| OauthError::request("`refresh_token` is missing"))?;
@@ -29,6 +29,11 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
     let bound = Bound::of(&handle)?;
     if bound.client != client.id {
         return Err(stolen(app, bound.task, "a refresh token was used by another client").await);
+    }
+    if bound.key != asking.key().map(|key| key.to_string()) {
+        return Err(OauthError::grant(
+            "this refresh token belongs to a key that this request does not prove",
+        ));
     }
     match handle.state {
         State::Live => {}
@@ -51,13 +56,13 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
     let mut entry = record::of_task("oauth.token", &task);
     entry.detail.insert("client", client.id.as_str());
     entry.detail.insert("grant", super::REFRESH);
-    let (run, used) = (task.run, asking.authenticated.used);
+    let (run, used, key) = (task.run, asking.used(), asking.key());
     let appended = app
         .store
         .append(entry, move |tx| {
-            use_up(tx, used)?;
+            use_up(tx, &used)?;
             handles::spend(tx, Kind::Refresh, digest)?;
-            remit_store::runs::hand_over(tx, run, access_digest)?;
+            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
             handles::add(tx, &next)
         })
         .await;
@@ -69,5 +74,5 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
         Err(other) => return Err(other.into()),
     }
     app.live.hand_over(bound.task, access_digest);
-    Ok(answer(app, &task, &access, Some(&secret)))
+    Ok(answer(app, &task, &access, Some(&secret), asking.dpop.is_some()))
 }
