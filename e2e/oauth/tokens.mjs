@@ -1,7 +1,7 @@
 // Machines come to a task: client credentials with a signed assertion, by `openid-client`; and forged assertions, which do not.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { importJWK, SignJWT, UnsecuredJWT } from 'jose';
+import { createRemoteJWKSet, importJWK, jwtVerify, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
 
 import { check, done, remit } from './check.mjs';
@@ -26,6 +26,64 @@ await check('client credentials with private_key_jwt: a task for the system it w
   assert.equal(told.sub, 'pipeline');
   await client.tokenRevocation(config, tokens.access_token);
   assert.equal((await client.tokenIntrospection(config, tokens.access_token)).active, false);
+});
+
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS = 'urn:ietf:params:oauth:token-type:access_token';
+
+await check('exchange: a token for a receiver the task names, checked by its published keys', async () => {
+  const ci = await discover('ci', client.PrivateKeyJwt({ key, kid: 'client' }));
+  const run = await client.clientCredentialsGrant(ci);
+  const ask = (more) =>
+    client.genericGrantRequest(ci, EXCHANGE, {
+      subject_token: run.access_token, subject_token_type: ACCESS, audience: 'https://api.example', ...more,
+    });
+  const issued = await ask();
+  assert.equal(issued.issued_token_type, ACCESS);
+  assert.ok(issued.expires_in <= 300);
+  const keys = createRemoteJWKSet(new URL(ci.serverMetadata().jwks_uri));
+  const { payload } = await jwtVerify(issued.access_token, keys, {
+    issuer: gateway, audience: 'https://api.example', typ: 'at+jwt', algorithms: ['ES256'],
+  });
+  assert.equal(payload.sub, 'pipeline');
+  assert.match(payload.act.sub, /^spiffe:\/\/remit\.local\/agent\/builder\/run\/run_/);
+  assert.equal(payload.act.sub_profile, 'ai_agent');
+  assert.equal(payload.client_id, 'agent:builder');
+  assert.equal(payload.task, run.task);
+  assert.equal(payload.mission.id, run.task);
+  assert.equal(payload.authorization_details[0].type, 'mission_resource_access');
+  assert.match(payload.txn, /^dec_/);
+  await assert.rejects(ask({ audience: 'https://other.example' }), { error: 'invalid_target' });
+  await assert.rejects(ask({ audience: gateway }), { error: 'invalid_target' });
+  await assert.rejects(ask({ audience: undefined, resource: `${gateway}/mcp` }), { error: 'invalid_target' });
+  await assert.rejects(ask({ subject_token: issued.access_token }), { error: 'invalid_grant' });
+  await assert.rejects(ask({ subject_token_type: 'urn:ietf:params:oauth:token-type:id_token' }), { error: 'invalid_grant' });
+  remit('kill', run.task);
+  await assert.rejects(ask(), { error: 'invalid_grant' });
+});
+
+await check('DPoP: the token is bound to the key, and worth nothing with another or with none', async () => {
+  const ci = await discover('ci', client.PrivateKeyJwt({ key, kid: 'client' }));
+  const mine = client.getDPoPHandle(ci, await client.randomDPoPKeyPair());
+  const run = await client.clientCredentialsGrant(ci, {}, { DPoP: mine });
+  assert.equal(run.token_type.toLowerCase(), 'dpop');
+  const exchange = (DPoP) =>
+    client.genericGrantRequest(
+      ci, EXCHANGE,
+      { subject_token: run.access_token, subject_token_type: ACCESS, audience: 'https://api.example' },
+      DPoP && { DPoP },
+    );
+  const issued = await exchange(mine);
+  const { payload } = await jwtVerify(issued.access_token, createRemoteJWKSet(new URL(ci.serverMetadata().jwks_uri)));
+  assert.match(payload.cnf.jkt, /^[A-Za-z0-9_-]{43}$/);
+  await assert.rejects(exchange(undefined), { error: 'invalid_grant' });
+  const theirs = client.getDPoPHandle(ci, await client.randomDPoPKeyPair());
+  await assert.rejects(exchange(theirs), { error: 'invalid_grant' });
+  const bearer = await fetch(`${gateway}/mcp`, {
+    method: 'POST', headers: { authorization: `Bearer ${run.access_token}`, 'content-type': 'application/json' }, body: '{}',
+  });
+  assert.equal(bearer.status, 401);
 });
 
 await check('a client that was registered for nobody opens nothing', async () => {

@@ -203,7 +203,8 @@ async fn bound_token(
         identity: None,
         attestor: "token-endpoint".to_owned(),
         shared: true,
-        remote: true,
+        // Nobody vouches for where it runs: it counts as shut in by nothing.
+        remote: false,
         enrolment: None,
     };
     Ok(crate::attest::bind::bind(app, opened.task.run, shown).await?)
