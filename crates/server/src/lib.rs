@@ -25,7 +25,7 @@ pub mod policies;
 pub mod proofs;
 pub mod registry;
 pub mod seal;
-pub(crate) mod seniority;
 pub mod secrets;
+pub(crate) mod seniority;
 pub mod start;
 pub mod tasks;

@@ -11,7 +11,9 @@ use remit_store::{ApplyError, Refused, Tx};
 /// [`Refused::NotAllowed`] saying until when.
 pub(crate) fn expect_counts(tx: &mut Tx<'_>, human: &Name) -> Result<(), ApplyError> {
     let known = remit_store::seniority::get(tx, human)?;
-    let from = known.as_ref().map_or(tx.time().plus_ms(NEWCOMER_MS), |known| known.since.plus_ms(NEWCOMER_MS));
+    let from = known.as_ref().map_or(tx.time().plus_ms(NEWCOMER_MS), |known| {
+        known.since.plus_ms(NEWCOMER_MS)
+    });
     if known.is_some_and(|known| known.confirmed_by.is_some()) || tx.time() >= from {
         return Ok(());
     }

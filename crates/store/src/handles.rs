@@ -226,15 +226,15 @@ fn read(row: Checked) -> Result<Stored<Handle>, StoreError> {
         digest: columns.word(0, Digest::parse)?,
         kind: columns.word(1, |word| Kind::ALL.into_iter().find(|kind| kind.as_str() == word))?,
         owner: columns.text(2)?.to_owned(),
-        state: columns.word(3, |word| State::ALL.into_iter().find(|state| state.as_str() == word))?,
+        state: columns.word(3, |word| {
+            State::ALL.into_iter().find(|state| state.as_str() == word)
+        })?,
         expires_at: Timestamp(columns.int(4)?),
         detail: columns.json(5, |json| {
-            json.as_object()
-                .cloned()
-                .ok_or_else(|| BadJson {
-                    place: String::new(),
-                    why: "an object is expected".to_owned(),
-                })
+            json.as_object().cloned().ok_or_else(|| BadJson {
+                place: String::new(),
+                why: "an object is expected".to_owned(),
+            })
         })?,
     };
     Ok(Stored {

@@ -25,7 +25,9 @@ pub fn add(tx: &mut Tx<'_>, human: &Human) -> Result<(), ApplyError> {
 /// # Errors
 /// [`crate::Refused::Stale`] when it changed since.
 pub fn put(tx: &mut Tx<'_>, human: &Stored<Human>) -> Result<(), ApplyError> {
-    let held = get(tx, &human.name)?.map(|held| held.value.roles).unwrap_or_default();
+    let held = get(tx, &human.name)?
+        .map(|held| held.value.roles)
+        .unwrap_or_default();
     HUMANS.update(tx, &columns(human), human.changed)?;
     if human.roles.is_subset(&held) {
         Ok(())

@@ -120,7 +120,12 @@ pub(crate) static HANDLES: Table = Table::new(
     &["kind", "owner", "state", "expires_at", "detail"],
     28,
 );
-pub(crate) static SENIORITY: Table = Table::new("seniority", &["human"], &["since", "added_by", "confirmed_by"], 29);
+pub(crate) static SENIORITY: Table = Table::new(
+    "seniority",
+    &["human"],
+    &["since", "added_by", "confirmed_by"],
+    29,
+);
 pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
 
 pub(crate) static ENROLMENTS: Table = Table::new(

@@ -95,7 +95,10 @@ async fn confirm(context: &Context, args: &Login) -> Result<(), Failure> {
     if context.print_json(&human)? {
         return Ok(());
     }
-    context.out.line(format!("{} counts for two-person approvals from now on", args.name))
+    context.out.line(format!(
+        "{} counts for two-person approvals from now on",
+        args.name
+    ))
 }
 
 async fn login(context: &Context, args: &Login) -> Result<(), Failure> {

@@ -56,7 +56,10 @@ impl<'s> Stage<'s> {
             .map_err(Failure::Unavailable)
             .map_err(unready(1, "folder"))?;
         let clock = ScenarioClock::starting_at(
-            scenario.start.map_or(START, |start| start.0).plus_ms(-NEWCOMER_MS),
+            scenario
+                .start
+                .map_or(START, |start| start.0)
+                .plus_ms(-NEWCOMER_MS),
         );
         let hold = Hold {
             wait: milliseconds(scenario.hold.wait.map_or(0, |wait| wait.0)),

@@ -74,13 +74,16 @@ impl Oauth {
                 crate::oauth::redirect::acceptable(uri)
                     .map_err(|why| ConfigError::value(&format!("{key}.redirect_uris"), &why))?;
             }
-            for name in client.agent.iter().chain(&client.template).chain(&client.initiator) {
+            for name in client
+                .agent
+                .iter()
+                .chain(&client.template)
+                .chain(&client.initiator)
+            {
                 name.parse::<remit_core::name::Name>()
                     .map_err(|bad| ConfigError::value(&key, &bad.to_string()))?;
             }
-            if (client.initiator.is_some() || client.introspects)
-                && !client.is_confidential()
-            {
+            if (client.initiator.is_some() || client.introspects) && !client.is_confidential() {
                 return Err(ConfigError::value(
                     &key,
                     "a client that acts by itself or introspects must prove who it is: give `jwks` or `secret`",

@@ -55,7 +55,9 @@ async fn stranger(app: &Arc<App>, bearer: &str) -> AuthFailure {
     let mut entry = crate::engine::record::of("identity.human_credential");
     entry.decision = Some("deny".to_owned());
     entry.reason = Some("actor_invalid".to_owned());
-    entry.detail.insert("kind", if is_jwt { "jwt" } else { "session" });
+    entry
+        .detail
+        .insert("kind", if is_jwt { "jwt" } else { "session" });
     crate::oauth::record_bounded(app, entry).await;
     AuthFailure::HumanCredential
 }

@@ -13,8 +13,8 @@ use remit_identity::{base64url, base64url_decode};
 use remit_store::Epoch;
 
 use super::provider::{self, Flow, Person};
-use super::sign_in::{failed, go_on, sealer, see_other};
 use super::session;
+use super::sign_in::{failed, go_on, sealer, see_other};
 use crate::app::{App, Failure};
 use crate::config::Oidc;
 use crate::engine::record;
@@ -108,7 +108,10 @@ async fn known(app: &Arc<App>, oidc: &Oidc, person: Person) -> Result<Name, Fail
     let mut detail = Object::from_iter([("provider", oidc.issuer.as_str())]);
     detail.insert(
         "roles",
-        roles.iter().map(|role| Value::from(role.to_string())).collect::<Vec<_>>(),
+        roles
+            .iter()
+            .map(|role| Value::from(role.to_string()))
+            .collect::<Vec<_>>(),
     );
     if withheld {
         detail.insert("withheld", "administrator: it goes with no approver");

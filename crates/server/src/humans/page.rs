@@ -12,7 +12,12 @@ use remit_core::digest::Digest;
 const STYLE: &str = include_str!("style.css");
 
 /// A page; its forms may lead to `form_targets` beyond ourselves.
-pub(crate) fn page(status: StatusCode, title: &str, body: &Markup, form_targets: &[String]) -> Response<Body> {
+pub(crate) fn page(
+    status: StatusCode,
+    title: &str,
+    body: &Markup,
+    form_targets: &[String],
+) -> Response<Body> {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -44,7 +49,10 @@ pub(crate) fn page(status: StatusCode, title: &str, body: &Markup, form_targets:
         (header::X_FRAME_OPTIONS, "DENY"),
         // Not `no-referrer`: forms would come without their origin.
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -62,5 +70,10 @@ pub(crate) fn message(status: StatusCode, title: &str, text: &str) -> Response<B
 
 fn style_hash() -> &'static str {
     static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| format!("sha256-{}", STANDARD.encode(Digest::of(STYLE.as_bytes()).as_bytes())))
+    HASH.get_or_init(|| {
+        format!(
+            "sha256-{}",
+            STANDARD.encode(Digest::of(STYLE.as_bytes()).as_bytes())
+        )
+    })
 }

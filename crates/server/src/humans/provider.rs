@@ -179,15 +179,16 @@ pub(crate) async fn bearer_of(app: &Arc<App>, oidc: &Oidc, token: &str) -> Resul
     let verified = Verifier { keys: &keys, expect }
         .verify(token, app.clock.now())
         .map_err(|error| Failure::Forbidden(error.to_string()))?;
-    let subject = verified.claims.needed("sub").map_err(|error| Failure::Forbidden(error.to_string()))?;
+    let subject = verified
+        .claims
+        .needed("sub")
+        .map_err(|error| Failure::Forbidden(error.to_string()))?;
     let digest = subject_digest(oidc, subject);
     let bound = app
         .store
         .read(move |conn| Ok::<_, Failure>(remit_store::subjects::get(conn, digest)?))
         .await?;
-    bound.ok_or_else(|| {
-        Failure::Forbidden("the person of this token has not signed in here yet".to_owned())
-    })
+    bound.ok_or_else(|| Failure::Forbidden("the person of this token has not signed in here yet".to_owned()))
 }
 
 /// The one name of a subject of the provider.
@@ -213,7 +214,11 @@ fn person(oidc: &Oidc, claims: &Claims) -> Result<Person, Failure> {
     }
     let name = text.to_lowercase().parse::<Name>().map_err(Failure::invalid)?;
     let groups = match claims.get(&oidc.groups_claim) {
-        Some(Value::Array(groups)) => groups.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(groups)) => groups
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         Some(Value::String(group)) => vec![group.clone()],
         _ => Vec::new(),
     };
@@ -305,7 +310,8 @@ async fn known(app: &Arc<App>, oidc: &Oidc, keys_again: bool) -> Result<Known, F
     let known = Known {
         authorization_endpoint: text("authorization_endpoint")?,
         token_endpoint: text("token_endpoint")?,
-        iss_in_answers: metadata.get("authorization_response_iss_parameter_supported") == Some(&Value::from(true)),
+        iss_in_answers: metadata.get("authorization_response_iss_parameter_supported")
+            == Some(&Value::from(true)),
         keys: Arc::new(keys),
         at: now,
     };

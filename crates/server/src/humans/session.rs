@@ -87,7 +87,8 @@ pub(crate) async fn current(app: &Arc<App>, headers: &HeaderMap) -> Result<Optio
         .store
         .read(move |conn| Ok::<_, Failure>(handles::get(conn, Kind::Session, digest)?))
         .await?;
-    let Some(handle) = found.filter(|handle| handle.state == State::Live && app.clock.now() < handle.expires_at)
+    let Some(handle) =
+        found.filter(|handle| handle.state == State::Live && app.clock.now() < handle.expires_at)
     else {
         return Ok(None);
     };

@@ -143,7 +143,9 @@ pub(super) async fn use_link(State(app): State<Arc<App>>, request: Request) -> R
     let (parts, body) = request.into_parts();
     let used = async {
         expect_own_page(&parts.headers)?;
-        let form = Form::of_body(&parts.headers, body).await.map_err(Failure::invalid)?;
+        let form = Form::of_body(&parts.headers, body)
+            .await
+            .map_err(Failure::invalid)?;
         let digest = Digest::of(form.get("token").unwrap_or_default().as_bytes());
         let spent = app
             .store

@@ -64,20 +64,25 @@ pub(super) async fn show(State(app): State<Arc<App>>, request: Request) -> Respo
             Err(error) => return Ok(refuse(&app, form.get("client_id"), &error).await),
         };
         match asked(&app, &form, &client) {
-            Ok(asked) => {
-                consent::show(&app, &session, &client, &asked, &Choice::first(&client), None).await
-            }
+            Ok(asked) => consent::show(&app, &session, &client, &asked, &Choice::first(&client), None).await,
             Err(error) => {
                 refused(&app, "authorize", Some(&client.id), &error).await;
                 let uri = form.get("redirect_uri").unwrap_or_default();
-                back(&app, uri, form.get("state"), &[
-                    ("error", error.code.as_str()),
-                    ("error_description", &error.description()),
-                ])
+                back(
+                    &app,
+                    uri,
+                    form.get("state"),
+                    &[
+                        ("error", error.code.as_str()),
+                        ("error_description", &error.description()),
+                    ],
+                )
             }
         }
     };
-    shown.await.unwrap_or_else(|failure| crate::humans::failed(&failure))
+    shown
+        .await
+        .unwrap_or_else(|failure| crate::humans::failed(&failure))
 }
 
 /// The client, if the address that the answer would go to is its own.
@@ -104,7 +109,9 @@ fn asked(app: &App, form: &Form, client: &Client) -> Result<Asked, OauthError> {
         return Err(OauthError::request("only `response_mode=query` is served here"));
     }
     if form.get("request").is_some() || form.get("request_uri").is_some() {
-        return Err(OauthError::request("request objects are not served here: send plain parameters"));
+        return Err(OauthError::request(
+            "request objects are not served here: send plain parameters",
+        ));
     }
     if form.get("prompt") == Some("none") {
         return Err(OauthError::new(
@@ -218,7 +225,9 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let answered = async {
         expect_own_page(&parts.headers)?;
-        let form = Form::of_body(&parts.headers, body).await.map_err(Failure::invalid)?;
+        let form = Form::of_body(&parts.headers, body)
+            .await
+            .map_err(Failure::invalid)?;
         let session = session::current(&app, &parts.headers).await?.ok_or_else(|| {
             Failure::Forbidden("you are not signed in any more: start again from the application".to_owned())
         })?;
@@ -235,13 +244,25 @@ pub(super) async fn answer(State(app): State<Arc<App>>, request: Request) -> Res
             _ => consent::show(&app, &session, &client, &asked, &Choice::of(&form), None).await,
         }
     };
-    answered.await.unwrap_or_else(|failure| crate::humans::failed(&failure))
+    answered
+        .await
+        .unwrap_or_else(|failure| crate::humans::failed(&failure))
 }
 
-async fn deny(app: &Arc<App>, session: &Session, client: &Client, asked: &Asked) -> Result<Response<Body>, Failure> {
-    let detail = Object::from_iter([("client", client.id.as_str()), ("redirect_uri", &asked.redirect_uri)]);
+async fn deny(
+    app: &Arc<App>,
+    session: &Session,
+    client: &Client,
+    asked: &Asked,
+) -> Result<Response<Body>, Failure> {
+    let detail = Object::from_iter([
+        ("client", client.id.as_str()),
+        ("redirect_uri", &asked.redirect_uri),
+    ]);
     app.store
-        .append(record::by_human("oauth.denied", &session.human, detail), |_| Ok(()))
+        .append(record::by_human("oauth.denied", &session.human, detail), |_| {
+            Ok(())
+        })
         .await?;
     back(
         app,
@@ -262,7 +283,9 @@ async fn grant(
     choice: &Choice,
 ) -> Result<Response<Body>, Failure> {
     let offer = consent::offer(app, session, client, choice).await;
-    let shown = offer.as_ref().is_ok_and(|offer| choice.shown.as_deref() == Some(&offer.digest.to_string()));
+    let shown = offer
+        .as_ref()
+        .is_ok_and(|offer| choice.shown.as_deref() == Some(&offer.digest.to_string()));
     let notice = if choice.goal.is_empty() {
         "say in one sentence what shall be reached"
     } else if !shown {
@@ -278,7 +301,10 @@ async fn grant(
         }
     };
     consent::register_agent(app, session, client).await?;
-    let mut detail = Object::from_iter([("client", client.id.as_str()), ("redirect_uri", &asked.redirect_uri)]);
+    let mut detail = Object::from_iter([
+        ("client", client.id.as_str()),
+        ("redirect_uri", &asked.redirect_uri),
+    ]);
     detail.insert("resource", asked.resource.as_str());
     detail.insert("shown", offer.digest.to_string());
     let (page, until) = (
@@ -287,21 +313,27 @@ async fn grant(
     );
     let once = app
         .store
-        .append(record::by_human("oauth.consent", &session.human, detail), move |tx| {
-            handles::use_once(tx, page, until)
-        })
+        .append(
+            record::by_human("oauth.consent", &session.human, detail),
+            move |tx| handles::use_once(tx, page, until),
+        )
         .await;
     if let Err(error) = once {
         return Err(match Failure::from(error) {
-            Failure::Conflict(_) => Failure::Conflict(
-                "this page was answered already: go back to the application".to_owned(),
-            ),
+            Failure::Conflict(_) => {
+                Failure::Conflict("this page was answered already: go back to the application".to_owned())
+            }
             other => other,
         });
     }
     let opened = open::open(app, offer.new, &session.human).await?;
     let code = issue(app, client, asked, opened.task.id, offer.ttl_ms, &session.human).await?;
-    back(app, &asked.redirect_uri, asked.state.as_deref(), &[("code", &code)])
+    back(
+        app,
+        &asked.redirect_uri,
+        asked.state.as_deref(),
+        &[("code", &code)],
+    )
 }
 
 async fn issue(

@@ -50,7 +50,8 @@ pub(crate) struct Client {
 pub(crate) async fn find(app: &Arc<App>, id: &str) -> Result<Client, OauthError> {
     let configured = app.config.oauth.clients.get(id);
     let is_document = id.starts_with("https://") || id.starts_with("http://");
-    if is_document && configured.is_none_or(|client| client.redirect_uris.is_empty() && !client.is_confidential())
+    if is_document
+        && configured.is_none_or(|client| client.redirect_uris.is_empty() && !client.is_confidential())
     {
         let mut client = documents::client(app, id).await?;
         if let Some(known) = configured {
@@ -81,8 +82,12 @@ pub(crate) async fn find(app: &Arc<App>, id: &str) -> Result<Client, OauthError>
 
 fn proves(id: &str, known: &OauthClient) -> Result<Proves, OauthError> {
     if let Some(path) = &known.jwks {
-        let unusable =
-            |why: String| OauthError::new(Code::ServerError, format!("the key set of `{id}` cannot be used: {why}"));
+        let unusable = |why: String| {
+            OauthError::new(
+                Code::ServerError,
+                format!("the key set of `{id}` cannot be used: {why}"),
+            )
+        };
         let bytes = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
         let keys = KeySet::parse(&bytes).map_err(|bad| unusable(bad.to_string()))?;
         return Ok(Proves::Keys(Box::new(keys)));
@@ -120,7 +125,13 @@ pub(crate) fn agent_named(id: &str) -> Result<Name, OauthError> {
         .unwrap_or_default()
         .to_ascii_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
     if let Some(cut) = host.len().checked_sub(HOST_MAX) {
         host = host.split_off(cut);

@@ -14,7 +14,8 @@ use super::client::{self, Client, Proves};
 use super::error::OauthError;
 use super::form::Form;
 use super::{documents, issuer};
-use crate::app::App;
+use crate::app::{App, Failure};
+use crate::engine::record;
 use crate::tasks::token::same;
 
 /// A client that said who it is, and proved it where it must.
@@ -25,6 +26,26 @@ pub(crate) struct Authenticated {
     pub confidential: bool,
     /// The assertion that was used: good once.
     pub used: Option<(Digest, Timestamp)>,
+}
+
+/// Records that the assertion of a request is used, where no other append does.
+///
+/// # Errors
+/// `invalid_client` when it was used before.
+pub(crate) async fn spend(app: &Arc<App>, authenticated: &Authenticated) -> Result<(), OauthError> {
+    let Some((digest, until)) = authenticated.used else {
+        return Ok(());
+    };
+    let mut entry = record::of("oauth.assertion");
+    entry.detail.insert("client", authenticated.client.id.as_str());
+    app.store
+        .append(entry, move |tx| remit_store::handles::use_once(tx, digest, until))
+        .await
+        .map_err(|error| match Failure::from(error) {
+            Failure::Conflict(_) => OauthError::client("the client assertion was used before"),
+            other => other.into(),
+        })?;
+    Ok(())
 }
 
 /// What a request shows.
@@ -48,7 +69,11 @@ pub(crate) async fn authenticate(
         (Some(id), _) => id.clone(),
         // RFC 7523, 3: the subject names the client.
         (None, Some((_, assertion))) => subject(assertion)?,
-        (None, None) => return Err(OauthError::client("no client authenticates: `client_id` is missing")),
+        (None, None) => {
+            return Err(OauthError::client(
+                "no client authenticates: `client_id` is missing",
+            ));
+        }
     };
     let client = client::find(app, &id).await?;
     let mut used = None;
@@ -107,13 +132,22 @@ fn shown<'r>(headers: &HeaderMap, form: &'r Form) -> Result<Shown<'r>, OauthErro
     let (id, secret) = match basic {
         Some((id, secret)) => {
             if form.get("client_id").is_some_and(|other| other != id) {
-                return Err(OauthError::request("`client_id` and the `Authorization` header differ"));
+                return Err(OauthError::request(
+                    "`client_id` and the `Authorization` header differ",
+                ));
             }
             (Some(id), Some(secret))
         }
-        None => (form.get("client_id").map(str::to_owned), in_form.map(str::to_owned)),
+        None => (
+            form.get("client_id").map(str::to_owned),
+            in_form.map(str::to_owned),
+        ),
     };
-    Ok(Shown { id, secret, assertion })
+    Ok(Shown {
+        id,
+        secret,
+        assertion,
+    })
 }
 
 /// `client_secret_basic`: both parts are form-encoded first (RFC 6749, 2.3.1).
@@ -122,11 +156,16 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
-    let bad = || OauthError::client("the `Authorization` header is not `Basic` with a client id and a secret");
+    let bad =
+        || OauthError::client("the `Authorization` header is not `Basic` with a client id and a secret");
     if values.next().is_some() {
         return Err(bad());
     }
-    let (scheme, encoded) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(bad)?;
+    let (scheme, encoded) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(bad)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(bad());
     }
@@ -170,7 +209,9 @@ fn assertion(
     keys: &KeySet,
 ) -> Result<(Digest, Timestamp), OauthError> {
     let Some((JWT_BEARER, token)) = shown.assertion else {
-        return Err(OauthError::client("this client authenticates by `private_key_jwt`"));
+        return Err(OauthError::client(
+            "this client authenticates by `private_key_jwt`",
+        ));
     };
     let issuer = issuer(app);
     let endpoint = format!("{issuer}/oauth/token");
@@ -197,7 +238,10 @@ mod tests {
             header::AUTHORIZATION,
             HeaderValue::from_str(&format!("Basic {encoded}")).unwrap(),
         );
-        assert_eq!(basic(&headers).unwrap(), Some(("a:b c".to_owned(), "p&w=".to_owned())));
+        assert_eq!(
+            basic(&headers).unwrap(),
+            Some(("a:b c".to_owned(), "p&w=".to_owned()))
+        );
         headers.append(header::AUTHORIZATION, HeaderValue::from_static("Basic eDp5"));
         assert!(basic(&headers).is_err());
     }

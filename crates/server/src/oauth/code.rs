@@ -64,8 +64,16 @@ impl Bound {
             challenge: text("challenge"),
             resource: text("resource"),
             task: handle.owner.parse().map_err(Failure::unavailable)?,
-            ttl_ms: handle.detail.get("ttl_ms").and_then(Value::as_i64).unwrap_or_default(),
-            key: handle.detail.get("key").and_then(Value::as_str).map(str::to_owned),
+            ttl_ms: handle
+                .detail
+                .get("ttl_ms")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            key: handle
+                .detail
+                .get("key")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
         })
     }
 

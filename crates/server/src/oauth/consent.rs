@@ -64,7 +64,10 @@ impl Choice {
     pub fn of(form: &Form) -> Self {
         Self {
             goal: form.get("goal").unwrap_or_default().trim().to_owned(),
-            template: form.get("template").filter(|name| *name != "-").map(str::to_owned),
+            template: form
+                .get("template")
+                .filter(|name| *name != "-")
+                .map(str::to_owned),
             set: form
                 .under("set.")
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -93,7 +96,8 @@ pub(super) async fn offer(
     client: &Client,
     choice: &Choice,
 ) -> Result<Offer, Failure> {
-    let ttl_ms = i64::try_from(duration_ms(&choice.ttl).map_err(Failure::Invalid)?).map_err(Failure::invalid)?;
+    let ttl_ms =
+        i64::try_from(duration_ms(&choice.ttl).map_err(Failure::Invalid)?).map_err(Failure::invalid)?;
     let template: Option<Name> = choice
         .template
         .as_deref()
@@ -119,7 +123,11 @@ pub(super) async fn offer(
     new.set = choice
         .set
         .iter()
-        .filter(|(key, _)| known.as_ref().is_some_and(|known| known.parameters.contains_key(*key)))
+        .filter(|(key, _)| {
+            known
+                .as_ref()
+                .is_some_and(|known| known.parameters.contains_key(*key))
+        })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     new.template = template;
@@ -159,7 +167,11 @@ fn expect_agent(app: &App, session: &Session, client: &Client) -> Result<(), Fai
 ///
 /// # Errors
 /// [`Failure`] when they may not.
-pub(super) async fn register_agent(app: &Arc<App>, session: &Session, client: &Client) -> Result<(), Failure> {
+pub(super) async fn register_agent(
+    app: &Arc<App>,
+    session: &Session,
+    client: &Client,
+) -> Result<(), Failure> {
     if app.world().agents.contains_key(&client.agent) {
         return Ok(());
     }
@@ -239,7 +251,11 @@ pub(super) async fn show(
     Ok(page::page(StatusCode::OK, "Open a task", &body, &targets))
 }
 
-fn inputs(choice: &Choice, templates: &crate::policies::Templates, chosen: Option<&remit_policy::Template>) -> Markup {
+fn inputs(
+    choice: &Choice,
+    templates: &crate::policies::Templates,
+    chosen: Option<&remit_policy::Template>,
+) -> Markup {
     html! {
         fieldset {
             legend { "The task" }

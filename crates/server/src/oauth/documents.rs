@@ -52,7 +52,12 @@ pub(crate) async fn client(app: &Arc<App>, id: &str) -> Result<Client, OauthErro
     expect_address(id, app.config.oauth.allow_private)?;
     let now = app.clock.now();
     let kept = {
-        let kept = app.oauth.documents.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = app
+            .oauth
+            .documents
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         kept.get(id).filter(|(until, _)| now < *until).cloned()
     };
     if let Some((_, found)) = kept {
@@ -60,7 +65,12 @@ pub(crate) async fn client(app: &Arc<App>, id: &str) -> Result<Client, OauthErro
     }
     let found = read(app, id).await;
     let life = if found.is_ok() { KEPT_MS } else { FAILED_MS };
-    let mut kept = app.oauth.documents.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = app
+        .oauth
+        .documents
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= KEPT_MAX {
         kept.retain(|_, (until, _)| now < *until);
         if kept.len() >= KEPT_MAX {
@@ -73,7 +83,11 @@ pub(crate) async fn client(app: &Arc<App>, id: &str) -> Result<Client, OauthErro
 
 /// An address with a path, without what could be read in two ways.
 fn expect_address(id: &str, allow_private: bool) -> Result<(), OauthError> {
-    let bad = |why: &str| Err(OauthError::client(format!("the client id is no address of a metadata document: {why}")));
+    let bad = |why: &str| {
+        Err(OauthError::client(format!(
+            "the client id is no address of a metadata document: {why}"
+        )))
+    };
     let Ok(endpoint) = Endpoint::parse(id) else {
         return bad("it cannot be read");
     };
@@ -83,7 +97,11 @@ fn expect_address(id: &str, allow_private: bool) -> Result<(), OauthError> {
     if endpoint.path() == "/" || id.contains(['#', '?', '\\', '%']) {
         return bad("it needs a path, and no query, fragment or escapes");
     }
-    if endpoint.path().split('/').any(|segment| segment == "." || segment == "..") {
+    if endpoint
+        .path()
+        .split('/')
+        .any(|segment| segment == "." || segment == "..")
+    {
         return bad("it has dot segments");
     }
     // One spelling: what is fetched is what was said.
@@ -178,14 +196,17 @@ pub(crate) async fn json_at(
         task: None,
         purpose,
     };
-    let fetched = fetch(app, asker, &request).await.map_err(|failure| match failure {
-        Failure::Invalid(_) => OauthError::client(format!("the {purpose} cannot be had: {failure}")),
-        _ => OauthError::new(
-            Code::InvalidClient,
-            format!("the {purpose} at its address cannot be had: {failure}"),
-        ),
-    })?;
-    if fetched.status != 200 || !(fetched.media_type == "application/json" || fetched.media_type.ends_with("+json"))
+    let fetched = fetch(app, asker, &request)
+        .await
+        .map_err(|failure| match failure {
+            Failure::Invalid(_) => OauthError::client(format!("the {purpose} cannot be had: {failure}")),
+            _ => OauthError::new(
+                Code::InvalidClient,
+                format!("the {purpose} at its address cannot be had: {failure}"),
+            ),
+        })?;
+    if fetched.status != 200
+        || !(fetched.media_type == "application/json" || fetched.media_type.ends_with("+json"))
     {
         return Err(OauthError::client(format!(
             "the {purpose} is not there: status {}, type `{}`",
@@ -200,8 +221,9 @@ pub(crate) async fn json_at(
         numbers: Numbers::Verbatim,
         nul: Nul::Refused,
     };
-    let value = json::parse(&fetched.body, &bounds)
-        .map_err(|error| OauthError::client(format!("the {purpose} is not the JSON it should be: {error}")))?;
+    let value = json::parse(&fetched.body, &bounds).map_err(|error| {
+        OauthError::client(format!("the {purpose} is not the JSON it should be: {error}"))
+    })?;
     value
         .as_object()
         .cloned()

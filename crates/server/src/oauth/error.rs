@@ -121,9 +121,16 @@ impl IntoResponse for OauthError {
         super::no_store(&mut response);
         let headers = response.headers_mut();
         if self.code == Code::InvalidClient {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"remit\""));
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Basic realm=\"remit\""),
+            );
         }
-        if let Some(nonce) = self.nonce.as_deref().and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+        if let Some(nonce) = self
+            .nonce
+            .as_deref()
+            .and_then(|nonce| HeaderValue::from_str(nonce).ok())
+        {
             headers.insert(HeaderName::from_static("dpop-nonce"), nonce);
         }
         response

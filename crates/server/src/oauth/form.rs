@@ -89,7 +89,10 @@ mod tests {
     #[test]
     fn each_parameter_once() {
         let form = Form::of_query("a=1&b=x%20y&c=").unwrap();
-        assert_eq!((form.get("a"), form.get("b"), form.get("c")), (Some("1"), Some("x y"), None));
+        assert_eq!(
+            (form.get("a"), form.get("b"), form.get("c")),
+            (Some("1"), Some("x y"), None)
+        );
         assert!(matches!(Form::of_query("a=1&a=2"), Err(BadForm::Twice(_))));
         assert!(Form::of_query("a=%ff").is_err());
         assert!(Form::of_query("a=%00").is_err());

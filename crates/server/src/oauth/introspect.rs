@@ -25,10 +25,15 @@ pub(super) async fn tell(State(app): State<Arc<App>>, request: Request) -> Respo
     let told = async {
         let form = Form::of_body(&parts.headers, body).await?;
         let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
+        client_auth::spend(&app, &asking).await?;
         if !asking.confidential {
-            return Err(OauthError::client("only a client that proves who it is may ask about tokens"));
+            return Err(OauthError::client(
+                "only a client that proves who it is may ask about tokens",
+            ));
         }
-        let token = form.get("token").ok_or_else(|| OauthError::request("`token` is missing"))?;
+        let token = form
+            .get("token")
+            .ok_or_else(|| OauthError::request("`token` is missing"))?;
         let Some((run, stored)) = find(&app, token).await? else {
             return Ok(json!({"active": false}));
         };
@@ -53,7 +58,10 @@ pub(super) async fn tell(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 /// The run of an access token, with its task; ended or not.
-pub(super) async fn find(app: &Arc<App>, presented: &str) -> Result<Option<(StoredRun, StoredTask)>, Failure> {
+pub(super) async fn find(
+    app: &Arc<App>,
+    presented: &str,
+) -> Result<Option<(StoredRun, StoredTask)>, Failure> {
     let Some(digest) = token::digest(presented) else {
         return Ok(None);
     };

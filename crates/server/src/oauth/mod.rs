@@ -58,7 +58,12 @@ pub(crate) fn issuer(app: &App) -> String {
 }
 
 /// Records that a request was refused; a flood of them is counted, so that nobody fills the ledger from outside.
-pub(crate) async fn refused(app: &Arc<App>, endpoint: &'static str, client: Option<&str>, error: &OauthError) {
+pub(crate) async fn refused(
+    app: &Arc<App>,
+    endpoint: &'static str,
+    client: Option<&str>,
+    error: &OauthError,
+) {
     let mut entry = record::of("oauth.refused");
     let mut detail = Object::new();
     detail.insert("endpoint", endpoint);
@@ -107,17 +112,23 @@ pub(crate) async fn forget(app: &Arc<App>) -> Result<usize, Failure> {
     if over.is_empty() {
         return Ok(0);
     }
-    for handle in over.iter().filter(|handle| handle.kind == Kind::Code && handle.state == State::Live) {
+    for handle in over
+        .iter()
+        .filter(|handle| handle.kind == Kind::Code && handle.state == State::Live)
+    {
         let task = code::Bound::of(handle)?.task;
         let why = "its authorization code was never redeemed";
         crate::tasks::end::end(app, task, Ending::Cancelled, &app.me.clone(), why).await?;
     }
     let count = over.len();
     let mut entry = record::of("oauth.forget");
-    entry.detail.insert("count", i64::try_from(count).unwrap_or(i64::MAX));
+    entry
+        .detail
+        .insert("count", i64::try_from(count).unwrap_or(i64::MAX));
     app.store
         .append(entry, move |tx| {
-            over.iter().try_for_each(|handle| handles::forget(tx, handle.digest))
+            over.iter()
+                .try_for_each(|handle| handles::forget(tx, handle.digest))
         })
         .await?;
     Ok(count)

@@ -1,7 +1,15 @@
 //! Redirect addresses: compared whole (RFC 9700, 2.1); on loopback the port may differ (RFC 8252, 7.3).
 
 /// Schemes a browser would run or show as content of its own.
-const NEVER: [&str; 7] = ["javascript", "data", "vbscript", "file", "blob", "about", "view-source"];
+const NEVER: [&str; 7] = [
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "about",
+    "view-source",
+];
 /// Longest redirect address, in bytes.
 const BYTES_MAX: usize = 2048;
 /// Hosts of this machine (RFC 8252, 7.3 and 8.3).

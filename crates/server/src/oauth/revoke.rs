@@ -23,7 +23,10 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let revoked = async {
         let form = Form::of_body(&parts.headers, body).await?;
         let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
-        let token = form.get("token").ok_or_else(|| OauthError::request("`token` is missing"))?;
+        client_auth::spend(&app, &asking).await?;
+        let token = form
+            .get("token")
+            .ok_or_else(|| OauthError::request("`token` is missing"))?;
         let task = match owner(&app, token).await? {
             None => return Ok(()),
             Some((task, Owner::Client(client))) if client == asking.client.id => task,
@@ -31,7 +34,14 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
             Some(_) => return Err(OauthError::grant("this token was issued to another client")),
         };
         let me = app.me.clone();
-        crate::tasks::end::end(&app, task, Ending::Cancelled, &me, "the client gave its token back").await?;
+        crate::tasks::end::end(
+            &app,
+            task,
+            Ending::Cancelled,
+            &me,
+            "the client gave its token back",
+        )
+        .await?;
         Ok(())
     };
     let revoked: Result<(), OauthError> = revoked.await;

@@ -17,12 +17,16 @@ async fn who_registers_people_is_not_two_people() {
     house.add_stub().await;
     let app = house.app();
     let add = async |who: &str, role: Role| {
-        people::add_human(app, name(who), [role].into(), &name("alice")).await.unwrap()
+        people::add_human(app, name(who), [role].into(), &name("alice"))
+            .await
+            .unwrap()
     };
     add("bob", Role::Approver).await;
     add("carol", Role::Administrator).await;
     let mut limit = Authority::unbounded();
-    limit.stricter.insert("fs/write_file".parse().unwrap(), Tier::TwoPerson);
+    limit
+        .stricter
+        .insert("fs/write_file".parse().unwrap(), Tier::TwoPerson);
     let intent = Intent {
         goal: "write".to_owned(),
         purpose: String::new(),
@@ -32,7 +36,11 @@ async fn who_registers_people_is_not_two_people() {
     new.limit = Some(limit);
     let task = open(app, new, &name("alice")).await.unwrap();
     let held = house
-        .call(&task.token, "write_file", json!({"path": "/srv/x", "content": "x"}))
+        .call(
+            &task.token,
+            "write_file",
+            json!({"path": "/srv/x", "content": "x"}),
+        )
         .await;
     assert_eq!(decision(&held)["decision"], "hold", "{held}");
     let approval = decision(&held)["approval_id"].as_str().unwrap().parse().unwrap();
@@ -46,15 +54,26 @@ async fn who_registers_people_is_not_two_people() {
 
     // Nobody is their own second person, whoever added somebody is not either, and a newcomer vouches for nobody.
     for by in ["bob", "alice", "carol"] {
-        assert!(people::confirm_human(app, &name("bob"), &name(by)).await.is_err(), "{by}");
+        assert!(
+            people::confirm_human(app, &name("bob"), &name(by)).await.is_err(),
+            "{by}"
+        );
     }
-    assert!(people::confirm_human(app, &name("carol"), &name("alice")).await.is_err());
+    assert!(
+        people::confirm_human(app, &name("carol"), &name("alice"))
+            .await
+            .is_err()
+    );
     assert!(vote().await.contains("is new here"));
     // The call of a run that nothing shuts in takes no verdict from this machine: what is refused now is that.
     app.store
-        .append(remit_ledger::record::Record { kind: "test".to_owned(), ..Default::default() }, |tx| {
-            remit_store::seniority::confirm(tx, &name("bob"), &name("carol"))
-        })
+        .append(
+            remit_ledger::record::Record {
+                kind: "test".to_owned(),
+                ..Default::default()
+            },
+            |tx| remit_store::seniority::confirm(tx, &name("bob"), &name("carol")),
+        )
         .await
         .unwrap();
     assert!(vote().await.contains("weak"), "{}", vote().await);

@@ -37,13 +37,28 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
         return Err(OauthError::grant("the code is too old: it is good for a minute"));
     }
     if bound.client != client.id {
-        return Err(stolen(app, bound.task, "an authorization code was used by another client").await);
+        return Err(stolen(
+            app,
+            bound.task,
+            "an authorization code was used by another client",
+        )
+        .await);
     }
     if form.get("redirect_uri") != Some(bound.redirect_uri.as_str()) {
-        return Err(stolen(app, bound.task, "an authorization code was used with another redirect address").await);
+        return Err(stolen(
+            app,
+            bound.task,
+            "an authorization code was used with another redirect address",
+        )
+        .await);
     }
     if !pkce::matches(verifier, &bound.challenge) {
-        return Err(stolen(app, bound.task, "an authorization code was used with the wrong code verifier").await);
+        return Err(stolen(
+            app,
+            bound.task,
+            "an authorization code was used with the wrong code verifier",
+        )
+        .await);
     }
     if let Some(resource) = form.get("resource")
         && resource.trim_end_matches('/') != bound.resource

@@ -17,7 +17,12 @@ pub(super) async fn open(app: &Arc<App>, asking: &Asking) -> Result<Map<String, 
     let initiator = client
         .initiator
         .as_ref()
-        .filter(|_| asking.authenticated.as_ref().is_some_and(|authenticated| authenticated.confidential))
+        .filter(|_| {
+            asking
+                .authenticated
+                .as_ref()
+                .is_some_and(|authenticated| authenticated.confidential)
+        })
         .ok_or_else(|| {
             OauthError::new(
                 Code::UnauthorizedClient,

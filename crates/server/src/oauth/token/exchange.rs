@@ -6,7 +6,7 @@ use std::sync::Arc;
 use remit_core::confinement::{BoundKey, Proof};
 use remit_core::name::Name;
 use remit_core::task::Intent;
-use remit_gateway::ports::{Connection, Presented, Scheme};
+use remit_gateway::ports::{Presented, Scheme};
 use serde_json::{Map, Value, json};
 
 use super::super::error::{Code, OauthError};
@@ -86,7 +86,9 @@ async fn acting(app: &Arc<App>, asking: &Asking, presented: &str) -> Result<(Arc
     let key = live.standing().key.clone();
     let proof = match key {
         Some(BoundKey::Jkt(jkt)) if asking.jkt() == Some(&*jkt) => Proof::Key,
-        Some(BoundKey::Certificate(hash)) if asking.certificate_hash().as_deref() == Some(&*hash) => Proof::Key,
+        Some(BoundKey::Certificate(hash)) if asking.certificate_hash().as_deref() == Some(&*hash) => {
+            Proof::Key
+        }
         Some(_) => {
             return Err(OauthError::grant(
                 "the token of this run is bound to a key that this request does not prove",
@@ -119,7 +121,9 @@ async fn issue(
     if let Some(authenticated) = &asking.authenticated
         && authenticated.client.agent != task.agent
     {
-        return Err(OauthError::grant("this token belongs to the run of another agent"));
+        return Err(OauthError::grant(
+            "this token belongs to the run of another agent",
+        ));
     }
     asking.spend(app).await?;
     let audience = match (form.get("audience"), form.get("resource")) {
@@ -159,12 +163,20 @@ async fn issue(
 
 /// A task for a person, opened by a client that proves who it is: with both identities, or not at all.
 async fn open(app: &Arc<App>, asking: &Asking, human: &Name) -> Result<Map<String, Value>, OauthError> {
-    let authenticated = asking.authenticated.as_ref().filter(|authenticated| authenticated.confidential);
+    let authenticated = asking
+        .authenticated
+        .as_ref()
+        .filter(|authenticated| authenticated.confidential);
     let authenticated = authenticated.ok_or_else(|| {
         OauthError::client("a person's token alone does not act: the agent's own identity must come with it")
     })?;
     let client = &authenticated.client;
-    for wanted in asking.form.get("audience").into_iter().chain(asking.form.get("resource")) {
+    for wanted in asking
+        .form
+        .get("audience")
+        .into_iter()
+        .chain(asking.form.get("resource"))
+    {
         if wanted != issuer(app) && !resource::is_ours(app, wanted) {
             return Err(OauthError::new(
                 Code::InvalidTarget,

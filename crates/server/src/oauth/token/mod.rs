@@ -71,7 +71,10 @@ impl Asking {
 
     /// What this request used up: its client assertion and its DPoP proof.
     fn used(&self) -> Used {
-        let assertion = self.authenticated.as_ref().and_then(|authenticated| authenticated.used);
+        let assertion = self
+            .authenticated
+            .as_ref()
+            .and_then(|authenticated| authenticated.used);
         let proof = self.dpop.as_ref().map(|proof| (proof.replay, proof.expires_at));
         assertion.into_iter().chain(proof).collect()
     }
@@ -123,7 +126,11 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resp
         if let Some(authenticated) = &authenticated {
             client = Some(authenticated.client.id.clone());
         }
-        let connection = parts.extensions.get::<Arc<Connection>>().cloned().unwrap_or_default();
+        let connection = parts
+            .extensions
+            .get::<Arc<Connection>>()
+            .cloned()
+            .unwrap_or_default();
         let asking = Asking {
             form,
             authenticated,
