@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use maud::{Markup, html};
-use remit_core::authority::{Authority, Scope};
+use remit_core::authority::{Authority, Budget, Scope};
 use remit_core::decision::Tier;
 use remit_core::digest::Digest;
 use remit_core::name::Name;
@@ -357,7 +357,15 @@ fn reach(authority: &Authority) -> String {
         text.push_str(&format!(" May send to: {}.", names.join(", ")));
     }
     for (budget, most) in &authority.budgets {
-        text.push_str(&format!(" At most {most} of {budget:?}."));
+        text.push_str(&match budget {
+            Budget::Calls => format!(" At most {most} calls."),
+            Budget::Class(class) => format!(" At most {most} calls that {class}."),
+            Budget::Tool(tool) => format!(" At most {most} calls of {tool}."),
+            Budget::Sum(argument) => format!(
+                " At most {most} in all for {} of {}.",
+                argument.pointer, argument.tool
+            ),
+        });
     }
     text
 }
@@ -374,7 +382,14 @@ fn lasts(ttl_ms: i64) -> String {
 
 fn sorted(world: &World, authority: &Authority, mode: Mode) -> Consequences {
     let mut found = Consequences::default();
-    for entry in world.registry.tools().filter(|entry| !entry.is_surface()) {
+    let mut tools: Vec<_> = world
+        .registry
+        .tools()
+        .filter(|entry| !entry.is_surface())
+        .collect();
+    // What changes most comes first: lists are cut short.
+    tools.sort_by_key(|entry| std::cmp::Reverse(entry.tool.classification.class));
+    for entry in tools {
         let (name, class) = (&entry.tool.name, entry.tool.classification.class);
         let selects = |selector: &remit_core::authority::ToolSelector| selector.selects(name, class);
         let tier = authority

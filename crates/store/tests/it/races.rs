@@ -9,9 +9,7 @@ use remit_core::digest::Digest;
 use remit_core::label::{Label, Labels};
 use remit_core::time::Timestamp;
 use remit_store::{
-    AppendError, Refused, Store, approvals, budgets, grants, handles, labels, records, tasks,
-use remit_store::{
-    AppendError, Refused, Store, approvals, budgets, enrolments, grants, labels, records, tasks,
+    AppendError, Refused, Store, approvals, budgets, enrolments, grants, handles, labels, records, tasks,
 };
 
 use crate::bed::Bed;
@@ -281,7 +279,10 @@ fn one_code_is_redeemed_once_by_64(bed: &Bed) {
     let other = store.append_blocking(make::record("redeem"), |tx| {
         handles::spend(tx, handles::Kind::Session, Digest::of(b"code")).map(drop)
     });
-    assert!(matches!(other, Err(AppendError::Refused(Refused::NotFound { .. }))));
+    assert!(matches!(
+        other,
+        Err(AppendError::Refused(Refused::NotFound { .. }))
+    ));
 }
 
 fn one_proof_is_used_once_by_64(bed: &Bed) {

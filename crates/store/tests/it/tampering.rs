@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants, handles,
-    humans, integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
+    handles, humans, integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -175,8 +175,10 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
                 + handles::of_owner(conn, "alice")?.len()
         }
         "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
-        "subjects" => usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
-            + usize::from(subjects::has(conn, &make::name("alice"))?),
+        "subjects" => {
+            usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
+                + usize::from(subjects::has(conn, &make::name("alice"))?)
+        }
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
