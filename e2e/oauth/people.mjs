@@ -17,7 +17,7 @@ for (let i = 0; i < 100; i += 1) {
 async function arrive(name) {
   const someone = await person(process.env.SHOTS);
   await someone.page.goto(`${gateway}/sign-in`);
-  await someone.page.getByRole('button', { name: 'Go on' }).click();
+  await someone.page.getByRole('link', { name: 'Go on' }).click();
   await someone.page.getByPlaceholder(/login/i).fill(name);
   await someone.page.getByPlaceholder(/password/i).fill('anything');
   await someone.page.getByRole('button', { name: /sign-in/i }).click();

@@ -88,7 +88,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
             let body = html! {
                 h1 { "Sign in" }
                 p { "You sign in with the account of your organisation." }
-                form method="get" action="/sign-in/provider" { div class="actions" { button class="go" { "Go on" } } }
+                // A link, not a form: a form may lead nowhere but here, also by redirects.
+                div class="actions" { a class="go" href="/sign-in/provider" { "Go on" } }
             };
             page(StatusCode::OK, "Sign in", &body, &[])
         }
