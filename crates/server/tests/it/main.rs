@@ -17,6 +17,8 @@ mod house;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod newcomers;
+#[cfg(test)]
 mod observing;
 #[cfg(test)]
 mod offline;
