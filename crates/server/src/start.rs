@@ -107,7 +107,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.base_url.send_replace(format!("http://{address}"));
     let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
         .merge(crate::health::router(&app))
-        .merge(crate::issuer::bundle::router(&app));
+        .merge(crate::issuer::bundle::router(&app))
+        .merge(crate::attest::http::router(&app));
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
@@ -184,6 +185,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         flights: Default::default(),
         rooms: Default::default(),
         issuer,
+        attestors: Default::default(),
         findings: Default::default(),
         replays: crate::proofs::Replays::new(now),
         nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),

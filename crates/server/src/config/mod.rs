@@ -1,5 +1,6 @@
 //! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
 
+mod attest;
 mod duration;
 mod error;
 mod hold;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use attest::Attest;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
@@ -45,6 +47,8 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Whose word is taken for what a run is.
+    pub attest: BTreeMap<String, Attest>,
     /// Lives of keys, certificates and tokens for other audiences.
     pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
@@ -87,6 +91,9 @@ impl Config {
         self.listen.check()?;
         self.hold.check()?;
         self.issuer.check()?;
+        for (name, attest) in &self.attest {
+            attest.check(name)?;
+        }
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;

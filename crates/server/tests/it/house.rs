@@ -150,8 +150,9 @@ impl House {
             .unwrap()
     }
 
-    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
-        let new = NewTask {
+    /// A task as tests ask for it.
+    pub fn wish(&self, allow: &[&str], resources: &[&str]) -> NewTask {
+        NewTask {
             agent: name("coder"),
             intent: Intent {
                 goal: "fix the login test".to_owned(),
@@ -168,7 +169,11 @@ impl House {
             parent: None,
             process: None,
             more: Default::default(),
-        };
+        }
+    }
+
+    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
+        let new = self.wish(allow, resources);
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await
             .unwrap()
@@ -233,7 +238,7 @@ impl House {
     clippy::disallowed_methods,
     reason = "the test is the agent's client, not an upstream"
 )]
-async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+pub async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
     tokio::net::TcpStream::connect(address).await.unwrap()
 }
 
