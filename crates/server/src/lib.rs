@@ -17,6 +17,7 @@ mod health;
 pub mod issuer;
 pub mod jobs;
 pub mod keys;
+pub mod observe;
 pub mod paths;
 pub mod people;
 pub mod policies;

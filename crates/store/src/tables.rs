@@ -129,6 +129,13 @@ pub(crate) static ENROLMENTS: Table = Table::new(
     ],
     27,
 );
+pub(crate) static OBSERVATIONS: Table = Table::new(
+    "observations",
+    &["class"],
+    &["since", "until", "asked_by", "ended"],
+    28,
+);
+pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 29);
 
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
@@ -161,7 +168,7 @@ pub(crate) static LEASES: Table = Table::new(
 );
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 9] = [
+pub(crate) static SMALL: [&Table; 10] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -169,11 +176,12 @@ pub(crate) static SMALL: [&Table; 9] = [
     &BUDGETS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
     &SECRETS,
     &SECRET_VERSIONS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 16] = [
+pub(crate) static ALL: [&Table; 18] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -186,6 +194,8 @@ pub(crate) static ALL: [&Table; 16] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
+    &FAMILIAR,
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,

@@ -8,11 +8,12 @@ use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
 use remit_store::freezes::Freeze;
+use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
-    humans, integrity, labels, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
+    grants, humans, integrity, labels, observations, policies, runs, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +29,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 15] = [
     "agents",
     "humans",
     "servers",
@@ -42,6 +43,8 @@ const TABLES: [&str; 13] = [
     "freezes",
     "policies",
     "enrolments",
+    "observations",
+    "familiar",
 ];
 
 /// One row in every table that grants.
@@ -72,6 +75,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            observations::begin(tx, &observation())?;
+            familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
@@ -99,6 +104,7 @@ fn server() -> Server {
         allow_private: false,
         shareable: true,
         environment: vec![("MODE".to_owned(), "test".to_owned())],
+        cwd: Some("/srv/pay".to_owned()),
         identity: Some(Digest::of(b"server")),
         retired: false,
     }
@@ -124,6 +130,16 @@ fn tool() -> RegisteredTool {
     RegisteredTool {
         tool,
         admitted: Some(Digest::of(b"older")),
+    }
+}
+
+fn observation() -> Observation {
+    Observation {
+        class: ToolClass::Read,
+        since: Timestamp(1_000),
+        until: Timestamp(9_000_000),
+        asked_by: make::name("alice"),
+        ended: false,
     }
 }
 
@@ -153,6 +169,8 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
+        "observations" => observations::list(conn)?.len(),
+        "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
