@@ -154,3 +154,7 @@ pub const REPLAYS_MAX: usize = 500_000;
 pub const FINDING_REPEAT_MS: u64 = 1000;
 /// Most connections to the Workload API.
 pub const WORKLOADS_MAX: usize = 16_384;
+/// Longest life of an enrolment, in milliseconds.
+pub const ENROLMENT_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1000;
+/// Most findings one list answers with.
+pub const FINDINGS_LISTED_MAX: u32 = 1000;

@@ -56,6 +56,8 @@ pub struct App {
     pub rooms: Rooms,
     /// Keys that others check, and what they sign.
     pub issuer: crate::issuer::Issuer,
+    /// Keys of attestors.
+    pub attestors: crate::attest::Documents,
     /// Findings recorded lately.
     pub findings: crate::findings::Throttle,
     /// Proofs and assertions that were used.

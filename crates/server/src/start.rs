@@ -202,6 +202,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         familiarity: Default::default(),
         rooms: Default::default(),
         issuer,
+        attestors: Default::default(),
         findings: Default::default(),
         replays: crate::proofs::Replays::new(now),
         nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
@@ -316,6 +317,7 @@ fn agents_routes(app: &Arc<App>) -> axum::Router {
         .merge(guarded)
         .merge(crate::health::router(app))
         .merge(crate::issuer::bundle::router(app))
+        .merge(crate::attest::http::router(app))
 }
 
 fn gateway_config(app: &App) -> GatewayConfig {

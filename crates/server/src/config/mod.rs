@@ -1,5 +1,6 @@
 //! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
 
+mod attest;
 mod duration;
 mod error;
 mod hold;
@@ -19,6 +20,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use attest::Attest;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
@@ -54,6 +56,8 @@ pub struct Config {
     pub oauth: Oauth,
     /// The provider by which people sign in.
     pub oidc: Option<Oidc>,
+    /// Whose word is taken for what a run is.
+    pub attest: BTreeMap<String, Attest>,
     /// Lives of keys, certificates and tokens for other audiences.
     pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
@@ -100,6 +104,9 @@ impl Config {
             oidc.check()?;
         }
         self.issuer.check()?;
+        for (name, attest) in &self.attest {
+            attest.check(name)?;
+        }
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;

@@ -7,6 +7,7 @@ mod agents;
 mod approvals;
 mod body;
 mod error;
+mod findings;
 mod freezes;
 mod grants;
 mod guard;

@@ -152,8 +152,9 @@ impl House {
             .unwrap()
     }
 
-    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
-        let new = NewTask {
+    /// A task as tests ask for it.
+    pub fn wish(&self, allow: &[&str], resources: &[&str]) -> NewTask {
+        NewTask {
             agent: name("coder"),
             intent: Intent {
                 goal: "fix the login test".to_owned(),
@@ -170,7 +171,11 @@ impl House {
             parent: None,
             process: None,
             more: Default::default(),
-        };
+        }
+    }
+
+    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
+        let new = self.wish(allow, resources);
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await
             .unwrap()

@@ -1,6 +1,8 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
 #[cfg(test)]
+mod attest;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod calls;
@@ -14,6 +16,8 @@ mod egress;
 mod egress_git;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod issuer;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
