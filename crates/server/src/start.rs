@@ -87,6 +87,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    revoking: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -107,21 +108,36 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
+    let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(record::of("engine.start"), |_| Ok(()))
         .await
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
+    crate::broker::revoke::reconcile(&app).await?;
+    crate::broker::databases::register::all(&app).await;
     let configured = Arc::clone(&app);
-    app.background
-        .spawn(async move { crate::registry::servers::add_configured(&configured).await });
+    app.background.spawn(async move {
+        crate::registry::servers::add_configured(&configured).await;
+        for database in configured
+            .config
+            .databases
+            .keys()
+            .filter_map(|name| name.parse().ok())
+        {
+            if let Err(failure) = crate::broker::revoke::sweep_orphans(&configured, &database).await {
+                tracing::warn!(%database, %failure, "roles without a lease could not be looked for");
+            }
+        }
+    });
     Ok(Running {
         app,
         address,
         serving,
         control,
         jobs,
+        revoking,
         stop,
     })
 }
@@ -281,6 +297,7 @@ impl Running {
         self.control.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        self.revoking.abort();
         self.app.store.close();
     }
 
@@ -289,6 +306,7 @@ impl Running {
         self.serving.abort();
         self.control.abort();
         self.jobs.abort();
+        self.revoking.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

@@ -12,6 +12,7 @@ mod grants;
 mod guard;
 mod humans;
 mod kill;
+mod leases;
 mod policy;
 mod records;
 mod router;

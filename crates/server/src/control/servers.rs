@@ -98,6 +98,7 @@ fn shown(entry: &ServerEntry) -> Value {
     match &server.transport {
         Transport::Url(url) => view::add(&mut shown, "url", url.as_str()),
         Transport::Command(command) => view::add(&mut shown, "command", command.clone()),
+        Transport::Database(schema) => view::add(&mut shown, "database", schema.as_str()),
     }
     shown
 }

@@ -128,7 +128,13 @@ pub async fn decide(
             asked.operation.clone(),
             asked.arguments.clone(),
         );
-        if let Some((reason, message)) = standing(app, &snapshot).or_else(|| prepared.refused.clone()) {
+        if let Some((reason, message)) = standing(app, &snapshot)
+            .or_else(|| prepared.refused.clone())
+            .or_else(|| {
+                let server = prepared.server.as_ref()?;
+                crate::broker::databases::prepare::missing_read(server, &snapshot, &prepared.call)
+            })
+        {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         let labels = labels(app, live, &world).await?;
@@ -160,7 +166,7 @@ pub async fn decide(
             }
             Verdict::Allow(allow) => allow,
         };
-        if !linked && let Some(server) = &prepared.server {
+        if !linked && let Some(server) = prepared.server.as_ref().filter(|server| !server.is_database()) {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
                 let reason = if matches!(failure, Failure::Conflict(_)) {

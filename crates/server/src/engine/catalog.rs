@@ -22,6 +22,7 @@ use crate::registry::snapshot::{SURFACE, ServerEntry};
 pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era: Era) -> Arc<Catalog> {
     let task = Arc::clone(&live.snapshot().task);
     let servers = visible(&app.world(), &task.authority, endpoint);
+    let servers: Vec<_> = servers.into_iter().filter(|entry| !entry.is_database()).collect();
     let opening = servers.iter().map(|entry| link(app, For::Task(live), entry, era));
     for (entry, opened) in servers.iter().zip(futures_util::future::join_all(opening).await) {
         match opened {

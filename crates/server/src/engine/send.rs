@@ -57,20 +57,25 @@ pub async fn send(
         .as_ref()
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
-    let sent = match link(app, For::Task(live), &server, manner.era).await {
-        Ok(link) => {
-            let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
-            let pump = pump(app, live, &server.server.name, manner.era, receiver, events);
-            let send = link.connection.send(permitted, options, sender);
-            tokio::pin!(pump);
-            tokio::pin!(send);
-            tokio::select! {
-                sent = &mut send => sent,
-                // The client is gone: the receiver is dropped with the pump, and the dialler cancels.
-                () = &mut pump => send.await,
+    let mut noted = crate::broker::databases::Noted::default();
+    let sent = if server.is_database() {
+        crate::broker::databases::run(app, live, permitted, &mut noted).await
+    } else {
+        match link(app, For::Task(live), &server, manner.era).await {
+            Ok(link) => {
+                let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
+                let pump = pump(app, live, &server.server.name, manner.era, receiver, events);
+                let send = link.connection.send(permitted, options, sender);
+                tokio::pin!(pump);
+                tokio::pin!(send);
+                tokio::select! {
+                    sent = &mut send => sent,
+                    // The client is gone: the receiver is dropped with the pump, and the dialler cancels.
+                    () = &mut pump => send.await,
+                }
             }
+            Err(failure) => Err(not_reached(&server.server.name, &failure)),
         }
-        Err(failure) => Err(not_reached(&server.server.name, &failure)),
     };
     let (outcome, state, why) = match &sent {
         Ok(UpstreamReply::Result(_) | UpstreamReply::Error(_)) => ("done", CallState::Done, None),
@@ -88,6 +93,7 @@ pub async fn send(
     entry.approval = decision.approval.map(|id| id.to_string());
     entry.outcome = Some(outcome.to_owned());
     entry.detail.insert("call", call.to_string());
+    noted.write(&mut entry);
     if let Some(why) = why {
         entry.detail.insert(
             "why",

@@ -327,6 +327,12 @@ pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
             spec.parse().map_err(Failure::invalid)?;
             Transport::Http(spec)
         }
+        Stored::Database(_) => {
+            return Err(Failure::invalid(format!(
+                "`{}` is a database of remit.toml: Remit serves it itself",
+                server.name
+            )));
+        }
         Stored::Command(words) => {
             let mut words = words.iter().map(OsString::from);
             let command = words
