@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, approvals, approve, coverage, demo, deny, doctor, explain, export, freeze, grants, human, kill,
-    launch, leases, mcp, policy, run, scenario, secret, tail, task, timeline, tools, up, verify, who,
+    launch, leases, mcp, policy, run, scenario, secret, system, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -50,6 +50,9 @@ pub enum Command {
     /// Register MCP servers, or speak MCP over stdio
     #[command(subcommand)]
     Mcp(mcp::Command),
+    /// Register systems reached over HTTP
+    #[command(subcommand)]
+    System(system::Command),
     /// Look at tools, admit and retire them
     #[command(subcommand)]
     Tools(tools::Command),

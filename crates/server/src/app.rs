@@ -49,6 +49,8 @@ pub struct App {
     pub links: Links,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
+    /// The way out for everything that is not MCP.
+    pub egress: crate::egress::Egress,
     /// Subscriptions to resources.
     pub subscriptions: Subscriptions,
     /// Secrets and leases in memory.

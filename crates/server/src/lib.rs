@@ -6,6 +6,7 @@ pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod egress;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;

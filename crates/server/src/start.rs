@@ -106,7 +106,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let gateway =
         router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
-    let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let door = crate::egress::Door::new(&app, gateway);
+    let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
@@ -119,6 +120,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     crate::broker::databases::register::all(&app).await;
     let configured = Arc::clone(&app);
     app.background.spawn(async move {
+        crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
         for database in configured
             .config
@@ -174,6 +176,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         rooms: Default::default(),
         links: Default::default(),
         dialler: Default::default(),
+        egress: Default::default(),
         subscriptions: Default::default(),
         broker,
         head: watch::channel(None).0,
@@ -258,12 +261,16 @@ fn gateway_config(app: &App) -> GatewayConfig {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    door: crate::egress::Door,
+    mut stopping: watch::Receiver<bool>,
+) {
     let stopped = async move {
         // A sender that is gone is a stop too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    remit_gateway::serve(listener, routes, stopped).await;
+    remit_gateway::serve(listener, door, stopped).await;
 }
 
 impl Running {

@@ -23,6 +23,7 @@ mod wal;
 
 pub mod agents;
 pub mod approvals;
+pub mod bodies;
 pub mod budgets;
 pub mod calls;
 pub mod freezes;

@@ -22,6 +22,8 @@ pub enum Transport {
     Command(Vec<String>),
     /// A database of the configuration, served by Remit itself; tables without a schema are looked up in this one.
     Database(String),
+    /// Not an MCP server: a system reached over HTTP, by its description (TOML).
+    System(String),
 }
 
 /// A registered server.
@@ -101,6 +103,7 @@ fn spec_to_json(server: &Server) -> Json {
         Transport::Url(url) => spec.insert("url", url.as_str()),
         Transport::Command(command) => spec.insert("command", text_list(command)),
         Transport::Database(schema) => spec.insert("database", schema.as_str()),
+        Transport::System(description) => spec.insert("system", description.as_str()),
     };
     spec.insert("allow_private", server.allow_private);
     spec.insert("shareable", server.shareable);
@@ -122,16 +125,23 @@ struct Spec {
 
 fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
     let mut fields = Fields::of(value)?;
-    let transport = match (fields.opt("url"), fields.opt("command"), fields.opt("database")) {
-        (Some(Json::String(url)), None, None) => Transport::Url(url),
-        (None, None, Some(Json::String(schema))) => Transport::Database(schema),
-        (None, Some(command), None) => {
+    let found = (
+        fields.opt("url"),
+        fields.opt("command"),
+        fields.opt("database"),
+        fields.opt("system"),
+    );
+    let transport = match found {
+        (Some(Json::String(url)), None, None, None) => Transport::Url(url),
+        (None, None, Some(Json::String(schema)), None) => Transport::Database(schema),
+        (None, None, None, Some(Json::String(description))) => Transport::System(description),
+        (None, Some(command), None, None) => {
             Transport::Command(crate::codec::texts(&command).map_err(|error| error.within("command"))?)
         }
         _ => {
             return Err(BadJson::new(
                 "",
-                "one of `url`, `command`, `database` belongs here",
+                "one of `url`, `command`, `database`, `system` belongs here",
             ));
         }
     };

@@ -11,8 +11,8 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "scenario", "server",
-    "store", "upstream",
+    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario",
+    "server", "store", "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
@@ -25,13 +25,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/store", &["core", "ledger"]),
     ("crates/enforce", &["core", "policy", "store"]),
     ("crates/gateway", &["core"]),
+    ("crates/egress", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
     ("crates/broker", &["core"]),
     (
         "crates/server",
         &[
-            "broker", "confine", "core", "enforce", "gateway", "identity", "ledger", "policy", "store",
-            "upstream",
+            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy",
+            "store", "upstream",
         ],
     ),
     (
@@ -88,11 +89,15 @@ const OWNED: &[(&str, &[&str], &str)] = &[
         "only `crates/confine` shuts processes in",
     ),
     ("clap", &["crates/cli"], "only `crates/cli` reads command lines"),
-    ("rustls", &["crates/upstream"], "only `crates/upstream` dials"),
+    (
+        "rustls",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
+    ),
     (
         "tokio-rustls",
-        &["crates/upstream"],
-        "only `crates/upstream` dials",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
     ),
     (
         "webpki-roots",

@@ -22,6 +22,7 @@ mod record;
 pub mod run;
 pub mod scenario;
 pub mod secret;
+pub mod system;
 pub mod tail;
 pub mod task;
 pub mod timeline;
@@ -68,6 +69,7 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Agent(command) => wait(agent::run(context, command)),
         Command::Human(command) => wait(human::run(context, command)),
         Command::Mcp(command) => mcp::run(context, command),
+        Command::System(command) => wait(system::run(context, command)),
         Command::Tools(command) => wait(tools::run(context, command)),
         Command::Approvals(args) => wait(approvals::run(context, &args)),
         Command::Approve(args) => wait(approve::run(context, &args)),

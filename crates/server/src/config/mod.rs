@@ -8,6 +8,7 @@ mod listen;
 mod policy;
 mod servers;
 mod store;
+mod systems;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use listen::Listen;
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use systems::{Egress, System};
 pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
@@ -35,6 +37,10 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
+    /// Systems reached over HTTP, known from the start.
+    pub systems: BTreeMap<String, System>,
+    /// The way out.
+    pub egress: Egress,
     /// Policy of this installation.
     pub policy: Policy,
     /// How calls wait for people.
@@ -89,6 +95,9 @@ impl Config {
         }
         for (name, server) in &self.servers {
             server.check(name)?;
+        }
+        for (name, system) in &self.systems {
+            system.check(name)?;
         }
         Ok(())
     }

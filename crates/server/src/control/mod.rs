@@ -22,6 +22,7 @@ mod servers;
 mod socket;
 mod status;
 mod stream;
+mod systems;
 mod tasks;
 mod tools;
 mod verify;

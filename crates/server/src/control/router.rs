@@ -10,7 +10,7 @@ use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
     Control, agents, approvals, freezes, grants, humans, kill, leases, policy, records, runs, secrets,
-    servers, status, tasks, tools, verify,
+    servers, status, systems, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -39,6 +39,9 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))
         .route("/v1/servers/{name}/retire", post(servers::retire))
+        .route("/v1/systems", get(systems::list).post(systems::add))
+        .route("/v1/systems/{name}/retire", post(systems::retire))
+        .route("/v1/runs/{id}/egress", get(systems::of_run))
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/admit", post(tools::admit))
         .route("/v1/tools/retire", post(tools::retire))

@@ -73,7 +73,12 @@ pub(super) async fn retire(
 
 pub(super) async fn list(State(Control { app, .. }): State<Control>) -> Answer {
     Ok(Json(
-        app.world().registry.servers().map(|entry| shown(entry)).collect(),
+        app.world()
+            .registry
+            .servers()
+            .filter(|entry| entry.system.is_none())
+            .map(|entry| shown(entry))
+            .collect(),
     ))
 }
 
@@ -99,6 +104,7 @@ fn shown(entry: &ServerEntry) -> Value {
         Transport::Url(url) => view::add(&mut shown, "url", url.as_str()),
         Transport::Command(command) => view::add(&mut shown, "command", command.clone()),
         Transport::Database(schema) => view::add(&mut shown, "database", schema.as_str()),
+        Transport::System(_) => {}
     }
     shown
 }

@@ -190,6 +190,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
+        attachment: None,
     };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => Ok(send_on(app, live, *allowed, manner, events).await?.into()),

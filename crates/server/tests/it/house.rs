@@ -100,6 +100,18 @@ impl House {
 
     /// Ends as a crash would and starts again on the same data.
     pub async fn crash_and_restart(self, wait: &str) -> Self {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        self.crash_and_restart_with(config).await
+    }
+
+    /// The same with the configuration it had.
+    pub async fn crash_and_restart_as_configured(self) -> Self {
+        let config = self.app().config.clone();
+        self.crash_and_restart_with(config).await
+    }
+
+    async fn crash_and_restart_with(self, config: Config) -> Self {
         let Self {
             running,
             stub,
@@ -107,7 +119,7 @@ impl House {
         } = self;
         let app = Arc::downgrade(&running.app);
         running.drop_dead();
-        for _ in 0..200 {
+        for _ in 0..1000 {
             if app.upgrade().is_none() {
                 break;
             }
@@ -117,7 +129,7 @@ impl House {
             app.upgrade().is_none(),
             "something still holds the crashed engine"
         );
-        let running = start(parts(&folder, wait)).await.unwrap();
+        let running = start(parts_with(&folder, config)).await.unwrap();
         Self {
             running,
             stub,
@@ -163,7 +175,12 @@ impl House {
     }
 
     /// One modern JSON-RPC request: HTTP status and body.
-    pub async fn rpc(&self, token: &str, method: &str, mut params: Value) -> (u16, Value) {
+    pub async fn rpc(&self, token: &str, method: &str, params: Value) -> (u16, Value) {
+        self.rpc_on("fs", token, method, params).await
+    }
+
+    /// The same to another server.
+    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, mut params: Value) -> (u16, Value) {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -177,7 +194,7 @@ impl House {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let address = self.running.address;
         let mut head = format!(
-            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+            "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
              Content-Length: {}\r\nConnection: close\r\n",
             body.len()

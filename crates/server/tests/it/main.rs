@@ -6,7 +6,19 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
+#[path = "../../../store/tests/it/postgres_bed.rs"]
+mod postgres_bed;
 mod rounds;
+/// Folders for the cluster's bed.
+#[cfg(test)]
+mod bed {
+    pub use crate::databases::Folder;
+}
 #[cfg(test)]
 mod stub;
