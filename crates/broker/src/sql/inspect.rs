@@ -154,13 +154,19 @@ impl Walk<'_> {
             // The catalogue is searched before every other schema.
             [name] if name.starts_with("pg_") => {
                 return refuse(format!(
-                    "`{name}` may be a table of the catalogue: write `pg_catalog.{name}` or name its schema"
+                    "`{name}` may be a table of the catalogue: name the schema of your table"
                 ));
             }
             [name] => Table {
                 schema: self.schema.to_owned(),
                 name: name.clone(),
             },
+            // Passwords, settings and other sessions' statements lie there; `information_schema` shows what may be seen.
+            [schema, _] if schema.starts_with("pg_") => {
+                return refuse(format!(
+                    "`{name}` is a table of the catalogue: `information_schema` describes tables"
+                ));
+            }
             [schema, name] => Table {
                 schema: schema.clone(),
                 name: name.clone(),

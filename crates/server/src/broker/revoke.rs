@@ -151,7 +151,7 @@ async fn settle(app: &Arc<App>, lease: &Lease, dead: bool, why: &str) {
             Ok(()) => app.broker.patience.done(lease.id),
             // It is dead all the same; the next sweep finds so again and records it.
             Err(failure) => {
-                tracing::warn!(lease = %lease.id, %failure, "the end of a lease could not be recorded")
+                tracing::warn!(lease = %lease.id, %failure, "the end of a lease could not be recorded");
             }
         }
         return;

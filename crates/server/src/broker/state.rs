@@ -173,9 +173,7 @@ impl Broker {
 }
 
 async fn load(store: &Store) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let listed = store
-        .read(|conn| Ok::<_, StoreError>(remit_store::secrets::list(conn)?))
-        .await?;
+    let listed = store.read(remit_store::secrets::list).await?;
     Ok(listed
         .into_iter()
         .map(|stored| stored.value)

@@ -34,12 +34,6 @@ pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn parts(folder: &std::path::Path, wait: &str) -> Parts {
-    let mut config = Config::default();
-    config.hold.wait = wait.to_owned();
-    parts_with(folder, config)
-}
-
 fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
     config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {

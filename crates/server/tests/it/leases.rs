@@ -69,13 +69,22 @@ async fn a_thousand_leases_are_cut_at_once() {
     };
     let password = SecretString::from("not-asked-for-here");
     let names: Vec<String> = (0..1000).map(|n| format!("remit_thousand_{n}")).collect();
-    let start = now();
-    for role in &names {
+    for role in names.iter().take(3) {
         postgresql::make(&admin, role, &password, Timestamp(4_000_000_000_000), &rights)
             .await
             .unwrap();
     }
-    eprintln!("1000 roles made in {:?}", start.elapsed());
+    // The rest without the cost of a password each: what is measured is their end.
+    let rest = url.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut client = postgres::Client::connect(&rest, postgres::NoTls).unwrap();
+        let roles: String = (3..1000)
+            .map(|n| format!("CREATE ROLE remit_thousand_{n} LOGIN;"))
+            .collect();
+        client.batch_execute(&roles).unwrap();
+    })
+    .await
+    .unwrap();
     let mut sessions = Vec::new();
     for role in names.iter().take(60) {
         sessions.push(signed_in(&url, role).await.unwrap());

@@ -12,6 +12,8 @@ mod house;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+mod managers;
+#[cfg(test)]
 #[path = "../../../store/tests/it/postgres_bed.rs"]
 mod postgres_bed;
 mod rounds;

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use remit_core::digest::Digest;
+use remit_core::entropy::SeededEntropy;
+use remit_core::id::LeaseId;
 use remit_core::label::{Label, Labels};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
@@ -12,7 +15,7 @@ use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
     Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, policies, runs, servers, tasks, tools,
+    integrity, labels, leases, policies, runs, secrets, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +31,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "agents",
     "humans",
     "servers",
@@ -41,6 +44,9 @@ const TABLES: [&str; 12] = [
     "grants",
     "freezes",
     "policies",
+    "secrets",
+    "secret_versions",
+    "leases",
 ];
 
 /// One row in every table that grants.
@@ -71,10 +77,51 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            secrets::add(tx, &secret())?;
+            secrets::add_version(tx, &secret_version())?;
+            leases::plan(tx, &lease(&opened))?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
         })
         .unwrap();
     task
+}
+
+fn secret() -> secrets::Secret {
+    secrets::Secret {
+        name: make::name("erp-key"),
+        system: Some(make::name("erp")),
+        account: Some("reader".to_owned()),
+        source: "vault".to_owned(),
+        version: 1,
+        retired: false,
+    }
+}
+
+fn secret_version() -> secrets::SecretVersion {
+    secrets::SecretVersion {
+        secret: make::name("erp-key"),
+        version: 1,
+        wrapped: vec![1, 2, 3],
+        sealed: vec![4, 5, 6],
+        made_at: Timestamp(1_000),
+        until: Some(Timestamp(9_000)),
+    }
+}
+
+fn lease(task: &remit_core::task::Task) -> Lease {
+    Lease {
+        id: LeaseId::fresh(Timestamp(1_000), &SeededEntropy::new(77)).unwrap(),
+        task: task.id,
+        run: task.run,
+        system: make::name("erp"),
+        backend: make::name("postgresql"),
+        handle: "remit_x".to_owned(),
+        class: LeaseClass::R1,
+        state: LeaseState::Live,
+        planned_at: Timestamp(1_000),
+        ended_at: Some(Timestamp(2_000)),
+        expires_at: Timestamp(9_000),
+    }
 }
 
 fn agent() -> Agent {
@@ -150,6 +197,9 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "secrets" => secrets::list(conn)?.len(),
+        "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
+        "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })

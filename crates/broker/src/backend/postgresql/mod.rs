@@ -3,6 +3,7 @@
 //! The end is: no login, its sessions terminated, what it owns dropped, the role dropped, and a look that finds neither
 //! role nor session. Class R1: the look is the proof.
 
+mod metered;
 mod query;
 mod role;
 mod session;

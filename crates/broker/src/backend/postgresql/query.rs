@@ -42,6 +42,10 @@ pub struct Outcome {
 pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> Result<Outcome, BackendError> {
     let reads = statement.class == ToolClass::Read;
     let client = &session.client;
+    let room = u64::try_from(limits.bytes_max).unwrap_or(u64::MAX);
+    session
+        .meter
+        .refill(room.saturating_mul(2).saturating_add(1024 * 1024));
     let begin = format!(
         "BEGIN {}; SET LOCAL statement_timeout = {}",
         if reads { "READ ONLY" } else { "READ WRITE" },

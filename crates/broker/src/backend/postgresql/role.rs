@@ -74,6 +74,7 @@ pub async fn make(
     until: Timestamp,
     rights: &Rights<'_>,
 ) -> Result<(), BackendError> {
+    admin.refill();
     // From version 16 on, who makes a role does not hold its rights by itself, and could not end what it owns.
     let _older = admin
         .client
@@ -113,6 +114,7 @@ fn whole(table: &Table) -> String {
 
 /// Tables and views the rights cover, and the sequences that number the columns of those tables.
 async fn covered(admin: &Session, rights: &Rights<'_>) -> Result<(Vec<Table>, Vec<Table>), BackendError> {
+    admin.refill();
     let rows = admin
         .client
         .query(
@@ -154,6 +156,7 @@ async fn covered(admin: &Session, rights: &Rights<'_>) -> Result<(Vec<Table>, Ve
 /// # Errors
 /// [`BackendError`] when the server refuses or is away.
 pub async fn cut(admin: &Session, names: &[String]) -> Result<(), BackendError> {
+    admin.refill();
     let there = existing(admin, names).await?;
     if there.is_empty() {
         return Ok(());
@@ -195,6 +198,7 @@ pub async fn cut(admin: &Session, names: &[String]) -> Result<(), BackendError> 
 /// # Errors
 /// [`BackendError`] when the server refuses or is away.
 pub async fn remove(admin: &Session, names: &[String]) -> Result<(), BackendError> {
+    admin.refill();
     let there = existing(admin, names).await?;
     for some in there.chunks(REMOVED_AT_ONCE) {
         let list = some
@@ -216,6 +220,7 @@ pub async fn remove(admin: &Session, names: &[String]) -> Result<(), BackendErro
 /// # Errors
 /// [`BackendError`] when the server is away: nothing is proved then.
 pub async fn prove(admin: &Session, names: &[String]) -> Result<BTreeSet<String>, BackendError> {
+    admin.refill();
     let rows = admin
         .client
         .query(
@@ -235,6 +240,7 @@ pub async fn prove(admin: &Session, names: &[String]) -> Result<BTreeSet<String>
 /// # Errors
 /// [`BackendError`] when the server is away.
 pub async fn list(admin: &Session, prefix: &str) -> Result<Vec<String>, BackendError> {
+    admin.refill();
     let rows = admin
         .client
         .query(
@@ -249,6 +255,7 @@ pub async fn list(admin: &Session, prefix: &str) -> Result<Vec<String>, BackendE
 }
 
 async fn existing(admin: &Session, names: &[String]) -> Result<Vec<String>, BackendError> {
+    admin.refill();
     let rows = admin
         .client
         .query(

@@ -5,6 +5,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config, NoTls};
 
+use super::metered::{Meter, Metered};
 use super::{BackendError, failed};
 use crate::port::{Place, Streams};
 
@@ -27,8 +28,13 @@ pub struct Session {
     pub(super) client: Client,
     /// The server's number for it, by which another session can end it.
     pub pid: i32,
+    /// What may still come in.
+    pub(super) meter: Meter,
     driver: AbortHandle,
 }
+
+/// Most bytes of an answer that is ours alone: catalogues, lists of roles.
+const OWN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 impl Drop for Session {
     fn drop(&mut self) {
@@ -37,6 +43,11 @@ impl Drop for Session {
 }
 
 impl Session {
+    /// Before something of ours is asked.
+    pub(super) fn refill(&self) {
+        self.meter.refill(OWN_BYTES_MAX);
+    }
+
     /// True when it cannot be used any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -48,6 +59,7 @@ impl Session {
     /// # Errors
     /// [`BackendError`] when the server refuses or is away.
     pub async fn terminate(&self, pid: i32) -> Result<(), BackendError> {
+        self.refill();
         self.client
             .query("SELECT pg_catalog.pg_terminate_backend($1)", &[&pid])
             .await
@@ -65,7 +77,11 @@ pub async fn connect(
     schema: &str,
     streams: &dyn Streams,
 ) -> Result<Session, BackendError> {
-    let stream = streams.open(&account.place).await?;
+    let meter = Meter::new(OWN_BYTES_MAX);
+    let stream = Metered {
+        inner: streams.open(&account.place).await?,
+        meter: meter.clone(),
+    };
     let mut config = Config::new();
     config
         .user(&account.user)
@@ -87,6 +103,7 @@ pub async fn connect(
     let session = Session {
         client,
         pid: 0,
+        meter,
         driver: driver.abort_handle(),
     };
     session.begin(schema).await

@@ -110,7 +110,12 @@ pub(crate) async fn run(
         }
         Ok(Err(BackendError::Refused(why))) => Ok(Reply::Result(crate::engine::send::error_result(&why))),
         Ok(Err(BackendError::Away(why))) => {
+            let lease = held.lease;
             *open = None;
+            // The next statement gets a session and a role of its own; this one's must not pile up.
+            if let Err(failure) = sessions::end_early(app, lease, "its session is gone").await {
+                tracing::warn!(%lease, %failure, "a lease ends with its task, not before");
+            }
             let sent = if statement.class == ToolClass::Read {
                 Sent::No
             } else {

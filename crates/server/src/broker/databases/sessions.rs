@@ -115,7 +115,12 @@ pub(crate) async fn task(
         }
         let old = open.lease;
         *held = None;
-        end_early(app, old).await?;
+        end_early(
+            app,
+            old,
+            "its session is gone, or the task holds other rights now",
+        )
+        .await?;
     }
     let configured = configured(app, database)?;
     *held = Some(if configured.roles {
@@ -127,7 +132,7 @@ pub(crate) async fn task(
 }
 
 /// A session whose lease has to go before the task does: the task was narrowed, or the session broke.
-async fn end_early(app: &Arc<App>, lease: LeaseId) -> Result<(), Failure> {
+pub(crate) async fn end_early(app: &Arc<App>, lease: LeaseId, why: &str) -> Result<(), Failure> {
     let stored = app
         .store
         .read(move |conn| Ok::<_, Failure>(remit_store::leases::get(conn, lease)?))
@@ -140,14 +145,7 @@ async fn end_early(app: &Arc<App>, lease: LeaseId) -> Result<(), Failure> {
     } else {
         LeaseState::Revoking
     };
-    leases::step(
-        app,
-        &stored.value,
-        to,
-        Change::default(),
-        "the task holds other rights now",
-    )
-    .await?;
+    leases::step(app, &stored.value, to, Change::default(), why).await?;
     app.broker.work.notify_one();
     Ok(())
 }
