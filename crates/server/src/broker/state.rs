@@ -10,8 +10,8 @@ use remit_core::entropy::Entropy;
 use remit_core::id::{LeaseId, TaskId};
 use remit_core::lease::Lease;
 use remit_core::name::Name;
+use remit_store::Store;
 use remit_store::secrets::Secret;
-use remit_store::{Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::databases::sessions::Sessions;

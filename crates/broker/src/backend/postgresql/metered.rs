@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::port::Stream;
 
+/// What is said about it.
+pub(super) const TOO_LARGE: &str = "the answer is larger than is taken: ask for less";
+
 /// What may still be taken in, in bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Meter(Arc<AtomicU64>);
@@ -17,6 +20,10 @@ pub(super) struct Meter(Arc<AtomicU64>);
 impl Meter {
     pub(super) fn new(bytes: u64) -> Self {
         Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
     }
 
     pub(super) fn refill(&self, bytes: u64) {
@@ -37,8 +44,7 @@ impl AsyncRead for Metered {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.meter.0.load(Ordering::Relaxed) == 0 {
-            let why = "the answer is larger than is taken: ask for less";
-            return Poll::Ready(Err(io::Error::other(why)));
+            return Poll::Ready(Err(io::Error::other(TOO_LARGE)));
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);

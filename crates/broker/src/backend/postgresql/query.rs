@@ -4,6 +4,7 @@ use futures_util::TryStreamExt as _;
 use remit_core::tool::ToolClass;
 use tokio_postgres::SimpleQueryMessage;
 
+use super::metered::TOO_LARGE;
 use super::session::Session;
 use super::{BackendError, failed};
 use crate::sql::Inspection;
@@ -56,6 +57,10 @@ pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> R
         .await
         .map_err(|error| failed(&error))?;
     let ran = within(session, statement, limits, reads).await;
+    if ran.is_err() && session.meter.is_spent() {
+        // The session is gone with the rest of the answer, and what it did with it.
+        return Err(BackendError::Refused(TOO_LARGE.to_owned()));
+    }
     let end = if ran.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = client.batch_execute(end).await.map_err(|error| failed(&error));
     let outcome = ran?;
