@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::engine::flights::Flights;
 use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
 use crate::engine::rooms::Rooms;
@@ -24,6 +25,7 @@ use crate::engine::world::World;
 use crate::keys::Keys;
 use crate::paths::Paths;
 use crate::seal::{SealError, Sealer};
+use crate::tasks::pulse::Pulses;
 
 /// Everything that is wired once and shared by all use cases.
 pub struct App {
@@ -43,8 +45,20 @@ pub struct App {
     pub world: ArcSwap<World>,
     /// Tasks in memory.
     pub live: LiveTasks,
+    /// When runs were last heard of.
+    pub pulses: Pulses,
+    /// Calls under way.
+    pub flights: Flights,
     /// Who waits for which approval.
     pub rooms: Rooms,
+    /// Keys that others check, and what they sign.
+    pub issuer: crate::issuer::Issuer,
+    /// Findings recorded lately.
+    pub findings: crate::findings::Throttle,
+    /// Proofs and assertions that were used.
+    pub replays: crate::proofs::Replays,
+    /// Nonces for proofs.
+    pub nonces: remit_identity::dpop::Nonces,
     /// Connections to servers.
     pub links: Links,
     /// What the dialler needs, made at first use.
@@ -181,11 +195,29 @@ impl App {
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
-        let world = self
+        let loaded = self
             .store
             .read(move |conn| crate::engine::world::load(conn, now, &sources))
-            .await
-            .map_err(|error: crate::engine::world::LoadError| Failure::Unavailable(error.to_string()))?;
+            .await;
+        self.loaded(loaded)
+    }
+
+    /// As [`Self::reload`], over the connection nothing else waits for: for what takes authority away.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
+        let now = self.clock.now();
+        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
+        let loaded = self
+            .store
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources))
+            .await;
+        self.loaded(loaded)
+    }
+
+    fn loaded(&self, loaded: Result<World, crate::engine::world::LoadError>) -> Result<Arc<World>, Failure> {
+        let world = loaded.map_err(|error| Failure::Unavailable(error.to_string()))?;
         let world = Arc::new(world);
         self.world.store(Arc::clone(&world));
         Ok(world)

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Background, Failure};
 use crate::config::Config;
+use crate::control::lane::Lane;
 use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
@@ -86,8 +87,10 @@ pub struct Running {
     pub address: SocketAddr,
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
+    workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     revoking: JoinHandle<()>,
+    lane: Lane,
     stop: watch::Sender<bool>,
 }
 
@@ -103,12 +106,21 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway =
-        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
+    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
+        .merge(crate::health::router(&app))
+        .merge(crate::issuer::bundle::router(&app));
+    let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let lane = crate::control::bind_lane(&app.paths, &bound)?;
+    let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
+    let workload = tokio::spawn(crate::issuer::workload::serve(
+        Arc::clone(&app),
+        workload,
+        stopping.clone(),
+    ));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
@@ -138,8 +150,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         serving,
         control,
+        workload,
         jobs,
         revoking,
+        lane,
         stop,
     })
 }
@@ -157,6 +171,14 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .path
         .clone()
         .unwrap_or_else(|| parts.paths.store());
+    let issuer = crate::issuer::Issuer::open(
+        &parts.config,
+        parts.paths.keys(),
+        parts.clock.now(),
+        &*parts.entropy,
+    )?;
+    // New at every start: a nonce of this process shows that a proof is newer than it.
+    let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
@@ -173,7 +195,13 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
+        pulses: Default::default(),
+        flights: Default::default(),
         rooms: Default::default(),
+        issuer,
+        findings: Default::default(),
+        replays: crate::proofs::Replays::new(now),
+        nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
         dialler: Default::default(),
         egress: Default::default(),
@@ -302,9 +330,16 @@ impl Running {
         }
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
         self.revoking.abort();
+        let mut lane = self.lane;
+        let joined = tokio::task::spawn_blocking(move || lane.join());
+        within(Duration::from_secs(2), async {
+            drop(joined.await);
+        })
+        .await;
         self.app.store.close();
     }
 
@@ -312,6 +347,7 @@ impl Running {
     pub fn drop_dead(self) {
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         self.jobs.abort();
         self.revoking.abort();
         self.app.life.cut(Cut::Shutdown);

@@ -4,6 +4,7 @@ mod databases;
 mod duration;
 mod error;
 mod hold;
+mod issuer;
 mod listen;
 mod policy;
 mod servers;
@@ -20,6 +21,7 @@ pub use databases::Database;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
+pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
 pub use policy::Policy;
 pub use servers::Server;
@@ -45,6 +47,8 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Lives of keys, certificates and tokens for other audiences.
+    pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
     pub vault: Vault,
     /// Managers that keep secrets for us.
@@ -86,6 +90,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.issuer.check()?;
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;

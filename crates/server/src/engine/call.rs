@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use remit_core::approval::Grant;
 use remit_core::authority::Budget;
 use remit_core::call::{Call, Operation};
+use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId, DecisionId};
 use remit_core::json::Object;
@@ -23,11 +24,13 @@ use remit_store::{AppendError, Refused};
 use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
+use super::origin::INITIAL;
 use super::session;
 use super::world::World;
 use super::{body, record};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
+use crate::tasks::builtin;
 
 /// Tries before a decision gives up on facts that keep changing.
 const TRIES: usize = 12;
@@ -43,6 +46,8 @@ pub struct Asked {
     pub arguments: Object,
     /// The revision the client speaks.
     pub era: Era,
+    /// How the request proved that it comes from the run.
+    pub proof: Proof,
     /// What goes with a request to a system: its body, and the placeholders it carries. None for MCP.
     pub attachment: Option<Arc<Attachment>>,
 }
@@ -134,8 +139,14 @@ pub async fn decide(
             &asked.server,
             asked.operation.clone(),
             asked.arguments.clone(),
+            asked.proof,
         );
+        let stopped = || {
+            let why = world.stopped(&prepared, app.clock.now())?;
+            Some((Reason::DestinationNotAllowed, why))
+        };
         if let Some((reason, message)) = standing(app, &snapshot)
+            .or_else(stopped)
             .or_else(|| prepared.refused.clone())
             .or_else(|| {
                 let server = prepared.server.as_ref()?;
@@ -181,6 +192,7 @@ pub async fn decide(
             && let Some(server) = &prepared.server
             && server.system.is_none()
             && !server.is_database()
+            && !builtin::is(&server.server.name)
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
@@ -213,10 +225,8 @@ pub async fn decide(
                 if let Refused::BudgetExceeded { budget, .. } = &refused {
                     exhausted.extend(
                         snapshot
-                            .task
-                            .authority
-                            .budgets
-                            .keys()
+                            .line()
+                            .flat_map(|task| task.authority.budgets.keys())
                             .find(|b| text_of(b) == *budget)
                             .cloned(),
                     );
@@ -240,13 +250,13 @@ fn text_of(budget: &Budget) -> String {
 }
 
 /// Reads everything again that an append found stale.
-async fn catch_up(app: &Arc<App>, live: &Arc<Live>, world: &World) -> Result<(), Failure> {
+pub(crate) async fn catch_up(app: &Arc<App>, live: &Arc<Live>, world: &World) -> Result<(), Failure> {
     app.world_since(world.epochs).await?;
     session::reload(app, live).await
 }
 
 /// What the task itself refuses.
-fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
+pub(crate) fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
     let task = &snapshot.task;
     match task.state {
         TaskState::Ended(ending) => Some((
@@ -279,7 +289,7 @@ fn misplaced(prepared: &Prepared, asked: &Asked) -> Option<(Reason, String)> {
     Some((Reason::OutOfAuthority, format!("`{}` {sentence}", asked.server)))
 }
 
-fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
+pub(crate) fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
     Denial {
         reason,
         rules: Vec::new(),
@@ -354,6 +364,7 @@ async fn allowed(
     };
     let class = prepared.classification().map(|c| c.class.as_str());
     let mut entry = record::of_live("decision", live);
+    entry.proof = Some(prepared.proof.as_str().to_owned());
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
     let charge = prepared
@@ -399,6 +410,7 @@ async fn allowed(
         snapshot.task.version,
         snapshot.task.expires_at,
     );
+    let digest_of_call = prepared.digest;
     let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
     let take = reservations(snapshot, &prepared);
     let (seen, labelled) = (labels.clone(), carries_labels(world));
@@ -411,8 +423,8 @@ async fn allowed(
                 let state = TaskState::Ended(remit_core::task::Ending::Expired);
                 return Err(Refused::NotOpen { task, state }.into());
             }
-            for (budget, amount, max) in &take {
-                remit_store::budgets::reserve(tx, task, budget, *amount, *max)?;
+            for take in &take {
+                remit_store::budgets::reserve(tx, take.task, &take.budget, take.amount, take.max)?;
             }
             if let Some(approval) = spend {
                 remit_store::approvals::spend(tx, approval, digest)?;
@@ -431,6 +443,7 @@ async fn allowed(
         })
         .await
         .map_err(Recording::Again)?;
+    live.attempts.let_out(digest_of_call, call_id);
     live.calls.fetch_add(1, Ordering::Relaxed);
     live.denials_in_a_row.store(0, Ordering::Relaxed);
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
@@ -458,7 +471,7 @@ async fn allowed(
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when it cannot be recorded: the agent is then told that there is no verdict.
-async fn deny(
+pub(crate) async fn deny(
     app: &Arc<App>,
     live: &Arc<Live>,
     prepared: &Prepared,
@@ -475,7 +488,7 @@ async fn deny(
         allowed_instead: denial.allowed_instead,
         approval: None,
     };
-    record_refusal(app, live, prepared, &decision).await?;
+    record_refusal(app, live, prepared, &decision, INITIAL).await?;
     let in_a_row = live.denials_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
     if in_a_row == u64::from(DENIALS_IN_A_ROW_MAX) {
         let task = live.snapshot().task.id;
@@ -499,8 +512,11 @@ pub async fn record_refusal(
     live: &Live,
     prepared: &Prepared,
     decision: &Decision,
+    origin: &str,
 ) -> Result<(), Failure> {
     let mut entry = record::of_live("decision", live);
+    entry.proof = Some(prepared.proof.as_str().to_owned());
+    entry.origin = Some(origin.to_owned());
     record::about_call(
         &mut entry,
         &prepared.call,
@@ -540,6 +556,21 @@ pub async fn refuse_for(
     reason: Reason,
     message: String,
 ) -> Result<Decision, Failure> {
+    refuse_as(app, live, prepared, reason, message, INITIAL).await
+}
+
+/// The same for a call of another origin.
+///
+/// # Errors
+/// As [`refuse_for`].
+pub async fn refuse_as(
+    app: &Arc<App>,
+    live: &Live,
+    prepared: &Prepared,
+    reason: Reason,
+    message: String,
+    origin: &str,
+) -> Result<Decision, Failure> {
     let decision = Decision {
         id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
         effect: Effect::Deny,
@@ -551,7 +582,7 @@ pub async fn refuse_for(
         allowed_instead: Vec::new(),
         approval: None,
     };
-    record_refusal(app, live, prepared, &decision).await?;
+    record_refusal(app, live, prepared, &decision, origin).await?;
     Ok(decision)
 }
 

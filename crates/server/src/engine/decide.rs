@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use remit_core::authority::{Budget, Scope};
 use remit_core::call::{Call, Operation};
+use remit_core::confinement::Proof;
 use remit_core::decision::Reason;
 use remit_core::destination::Destination;
 use remit_core::digest::Digest;
+use remit_core::id::TaskId;
 use remit_core::json::{Object, Value};
 use remit_core::label::Labels;
 use remit_core::name::Name;
@@ -19,6 +21,7 @@ use super::live::{Live, Snapshot};
 use super::world::World;
 use crate::registry::arguments::{self, uri_resource};
 use crate::registry::snapshot::{SURFACE, ServerEntry, ToolEntry};
+use crate::tasks::builtin;
 
 /// A request that became a call, with what the registry says about it.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Prepared {
     pub server: Option<Arc<ServerEntry>>,
     /// JSON Pointer and value of the fields people judge by.
     pub salient: Vec<(String, Value)>,
+    /// How the request proved that it comes from the run.
+    pub proof: Proof,
     /// Why policy need not be asked: the request is refused by what it is.
     pub refused: Option<(Reason, String)>,
 }
@@ -58,7 +63,13 @@ impl Prepared {
 
 /// Makes the canonical call of a request. What is refused here is still a call, so that its denial can be recorded.
 #[must_use]
-pub fn prepare(world: &World, server: &Name, operation: Operation, arguments: Object) -> Prepared {
+pub fn prepare(
+    world: &World,
+    server: &Name,
+    operation: Operation,
+    arguments: Object,
+    proof: Proof,
+) -> Prepared {
     let mut prepared = Prepared {
         call: Call {
             server: server.clone(),
@@ -74,6 +85,7 @@ pub fn prepare(world: &World, server: &Name, operation: Operation, arguments: Ob
         entry: None,
         server: world.registry.server(server).cloned(),
         salient: Vec::new(),
+        proof,
         refused: None,
     };
     prepared.refused = fill(world, &mut prepared).err();
@@ -191,7 +203,7 @@ fn read_operation(call: &mut Call) -> Result<(), (Reason, String)> {
             );
             call.destinations.extend(destination.ok());
         }
-        Operation::CallTool(_) | Operation::GetPrompt(_) | Operation::Complete(_) => {}
+        Operation::CallTool(_) | Operation::GetPrompt(_) | Operation::Complete(_) | Operation::Issue(_) => {}
     }
     Ok(())
 }
@@ -239,7 +251,7 @@ pub fn ask(
         frozen: &frozen,
         exhausted: at.exhausted,
         calls_made: live.calls.load(std::sync::atomic::Ordering::Relaxed),
-        proof: live.proof,
+        proof: prepared.proof,
         origin: at.origin,
         risk: risk(classification, at.labels),
         salient_opaque: classification
@@ -299,34 +311,60 @@ fn risk(classification: Option<&Classification>, labels: &Labels) -> Risk {
     }
 }
 
-/// What a call takes from each budget of its task: budget, amount, maximum.
+/// What a call takes from one budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reservation {
+    /// The task whose budget it is: the call's own, or one above it.
+    pub task: TaskId,
+    /// The budget.
+    pub budget: Budget,
+    /// How much.
+    pub amount: u64,
+    /// The most there is.
+    pub max: u64,
+}
+
+/// What a call takes from the budgets of its task and of every task above it. What a run asks of Remit itself takes
+/// nothing.
 #[must_use]
-pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<(Budget, u64, u64)> {
-    let authority = &snapshot.task.authority;
+pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<Reservation> {
+    if builtin::is(&prepared.call.server) {
+        return Vec::new();
+    }
     let class = prepared.classification().map(|c| c.class);
     let tool = prepared
         .entry
         .as_ref()
         .filter(|_| class.is_some())
         .map(|entry| &entry.tool.name);
-    let whole = Value::Object(prepared.call.arguments.clone());
-    authority
-        .budgets
-        .iter()
-        .filter_map(|(budget, max)| {
-            let amount = match budget {
-                Budget::Calls => 1,
-                Budget::Class(counted) => u64::from(class == Some(*counted)),
-                Budget::Tool(counted) => u64::from(tool == Some(counted)),
-                Budget::Sum(argument) if tool == Some(&argument.tool) => whole
-                    .pointer(&argument.pointer)
-                    .and_then(Value::as_f64)
-                    .map_or(0, whole_units),
-                Budget::Sum(_) => 0,
-            };
-            (amount > 0).then(|| (budget.clone(), amount, *max))
-        })
-        .collect()
+    let amount = |budget: &Budget| match budget {
+        Budget::Calls => 1,
+        Budget::Class(counted) => u64::from(class == Some(*counted)),
+        Budget::Tool(counted) => u64::from(tool == Some(counted)),
+        Budget::Sum(argument) if tool == Some(&argument.tool) => {
+            let whole = Value::Object(prepared.call.arguments.clone());
+            whole
+                .pointer(&argument.pointer)
+                .and_then(Value::as_f64)
+                .map_or(0, whole_units)
+        }
+        Budget::Sum(_) => 0,
+    };
+    let mut all = Vec::new();
+    for task in snapshot.line() {
+        for (budget, max) in &task.authority.budgets {
+            let amount = amount(budget);
+            if amount > 0 {
+                all.push(Reservation {
+                    task: task.id,
+                    budget: budget.clone(),
+                    amount,
+                    max: *max,
+                });
+            }
+        }
+    }
+    all
 }
 
 /// A quantity as whole units, rounded up; what is negative or too large counts as everything.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use remit_core::confinement::Proof;
+use remit_core::confinement::{BoundKey, Proof};
 use remit_core::digest::Digest;
 use remit_core::id::{CallId, RunId, TaskId};
 use remit_core::json::Object;
@@ -18,7 +18,9 @@ use remit_enforce::{Cut, Lifeline, LifelineHolder};
 use remit_gateway::ports::{Catalog, Endpoint};
 use remit_policy::Principal;
 use remit_store::Epochs;
-use remit_store::runs::StoredRun;
+use remit_store::runs::{Process, StoredRun};
+
+use super::origin::Attempts;
 
 /// Live tasks kept at most; the one idle longest goes first.
 pub const LIVE_TASKS_MAX: usize = 20_000;
@@ -29,8 +31,7 @@ pub struct Live {
     /// Digest of the token.
     pub token: Digest,
     run: RwLock<Arc<Run>>,
-    /// How the run's calls prove it.
-    pub proof: Proof,
+    standing: RwLock<Arc<Standing>>,
     /// Agents from the root of the delegation chain down to this one.
     pub chain: Vec<Name>,
     /// Templates of this task and of its ancestors.
@@ -43,8 +44,31 @@ pub struct Live {
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
     used_at: AtomicU64,
+    /// What a repeated call would be compared with.
+    pub attempts: Attempts,
     handed_over: Mutex<HashSet<CallId>>,
     shown: Mutex<Shown>,
+}
+
+/// What a run's calls must prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How they must prove it.
+    pub proof: Proof,
+    /// The key they must prove.
+    pub key: Option<BoundKey>,
+    /// The process they must come from.
+    pub process: Option<Process>,
+}
+
+impl Standing {
+    fn of(stored: &StoredRun) -> Self {
+        Self {
+            proof: stored.proof,
+            key: stored.key.clone(),
+            process: stored.process,
+        }
+    }
 }
 
 /// What lists were last made of.
@@ -59,10 +83,19 @@ struct Shown {
 pub struct Snapshot {
     /// The task.
     pub task: Arc<Task>,
+    /// The tasks it was delegated from, nearest first; their budgets are its own too.
+    pub above: Arc<[Arc<Task>]>,
     /// The run, agent, initiator and task as policy reads them; built under these epochs.
     pub principal: Arc<Principal>,
     /// The epochs the principal was built under.
     pub epochs: Epochs,
+}
+
+impl Snapshot {
+    /// The task and those above it, itself first.
+    pub fn line(&self) -> impl Iterator<Item = &Arc<Task>> {
+        std::iter::once(&self.task).chain(self.above.iter())
+    }
 }
 
 impl Live {
@@ -76,7 +109,7 @@ impl Live {
         Self {
             token: stored.token,
             run: RwLock::new(Arc::new(stored.run.clone())),
-            proof: stored.proof,
+            standing: RwLock::new(Arc::new(Standing::of(stored))),
             chain,
             templates,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -85,6 +118,7 @@ impl Live {
             calls: AtomicU64::new(0),
             denials_in_a_row: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
+            attempts: Attempts::default(),
             handed_over: Mutex::default(),
             shown: Mutex::default(),
         }
@@ -96,9 +130,16 @@ impl Live {
         Arc::clone(&self.run.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the run: its confinement was attested.
-    pub fn attested(&self, run: Run) {
-        *self.run.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(run);
+    /// Replaces the run: its confinement, its process or its key was attested.
+    pub fn attested(&self, stored: &StoredRun) {
+        *self.run.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stored.run.clone());
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Standing::of(stored));
+    }
+
+    /// What its calls must prove.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The task as last read.

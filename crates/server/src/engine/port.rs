@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Reason};
 use remit_core::id::ApprovalId;
 use remit_core::json::{Object, Value};
@@ -17,12 +18,15 @@ use tokio::sync::mpsc;
 
 use super::call::{Allowed, Asked, Decided, Redeemed, decide, unavailable};
 use super::continuation::Second;
+use super::decide::prepare;
 use super::live::Live;
+use super::origin::{Origin, origin};
 use super::redeem::delivered;
 use super::send::{Manner, send};
 use super::waiting::{self, Given};
 use super::{catalog, continuation, features, session};
 use crate::app::{App, Failure};
+use crate::tasks::builtin;
 
 /// Notices that may wait to be taken by one stream.
 const NOTICES_WAITING: usize = 64;
@@ -83,12 +87,14 @@ pub(super) fn refused(decision: Decision, has_output_schema: bool) -> Answer {
 
 impl Engine for Port {
     async fn authenticate(&self, presented: Presented) -> Result<Session, AuthFailure> {
-        let live = session::authenticate(&self.0, presented.bearer.as_deref()).await?;
+        let live = session::authenticate(&self.0, presented.token.as_deref()).await?;
+        let proof = crate::proofs::prove(&self.0, &live, &presented).await?;
         let snapshot = live.snapshot();
         Ok(Session {
             task: snapshot.task.id,
             run: snapshot.task.run,
             agent: snapshot.task.agent.clone(),
+            proof,
             handle: live,
         })
     }
@@ -132,8 +138,9 @@ impl Engine for Port {
     }
 
     async fn call(&self, session: &Session, request: Request, events: Events) -> Reply {
+        let proof = session.proof;
         self.supervised(self.live(session), move |app, live| async move {
-            call(&app, &live, request, events).await
+            call(&app, &live, request, proof, events).await
         })
         .await
     }
@@ -178,7 +185,13 @@ fn no_server(app: &App, message: String) -> Decision {
 }
 
 /// One request: decided, and sent, held or refused.
-async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Given, Failure> {
+async fn call(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    request: Request,
+    proof: Proof,
+    events: Events,
+) -> Result<Given, Failure> {
     let second = match continuation::open(app, live, &request).await? {
         Some(Second::Refused(answer)) => return Ok((*answer).into()),
         Some(Second::Round(continuation)) => Some(continuation),
@@ -190,15 +203,47 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
+        proof,
         attachment: None,
     };
+    let task = Arc::clone(&live.snapshot().task);
+    if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
+        app.pulses.call(task.id, app.clock.boot());
+    }
+    let first = prepare(
+        &app.world(),
+        &asked.server,
+        asked.operation.clone(),
+        asked.arguments.clone(),
+        asked.proof,
+    );
+    // A further round of a call is no repeat of it.
+    let ticket = if request.continuation.is_some() {
+        None
+    } else {
+        match origin(app, live, &first).await? {
+            Origin::Same(answer) => return Ok((*answer).into()),
+            Origin::New(ticket) => ticket,
+        }
+    };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
-        Decided::Allowed(allowed) => Ok(send_on(app, live, *allowed, manner, events).await?.into()),
+        Decided::Allowed(allowed) => {
+            let client = events.clone();
+            let answer = send_on(app, live, *allowed, manner, events).await?;
+            if let Some(ticket) = ticket {
+                ticket.over(&answer, !client.is_closed());
+            }
+            Ok(answer.into())
+        }
         Decided::Denied {
             decision,
             has_output_schema,
         } => Ok(refused(*decision, has_output_schema).into()),
-        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, manner, &asks, events).await,
+        Decided::Asks(asks) => {
+            // Waiting calls have an approval of their own that finds them.
+            drop(ticket);
+            waiting::ask_people(app, live, &asked, manner, &asks, events).await
+        }
     }
 }
 

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use remit_core::call::Call;
+use remit_core::decision::Decision;
 use remit_core::id::CallId;
 use remit_core::json::{Object, Value};
+use remit_core::tool::ToolClass;
+use remit_enforce::Permitted;
 use remit_gateway::ports::{Answer, Era, Event, Events};
 use remit_store::calls::CallState;
 use remit_upstream::{CallOptions, Reply as UpstreamReply, UpstreamError, UpstreamEvent};
@@ -15,6 +19,7 @@ use super::links::{For, link};
 use super::live::Live;
 use super::{features, record};
 use crate::app::{App, Failure};
+use crate::tasks::builtin;
 
 /// Events of one call that may wait to be taken.
 const EVENTS_WAITING: usize = 64;
@@ -62,9 +67,15 @@ pub async fn send(
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
     let mut noted = crate::broker::databases::Noted::default();
-    let sent = if server.is_database() {
-        crate::broker::databases::run(app, live, permitted, &mut noted).await
-    } else {
+    let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
+    let name = server.server.name.clone();
+    let sending = async {
+        if builtin::is(&server.server.name) {
+            return perform(app, live, permitted, &decision).await;
+        }
+        if server.is_database() {
+            return crate::broker::databases::run(app, live, permitted, &mut noted).await;
+        }
         match link(app, For::Task(live), &server, manner.era).await {
             Ok(link) => {
                 let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
@@ -81,11 +92,24 @@ pub async fn send(
             Err(failure) => Err(not_reached(&server.server.name, &failure)),
         }
     };
+    let sent = tokio::select! {
+        sent = sending => sent,
+        () = boarded.cut() => Err(stopped(&name)),
+    };
+    drop(boarded);
     let (outcome, state, why) = match &sent {
         Ok(UpstreamReply::Result(_) | UpstreamReply::Error(_)) => ("done", CallState::Done, None),
         Err(error) if error.is_certain_failure() => ("failed", CallState::Failed, Some(error.to_string())),
         Err(error) => ("indeterminate", CallState::Indeterminate, Some(error.to_string())),
     };
+    if state == CallState::Indeterminate
+        && prepared
+            .classification()
+            .is_some_and(|c| c.class != ToolClass::Read)
+        && decision.approval.is_none()
+    {
+        live.attempts.unknown(prepared.digest, call);
+    }
     let answer = answer(sent, &server.server.name);
     let mut entry = record::of_live("outcome", live);
     record::about_call(
@@ -126,6 +150,32 @@ pub async fn send(
         .await?;
     live.denials_in_a_row.store(0, Ordering::Relaxed);
     Ok(answer)
+}
+
+/// What a run asks of Remit itself goes nowhere: it is done here, while its permit holds.
+async fn perform(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    permitted: Permitted<Call>,
+    decision: &Decision,
+) -> Result<UpstreamReply, UpstreamError> {
+    let (call, permit) = permitted.into_parts();
+    if !permit.is_fresh(app.clock.boot()) {
+        let over = Failure::Conflict("the authority for this has gone".to_owned());
+        return Err(not_reached(&call.server, &over));
+    }
+    let (result, _) = builtin::perform(app, live, &call, decision).await;
+    Ok(UpstreamReply::Result(result))
+}
+
+/// A person stopped the tool or the host while the call was under way.
+fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+    UpstreamError {
+        server: server.clone(),
+        kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),
+        sent: remit_upstream::Sent::Maybe,
+        detail: "it was stopped while it was under way".to_owned(),
+    }
 }
 
 fn not_reached(server: &remit_core::name::Name, failure: &Failure) -> UpstreamError {

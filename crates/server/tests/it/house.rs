@@ -131,6 +131,17 @@ impl House {
         }
     }
 
+    /// Everything that was recorded, oldest first.
+    pub async fn records(&self) -> Vec<remit_ledger::record::Record> {
+        let stored = self
+            .app()
+            .store
+            .read(|conn| remit_store::records::range(conn, 0, u32::MAX))
+            .await
+            .unwrap();
+        stored.iter().map(|record| record.decode().unwrap()).collect()
+    }
+
     pub async fn add_stub(&self) -> Added {
         let new = NewServer {
             name: name("fs"),
@@ -162,6 +173,7 @@ impl House {
             mode: None,
             parent: None,
             process: None,
+            more: Default::default(),
         };
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await
@@ -174,7 +186,29 @@ impl House {
     }
 
     /// The same to another server.
-    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, mut params: Value) -> (u16, Value) {
+    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, params: Value) -> (u16, Value) {
+        let answer = self
+            .ask_on(
+                server,
+                &format!("Authorization: Bearer {token}\r\n"),
+                method,
+                params,
+            )
+            .await;
+        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let json = answer.lines().find_map(|line| {
+            let line = line.strip_prefix("data: ").unwrap_or(line);
+            line.starts_with('{').then(|| serde_json::from_str(line).unwrap())
+        });
+        (status, json.unwrap_or(Value::Null))
+    }
+
+    /// One modern JSON-RPC request with these header lines: the whole answer.
+    pub async fn ask(&self, authorization: &str, method: &str, params: Value) -> String {
+        self.ask_on("fs", authorization, method, params).await
+    }
+
+    async fn ask_on(&self, server: &str, authorization: &str, method: &str, mut params: Value) -> String {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -188,7 +222,7 @@ impl House {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let address = self.running.address;
         let mut head = format!(
-            "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+            "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
              Content-Length: {}\r\nConnection: close\r\n",
             body.len()
@@ -203,13 +237,7 @@ impl House {
             .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let json = answer.lines().find_map(|line| {
-            let line = line.strip_prefix("data: ").unwrap_or(line);
-            line.starts_with('{').then(|| serde_json::from_str(line).unwrap())
-        });
-        (status, json.unwrap_or(Value::Null))
+        String::from_utf8(answer).unwrap()
     }
 
     /// One tool call: the result object.

@@ -2,20 +2,28 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod leases;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
 #[path = "../../../store/tests/it/postgres_bed.rs"]
 mod postgres_bed;
+#[cfg(test)]
+mod proofs;
+#[cfg(test)]
 mod rounds;
 /// Folders for the cluster's bed.
 #[cfg(test)]

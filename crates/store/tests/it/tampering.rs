@@ -14,8 +14,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, leases, policies, runs, secrets, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
+    humans, integrity, labels, leases, policies, runs, secrets, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -31,7 +31,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "agents",
     "humans",
     "servers",
@@ -47,6 +47,7 @@ const TABLES: [&str; 15] = [
     "secrets",
     "secret_versions",
     "leases",
+    "enrolments",
 ];
 
 /// One row in every table that grants.
@@ -80,7 +81,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             secrets::add(tx, &secret())?;
             secrets::add_version(tx, &secret_version())?;
             leases::plan(tx, &lease(&opened))?;
-            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
+            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
+            enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
@@ -200,6 +202,7 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "secrets" => secrets::list(conn)?.len(),
         "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
         "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
+        "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })

@@ -82,7 +82,12 @@ async fn work(
 ) -> Result<u8, Failure> {
     let servers = control.get("/v1/servers").await?;
     let settings = Settings::write(opened, &servers)?;
-    let (mut variables, secrets) = environment::for_run(std::env::vars_os(), opened, &settings);
+    let (mut variables, secrets) = environment::for_run(
+        std::env::vars_os(),
+        opened,
+        &settings,
+        &context.paths.workload_socket(),
+    );
     way_out(context, control, args, opened, &settings, &mut variables).await?;
     if !secrets.is_empty() && !context.out.json {
         context.out.note(Text::new().careful("  note   ").plain(format!(

@@ -84,37 +84,40 @@ pub(crate) async fn run(
     sessions::task(app, live, &database, &mut open)
         .await
         .map_err(before)?;
-    let Some(held) = open.as_ref() else {
+    // Taken out while it is used: whoever stops listening half-way leaves no session behind that is half-way.
+    let Some(held) = open.take() else {
         return Err(error(ErrorKind::Closed, Sent::No, String::new()));
     };
     noted.lease = Some(held.lease.to_string());
     if !permit.is_fresh(app.clock.boot()) {
+        *open = Some(held);
         return Err(error(ErrorKind::NotFresh, Sent::No, String::new()));
     }
-    let pid = held.session.pid;
+    let mut working = Working {
+        app,
+        database: &database,
+        pid: Some(held.session.pid),
+    };
     let ran = tokio::select! {
         biased;
-        cut = lifeline.gone() => Err(cut),
-        ran = postgresql::run(&held.session, &statement, limits) => Ok(ran),
+        cut = lifeline.gone() => return Err(error(ErrorKind::Cut(cut), Sent::Maybe, String::new())),
+        ran = postgresql::run(&held.session, &statement, limits) => ran,
     };
+    working.pid = None;
     match ran {
-        Err(cut) => {
-            // Half an answer lies on the wire: this session is not used again.
-            *open = None;
-            stop(app, &database, pid);
-            Err(error(ErrorKind::Cut(cut), Sent::Maybe, String::new()))
-        }
-        Ok(Ok(outcome)) => {
+        Ok(outcome) => {
+            *open = Some(held);
             noted.rows = Some(outcome.affected);
             Ok(Reply::Result(answer(&statement, outcome)))
         }
-        Ok(Err(BackendError::Refused(why))) => Ok(Reply::Result(crate::engine::send::error_result(&why))),
-        Ok(Err(BackendError::Away(why))) => {
-            let lease = held.lease;
-            *open = None;
+        Err(BackendError::Refused(why)) => {
+            *open = Some(held);
+            Ok(Reply::Result(crate::engine::send::error_result(&why)))
+        }
+        Err(BackendError::Away(why)) => {
             // The next statement gets a session and a role of its own; this one's must not pile up.
-            if let Err(failure) = sessions::end_early(app, lease, "its session is gone").await {
-                tracing::warn!(%lease, %failure, "a lease ends with its task, not before");
+            if let Err(failure) = sessions::end_early(app, held.lease, "its session is gone").await {
+                tracing::warn!(lease = %held.lease, %failure, "a lease ends with its task, not before");
             }
             let sent = if statement.class == ToolClass::Read {
                 Sent::No
@@ -122,6 +125,21 @@ pub(crate) async fn run(
                 Sent::Maybe
             };
             Err(error(ErrorKind::Gone, sent, why))
+        }
+    }
+}
+
+/// A statement under way. When nobody waits for it any more, the server is told to stop.
+struct Working<'w> {
+    app: &'w Arc<App>,
+    database: &'w Name,
+    pid: Option<i32>,
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            stop(self.app, self.database, pid);
         }
     }
 }
