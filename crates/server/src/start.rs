@@ -89,6 +89,7 @@ pub struct Running {
     control: JoinHandle<()>,
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    revoking: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -118,6 +119,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         workload,
         stopping.clone(),
     ));
+    let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(started(&app), |_| Ok(()))
@@ -125,10 +127,22 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::observe::align(&app).await?;
     crate::jobs::recover(&app).await?;
+    crate::broker::revoke::reconcile(&app).await?;
+    crate::broker::databases::register::all(&app).await;
     let configured = Arc::clone(&app);
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
+        for database in configured
+            .config
+            .databases
+            .keys()
+            .filter_map(|name| name.parse().ok())
+        {
+            if let Err(failure) = crate::broker::revoke::sweep_orphans(&configured, &database).await {
+                tracing::warn!(%database, %failure, "roles without a lease could not be looked for");
+            }
+        }
     });
     Ok(Running {
         app,
@@ -137,6 +151,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         control,
         workload,
         jobs,
+        revoking,
         lane,
         stop,
     })
@@ -377,6 +392,7 @@ impl Running {
         self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        self.revoking.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -392,6 +408,7 @@ impl Running {
         self.control.abort();
         self.workload.abort();
         self.jobs.abort();
+        self.revoking.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

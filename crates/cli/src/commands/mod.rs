@@ -15,6 +15,7 @@ pub mod grants;
 pub mod human;
 pub mod kill;
 pub mod launch;
+pub mod leases;
 pub mod mcp;
 mod people;
 pub mod policy;
@@ -76,6 +77,7 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Deny(args) => wait(deny::run(context, &args)),
         Command::Findings => wait(findings::run(context)),
         Command::Grants(args) => wait(grants::run(context, &args)),
+        Command::Leases(args) => wait(leases::run(context, &args)),
         Command::Secret(command) => wait(secret::run(context, command)),
         Command::Freeze(args) => wait(freeze::run(context, &args)),
         Command::Policy(command) => policy::run(context, command),

@@ -1,6 +1,7 @@
 //! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
 
 mod attest;
+mod databases;
 mod duration;
 mod error;
 mod hold;
@@ -21,6 +22,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use attest::Attest;
+pub use databases::Database;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
@@ -64,6 +66,8 @@ pub struct Config {
     pub vault: Vault,
     /// Managers that keep secrets for us.
     pub managers: BTreeMap<String, Manager>,
+    /// Databases that agents query.
+    pub databases: BTreeMap<String, Database>,
 }
 
 impl Config {
@@ -110,6 +114,9 @@ impl Config {
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;
+        }
+        for (name, database) in &self.databases {
+            database.check(name)?;
         }
         for (name, server) in &self.servers {
             server.check(name)?;

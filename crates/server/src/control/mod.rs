@@ -14,6 +14,7 @@ mod guard;
 mod humans;
 mod kill;
 pub mod lane;
+mod leases;
 mod policy;
 mod records;
 mod router;

@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, findings, freezes, grants, humans, kill, policy, records, runs, secrets,
-    servers, status, systems, tasks, tools, verify,
+    Control, agents, approvals, findings, freezes, grants, humans, kill, leases, policy, records, runs,
+    secrets, servers, status, systems, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -55,6 +55,7 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/approvals/{id}/deny", post(approvals::deny))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/leases", get(leases::list))
         .route("/v1/secrets", get(secrets::list).post(secrets::add))
         .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/secrets/{name}/rollback", post(secrets::rollback))

@@ -108,6 +108,7 @@ fn shown(entry: &ServerEntry) -> Value {
     match &server.transport {
         Transport::Url(url) => view::add(&mut shown, "url", url.as_str()),
         Transport::Command(command) => view::add(&mut shown, "command", command.clone()),
+        Transport::Database(schema) => view::add(&mut shown, "database", schema.as_str()),
         Transport::System(_) => {}
     }
     if let Some(cwd) = &server.cwd {

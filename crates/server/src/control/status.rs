@@ -8,8 +8,8 @@ use remit_core::approval::ApprovalState;
 use remit_store::{approvals, records};
 use serde_json::json;
 
-use super::Control;
 use super::error::Answer;
+use super::{Control, leases};
 use crate::app::{App, Failure};
 use crate::evidence::checkpoint;
 
@@ -39,6 +39,7 @@ pub(super) async fn show(State(Control { app, .. }): State<Control>) -> Answer {
         "policy_version": app.world().policy.version().to_string(),
         "ledger_key": checkpoint::verifier(&app)?.to_string(),
         "observed": observed(&app),
+        "leases": leases::counts(&app).await?,
         "denied": denied(&app),
     })))
 }

@@ -149,6 +149,10 @@ pub async fn decide(
         if let Some((reason, message)) = standing(app, &snapshot)
             .or_else(stopped)
             .or_else(|| prepared.refused.clone())
+            .or_else(|| {
+                let server = prepared.server.as_ref()?;
+                crate::broker::databases::prepare::missing_read(server, &snapshot, &prepared.call)
+            })
         {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
@@ -192,6 +196,7 @@ pub async fn decide(
         if !linked
             && let Some(server) = &prepared.server
             && server.system.is_none()
+            && !server.is_database()
             && !builtin::is(&server.server.name)
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.

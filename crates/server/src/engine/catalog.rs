@@ -29,7 +29,7 @@ pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era:
     let servers = visible(&app.world(), &task.authority, endpoint);
     let servers: Vec<_> = servers
         .into_iter()
-        .filter(|entry| !builtin::is(&entry.server.name))
+        .filter(|entry| !builtin::is(&entry.server.name) && !entry.is_database())
         .collect();
     let opening = servers.iter().map(|entry| link(app, For::Task(live), entry, era));
     for (entry, opened) in servers.iter().zip(futures_util::future::join_all(opening).await) {

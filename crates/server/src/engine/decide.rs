@@ -107,6 +107,7 @@ fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> 
         ));
     };
     call.server_identity = server.server.identity.unwrap_or(call.server_identity);
+    let statement = crate::broker::databases::prepare::judge(&server, call)?;
     let tool = match &call.operation {
         Operation::CallTool(tool) if !surface::is_surface(tool) => Some(tool.clone()),
         Operation::CallTool(tool) => {
@@ -144,6 +145,9 @@ fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> 
             format!("`{}` cannot be used: {why}", entry.tool.name),
         ));
     }
+    if let Some(statement) = statement {
+        prepared.salient.push(("/sql".to_owned(), statement.text.into()));
+    }
     if matches!(call.operation, Operation::CallTool(_)) {
         read_tool_arguments(world, &entry, call, &mut prepared.salient)
     } else {
@@ -169,14 +173,14 @@ fn read_tool_arguments(
         .map_err(|why| (Reason::NotInspectable, why.clone()))?;
     check.check(&call.arguments).map_err(bad)?;
     let reading = arguments::read(&entry.tool.classification.arguments, &call.arguments).map_err(bad)?;
-    call.resources = reading.resources;
+    call.resources.extend(reading.resources);
     call.destinations = reading.destinations;
     call.opaque = reading.opaque;
     call.opaque
         .extend(world.policy.catalogue().opaque(&entry.tool.name, &call.arguments));
     call.opaque.sort();
     call.opaque.dedup();
-    *salient = reading.salient;
+    salient.extend(reading.salient);
     Ok(())
 }
 

@@ -67,11 +67,15 @@ pub async fn send(
         .as_ref()
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
+    let mut noted = crate::broker::databases::Noted::default();
     let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
     let name = server.server.name.clone();
     let sending = async {
         if builtin::is(&server.server.name) {
             return perform(app, live, permitted, &decision).await;
+        }
+        if server.is_database() {
+            return crate::broker::databases::run(app, live, permitted, &mut noted).await;
         }
         match link(app, For::Task(live), &server, manner.era).await {
             Ok(link) => {
@@ -119,6 +123,7 @@ pub async fn send(
     entry.approval = decision.approval.map(|id| id.to_string());
     entry.outcome = Some(outcome.to_owned());
     entry.detail.insert("call", call.to_string());
+    noted.write(&mut entry);
     if let Some(why) = why {
         entry.detail.insert(
             "why",

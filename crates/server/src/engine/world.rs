@@ -127,8 +127,8 @@ pub fn hosts_of(prepared: &Prepared) -> Vec<String> {
 fn host_of_server(server: &Server) -> Option<String> {
     match &server.transport {
         Transport::Url(url) => host_of_url(url),
-        // The call itself names the host it goes to.
-        Transport::Command(_) | Transport::System(_) => None,
+        // The call itself names the host it goes to; where a database is stands in the configuration alone.
+        Transport::Command(_) | Transport::System(_) | Transport::Database(_) => None,
     }
 }
 

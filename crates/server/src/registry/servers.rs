@@ -351,6 +351,12 @@ pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
             spec.parse().map_err(Failure::invalid)?;
             Transport::Http(spec)
         }
+        Stored::Database(_) => {
+            return Err(Failure::invalid(format!(
+                "`{}` is a database of remit.toml: Remit serves it itself",
+                server.name
+            )));
+        }
         Stored::System(_) => {
             return Err(Failure::invalid(
                 "it is a system reached over HTTP, not an MCP server",

@@ -96,6 +96,15 @@ impl Registry {
 }
 
 impl ServerEntry {
+    /// True for a database, which Remit serves itself: there is nothing to connect to before a call.
+    #[must_use]
+    pub const fn is_database(&self) -> bool {
+        matches!(
+            self.server.transport,
+            remit_store::servers::Transport::Database(_)
+        )
+    }
+
     /// Id in the registry.
     #[must_use]
     pub const fn id(&self) -> ServerId {

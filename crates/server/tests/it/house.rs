@@ -99,6 +99,12 @@ impl House {
         self.crash_and_restart_with(config).await
     }
 
+    /// The same with the configuration it had.
+    pub async fn crash_and_restart_as_configured(self) -> Self {
+        let config = self.app().config.clone();
+        self.crash_and_restart_with(config).await
+    }
+
     /// The same with another configuration.
     pub async fn crash_and_restart_with(self, config: Config) -> Self {
         let Self {
@@ -108,7 +114,7 @@ impl House {
         } = self;
         let app = Arc::downgrade(&running.app);
         running.drop_dead();
-        for _ in 0..200 {
+        for _ in 0..1000 {
             if app.upgrade().is_none() {
                 break;
             }
@@ -183,8 +189,18 @@ impl House {
 
     /// One modern JSON-RPC request: HTTP status and body.
     pub async fn rpc(&self, token: &str, method: &str, params: Value) -> (u16, Value) {
+        self.rpc_on("fs", token, method, params).await
+    }
+
+    /// The same to another server.
+    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, params: Value) -> (u16, Value) {
         let answer = self
-            .ask(&format!("Authorization: Bearer {token}\r\n"), method, params)
+            .ask_on(
+                server,
+                &format!("Authorization: Bearer {token}\r\n"),
+                method,
+                params,
+            )
             .await;
         let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let json = answer.lines().find_map(|line| {
@@ -195,7 +211,11 @@ impl House {
     }
 
     /// One modern JSON-RPC request with these header lines: the whole answer.
-    pub async fn ask(&self, authorization: &str, method: &str, mut params: Value) -> String {
+    pub async fn ask(&self, authorization: &str, method: &str, params: Value) -> String {
+        self.ask_on("fs", authorization, method, params).await
+    }
+
+    async fn ask_on(&self, server: &str, authorization: &str, method: &str, mut params: Value) -> String {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -209,7 +229,7 @@ impl House {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let address = self.running.address;
         let mut head = format!(
-            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
+            "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
              Content-Length: {}\r\nConnection: close\r\n",
             body.len()

@@ -9,6 +9,8 @@ mod calls;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod delegation;
 #[cfg(test)]
 mod egress;
@@ -19,13 +21,20 @@ mod house;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod life;
+#[cfg(test)]
+mod managers;
 #[cfg(test)]
 mod newcomers;
 #[cfg(test)]
 mod observing;
 #[cfg(test)]
 mod offline;
+#[cfg(test)]
+#[path = "../../../store/tests/it/postgres_bed.rs"]
+mod postgres_bed;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
@@ -38,3 +47,8 @@ mod stub;
 mod surface;
 #[cfg(test)]
 mod upstream_stub;
+/// Folders for the cluster's bed.
+#[cfg(test)]
+mod bed {
+    pub use crate::databases::Folder;
+}

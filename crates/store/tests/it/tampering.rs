@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use remit_core::digest::Digest;
+use remit_core::entropy::SeededEntropy;
+use remit_core::id::LeaseId;
 use remit_core::label::{Label, Labels};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
@@ -12,9 +15,7 @@ use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
-    grants, handles, humans, integrity, labels, observations, policies, runs, seniority, servers, subjects,
-    tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes, grants, handles, humans, integrity, labels, leases, observations, policies, runs, secrets, seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -30,7 +31,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 21] = [
     "agents",
     "humans",
     "servers",
@@ -46,6 +47,9 @@ const TABLES: [&str; 18] = [
     "handles",
     "seniority",
     "subjects",
+    "secrets",
+    "secret_versions",
+    "leases",
     "enrolments",
     "observations",
     "familiar",
@@ -85,6 +89,9 @@ fn fill(store: &Store) -> remit_core::task::Task {
             seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
             seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
             subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
+            secrets::add(tx, &secret())?;
+            secrets::add_version(tx, &secret_version())?;
+            leases::plan(tx, &lease(&opened))?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
@@ -100,6 +107,41 @@ fn handle() -> handles::Handle {
         state: handles::State::Revoked,
         expires_at: Timestamp(9_000),
         detail: remit_core::json::Object::new(),
+fn secret() -> secrets::Secret {
+    secrets::Secret {
+        name: make::name("erp-key"),
+        system: Some(make::name("erp")),
+        account: Some("reader".to_owned()),
+        source: "vault".to_owned(),
+        version: 1,
+        retired: false,
+    }
+}
+
+fn secret_version() -> secrets::SecretVersion {
+    secrets::SecretVersion {
+        secret: make::name("erp-key"),
+        version: 1,
+        wrapped: vec![1, 2, 3],
+        sealed: vec![4, 5, 6],
+        made_at: Timestamp(1_000),
+        until: Some(Timestamp(9_000)),
+    }
+}
+
+fn lease(task: &remit_core::task::Task) -> Lease {
+    Lease {
+        id: LeaseId::fresh(Timestamp(1_000), &SeededEntropy::new(77)).unwrap(),
+        task: task.id,
+        run: task.run,
+        system: make::name("erp"),
+        backend: make::name("postgresql"),
+        handle: "remit_x".to_owned(),
+        class: LeaseClass::R1,
+        state: LeaseState::Live,
+        planned_at: Timestamp(1_000),
+        ended_at: Some(Timestamp(2_000)),
+        expires_at: Timestamp(9_000),
     }
 }
 
@@ -196,6 +238,9 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
             usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
                 + usize::from(subjects::has(conn, &make::name("alice"))?)
         }
+        "secrets" => secrets::list(conn)?.len(),
+        "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
+        "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "observations" => observations::list(conn)?.len(),
         "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
