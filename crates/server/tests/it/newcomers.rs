@@ -17,9 +17,13 @@ async fn who_registers_people_is_not_two_people() {
     house.add_stub().await;
     let app = house.app();
     let add = async |who: &str, role: Role| {
-        people::add_human(app, name(who), [role].into(), &name("alice"))
-            .await
-            .unwrap()
+        people::add_human(
+            app,
+            people::NewHuman::new(name(who), [role].into()),
+            &name("alice"),
+        )
+        .await
+        .unwrap()
     };
     add("bob", Role::Approver).await;
     add("carol", Role::Administrator).await;
