@@ -77,6 +77,7 @@ impl House {
             allow_private: true,
             shareable: false,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         servers::add(&running.app, server, &by).await?;

@@ -19,6 +19,7 @@ pub mod issuer;
 pub mod jobs;
 pub mod keys;
 pub mod oauth;
+pub mod observe;
 pub mod paths;
 pub mod people;
 pub mod policies;

@@ -120,9 +120,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     ));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
-        .append(record::of("engine.start"), |_| Ok(()))
+        .append(started(&app), |_| Ok(()))
         .await
         .map_err(Failure::from)?;
+    crate::observe::align(&app).await?;
     crate::jobs::recover(&app).await?;
     let configured = Arc::clone(&app);
     app.background.spawn(async move {
@@ -139,6 +140,21 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         lane,
         stop,
     })
+}
+
+/// What decisions of this process read from its configuration is part of its first record.
+fn started(app: &App) -> remit_ledger::record::Record {
+    let mut entry = record::of("engine.start");
+    let environments: remit_core::json::Object = app
+        .config
+        .systems
+        .iter()
+        .filter_map(|(system, known)| Some((system.as_str(), known.environment.as_deref()?)))
+        .collect();
+    if !environments.is_empty() {
+        entry.detail.insert("environments", environments);
+    }
+    entry
 }
 
 /// Opens everything but the listeners.
@@ -166,7 +182,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
-    let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let environments = world::Environments::of(&parts.config);
+    let world = store
+        .read(move |conn| world::load(conn, now, &sources, environments))
+        .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
     let app = Arc::new(App {
@@ -180,6 +199,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         live: Default::default(),
         pulses: Default::default(),
         flights: Default::default(),
+        familiarity: Default::default(),
         rooms: Default::default(),
         issuer,
         findings: Default::default(),

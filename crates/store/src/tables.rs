@@ -142,6 +142,13 @@ pub(crate) static ENROLMENTS: Table = Table::new(
     ],
     27,
 );
+pub(crate) static OBSERVATIONS: Table = Table::new(
+    "observations",
+    &["class"],
+    &["since", "until", "asked_by", "ended"],
+    28,
+);
+pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 29);
 
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
@@ -174,7 +181,7 @@ pub(crate) static LEASES: Table = Table::new(
 );
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 11] = [
+pub(crate) static SMALL: [&Table; 12] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -182,13 +189,14 @@ pub(crate) static SMALL: [&Table; 11] = [
     &BUDGETS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
     &SECRETS,
     &SECRET_VERSIONS,
     &SENIORITY,
     &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 19] = [
+pub(crate) static ALL: [&Table; 21] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -201,6 +209,8 @@ pub(crate) static ALL: [&Table; 19] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
+    &FAMILIAR,
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,

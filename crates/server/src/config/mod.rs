@@ -26,7 +26,7 @@ pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
 pub use oauth::{Oauth, OauthClient};
 pub use oidc::Oidc;
-pub use policy::Policy;
+pub use policy::{OBSERVE_DEFAULT, Policy};
 pub use servers::Server;
 pub use store::Store;
 pub use systems::{Egress, System};
@@ -42,7 +42,7 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
-    /// Systems reached over HTTP, known from the start.
+    /// What is known of systems, and those reached over HTTP from the start.
     pub systems: BTreeMap<String, System>,
     /// The way out.
     pub egress: Egress,
@@ -110,6 +110,7 @@ impl Config {
         for (name, system) in &self.systems {
             system.check(name)?;
         }
+        self.policy.observed()?;
         Ok(())
     }
 }
@@ -127,6 +128,38 @@ mod tests {
         assert!(duration_ms("soon").is_err());
         let config: Config = toml::from_str("[hold]\nwait = \"2m\"").unwrap();
         assert!(config.check().unwrap_err().to_string().contains("maximum of 55s"));
+    }
+
+    #[test]
+    fn working_folders_environments_and_observed_classes_are_checked() {
+        let problem = |text: &str| {
+            let config: Config = toml::from_str(text).unwrap();
+            config
+                .check()
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
+        };
+        assert_eq!(problem("[servers.x]\ncommand = [\"x\"]\ncwd = \"/srv\""), "");
+        assert!(problem("[servers.x]\ncommand = [\"x\"]\ncwd = \"srv\"").contains("absolute"));
+        assert!(problem("[servers.x]\nurl = \"http://x\"\ncwd = \"/srv\"").contains("command"));
+        assert_eq!(problem("[systems.db]\nenvironment = \"production\""), "");
+        assert!(problem("[systems.db]\nenvironment = \"Pro Duction\"").contains("Pro Duction"));
+        assert!(problem("[systems.\"a b\"]\nenvironment = \"staging\"").contains("a b"));
+        assert_eq!(
+            problem("[policy]\nobserve = { read = \"7d\", write = \"12h\" }"),
+            ""
+        );
+        for (text, says) in [
+            ("privilege = \"1d\"", "guardrail"),
+            ("look = \"1d\"", "look"),
+            ("read = \"31d\"", "30d"),
+            ("read = \"0s\"", "bounds"),
+            ("read = \"soon\"", "duration"),
+        ] {
+            let said = problem(&format!("[policy]\nobserve = {{ {text} }}"));
+            assert!(said.contains(says) && said.contains("policy.observe."), "{said}");
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailabl
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::send::Manner;
+use crate::engine::uses::Weighed;
 use crate::engine::{redeem, session, waiting};
 
 /// The server in calls to hosts nobody registered.
@@ -217,6 +218,7 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
         digest: call.digest(),
         entry: None,
         server: app.world().registry.server(&server).cloned(),
+        weighed: Weighed::default(),
         salient: Vec::new(),
         proof: live.standing().proof,
         refused: None,

@@ -19,8 +19,10 @@ use remit_gateway::ports::{Catalog, Endpoint};
 use remit_policy::Principal;
 use remit_store::Epochs;
 use remit_store::runs::{Process, StoredRun};
+use tokio::sync::OnceCell;
 
 use super::origin::Attempts;
+use super::uses::Uses;
 
 /// Live tasks kept at most; the one idle longest goes first.
 pub const LIVE_TASKS_MAX: usize = 20_000;
@@ -38,8 +40,8 @@ pub struct Live {
     snapshot: ArcSwap<Snapshot>,
     life: Mutex<LifelineHolder>,
     line: RwLock<Lifeline>,
-    /// Calls decided so far in this process.
-    pub calls: AtomicU64,
+    /// What the task called so far, and what its agent has used before; read with the first call.
+    pub uses: OnceCell<Uses>,
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
     used_at: AtomicU64,
@@ -114,7 +116,7 @@ impl Live {
             snapshot: ArcSwap::from_pointee(snapshot),
             life: Mutex::new(life),
             line: RwLock::new(line),
-            calls: AtomicU64::new(0),
+            uses: OnceCell::new(),
             denials_in_a_row: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
             attempts: Attempts::default(),

@@ -34,8 +34,12 @@ pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Li
     let boot = app.clock.boot();
     live.touch(boot);
     let snapshot = live.snapshot();
-    if snapshot.task.life != remit_core::task::Life::default() {
-        app.pulses.sign(snapshot.task.id, boot);
+    let life = snapshot.task.life;
+    if snapshot.task.state == TaskState::Open
+        && life != remit_core::task::Life::default()
+        && !app.pulses.sign(snapshot.task.id, life, boot)
+    {
+        return Err(AuthFailure::TaskEnded("expired".to_owned()));
     }
     match snapshot.task.state {
         TaskState::Ended(ending) => Err(AuthFailure::TaskEnded(ending.as_str().to_owned())),

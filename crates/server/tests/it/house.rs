@@ -34,12 +34,6 @@ pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn parts(folder: &std::path::Path, wait: &str) -> Parts {
-    let mut config = Config::default();
-    config.hold.wait = wait.to_owned();
-    parts_with(folder, config)
-}
-
 fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
     config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {
@@ -100,6 +94,13 @@ impl House {
 
     /// Ends as a crash would and starts again on the same data.
     pub async fn crash_and_restart(self, wait: &str) -> Self {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        self.crash_and_restart_with(config).await
+    }
+
+    /// The same with another configuration.
+    pub async fn crash_and_restart_with(self, config: Config) -> Self {
         let Self {
             running,
             stub,
@@ -117,7 +118,7 @@ impl House {
             app.upgrade().is_none(),
             "something still holds the crashed engine"
         );
-        let running = start(parts(&folder, wait)).await.unwrap();
+        let running = start(parts_with(&folder, config)).await.unwrap();
         Self {
             running,
             stub,
@@ -143,6 +144,7 @@ impl House {
             allow_private: true,
             shareable: false,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         remit_server::registry::servers::add(self.app(), new, &name("alice"))
@@ -233,7 +235,7 @@ impl House {
     clippy::disallowed_methods,
     reason = "the test is the agent's client, not an upstream"
 )]
-async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+pub async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
     tokio::net::TcpStream::connect(address).await.unwrap()
 }
 

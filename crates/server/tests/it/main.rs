@@ -9,14 +9,28 @@ mod closings;
 #[cfg(test)]
 mod delegation;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
+mod egress_git;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
 mod newcomers;
 #[cfg(test)]
+mod observing;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod risk;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod surface;
+#[cfg(test)]
+mod upstream_stub;

@@ -8,11 +8,13 @@ use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
 use remit_store::freezes::Freeze;
+use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
-    handles, humans, integrity, labels, policies, runs, seniority, servers, subjects, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
+    grants, handles, humans, integrity, labels, observations, policies, runs, seniority, servers, subjects,
+    tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +30,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
     "agents",
     "humans",
     "servers",
@@ -45,6 +47,8 @@ const TABLES: [&str; 16] = [
     "seniority",
     "subjects",
     "enrolments",
+    "observations",
+    "familiar",
 ];
 
 /// One row in every table that grants.
@@ -79,6 +83,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
             seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
             subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
+            observations::begin(tx, &observation())?;
+            familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
@@ -117,6 +123,7 @@ fn server() -> Server {
         allow_private: false,
         shareable: true,
         environment: vec![("MODE".to_owned(), "test".to_owned())],
+        cwd: Some("/srv/pay".to_owned()),
         identity: Some(Digest::of(b"server")),
         retired: false,
     }
@@ -142,6 +149,16 @@ fn tool() -> RegisteredTool {
     RegisteredTool {
         tool,
         admitted: Some(Digest::of(b"older")),
+    }
+}
+
+fn observation() -> Observation {
+    Observation {
+        class: ToolClass::Read,
+        since: Timestamp(1_000),
+        until: Timestamp(9_000_000),
+        asked_by: make::name("alice"),
+        ended: false,
     }
 }
 
@@ -180,6 +197,8 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
                 + usize::from(subjects::has(conn, &make::name("alice"))?)
         }
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
+        "observations" => observations::list(conn)?.len(),
+        "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
