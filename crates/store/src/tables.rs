@@ -118,15 +118,15 @@ pub(crate) static HANDLES: Table = Table::new(
     "handles",
     &["digest"],
     &["kind", "owner", "state", "expires_at", "detail"],
-    28,
+    16,
 );
 pub(crate) static SENIORITY: Table = Table::new(
     "seniority",
     &["human"],
     &["since", "added_by", "confirmed_by"],
-    29,
+    17,
 );
-pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 30);
+pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 18);
 
 pub(crate) static ENROLMENTS: Table = Table::new(
     "enrolments",

@@ -15,7 +15,9 @@ use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes, grants, handles, humans, integrity, labels, leases, observations, policies, runs, secrets, seniority, servers, subjects, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
+    grants, handles, humans, integrity, labels, leases, observations, policies, runs, secrets, seniority,
+    servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -107,6 +109,9 @@ fn handle() -> handles::Handle {
         state: handles::State::Revoked,
         expires_at: Timestamp(9_000),
         detail: remit_core::json::Object::new(),
+    }
+}
+
 fn secret() -> secrets::Secret {
     secrets::Secret {
         name: make::name("erp-key"),
