@@ -68,6 +68,10 @@ pub struct App {
     pub links: Links,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
+    /// What the OAuth endpoints keep in memory.
+    pub oauth: crate::oauth::Oauth,
+    /// The provider by which people sign in.
+    pub provider: crate::humans::provider::Provider,
     /// The way out for everything that is not MCP.
     pub egress: crate::egress::Egress,
     /// Subscriptions to resources.

@@ -105,10 +105,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
-        .merge(crate::health::router(&app))
-        .merge(crate::issuer::bundle::router(&app))
-        .merge(crate::attest::http::router(&app));
+    let gateway = agents_routes(&app);
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
@@ -211,6 +208,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
         dialler: Default::default(),
+        oauth: Default::default(),
+        provider: Default::default(),
         egress: Default::default(),
         subscriptions: Default::default(),
         broker,
@@ -278,10 +277,47 @@ fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
         .insert("why", "first start: the person at this machine");
     store.append_blocking(entry, move |tx| {
         remit_store::humans::add(tx, &human)?;
+        // The first person is nobody's second.
+        remit_store::seniority::confirm(tx, &human.name, &human.name)?;
         tx.bump(remit_store::Epoch::Registry);
         Ok(())
     })?;
     Ok(())
+}
+
+/// Everything on the agents' listener. A page in a browser reaches none of it through a name that happens to point here.
+fn agents_routes(app: &Arc<App>) -> axum::Router {
+    let config = gateway_config(app);
+    let hosts = config.hosts.clone();
+    let guarded =
+        crate::oauth::router(app)
+            .merge(crate::humans::router(app))
+            .layer(axum::middleware::from_fn(
+                move |request: axum::extract::Request, next: axum::middleware::Next| {
+                    // Whose page sent a form is checked where forms are taken; here only the names we are called by.
+                    let (uri, host) = (
+                        request.uri().clone(),
+                        request.headers().get(http::header::HOST).cloned(),
+                    );
+                    let named = host.map(|host| http::HeaderMap::from_iter([(http::header::HOST, host)]));
+                    let admitted = named.is_some_and(|named| hosts.admits(&uri, &named));
+                    async move {
+                        if admitted {
+                            next.run(request).await
+                        } else {
+                            axum::response::IntoResponse::into_response((
+                                http::StatusCode::FORBIDDEN,
+                                "this host name is not one of ours: add it under `[listen] hosts`\n",
+                            ))
+                        }
+                    }
+                },
+            ));
+    router(Arc::new(Port(Arc::clone(app))), config)
+        .merge(guarded)
+        .merge(crate::health::router(app))
+        .merge(crate::issuer::bundle::router(app))
+        .merge(crate::attest::http::router(app))
 }
 
 fn gateway_config(app: &App) -> GatewayConfig {
@@ -293,6 +329,7 @@ fn gateway_config(app: &App) -> GatewayConfig {
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
         version: env!("CARGO_PKG_VERSION"),
+        public_url: crate::oauth::issuer(app),
     }
 }
 

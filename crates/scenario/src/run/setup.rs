@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use remit_core::authority::{Authority, Scope};
-use remit_core::limits::TASK_TTL_MS_DEFAULT;
+use remit_core::limits::{NEWCOMER_MS, TASK_TTL_MS_DEFAULT};
 use remit_core::name::Name;
 use remit_core::task::{Intent, Mode};
 use remit_core::time::Timestamp;
@@ -79,7 +79,12 @@ impl<'s> Stage<'s> {
         let folder = Folder::fresh()
             .map_err(Failure::Unavailable)
             .map_err(unready(1, "folder"))?;
-        let clock = ScenarioClock::starting_at(scenario.start.map_or(START, |start| start.0));
+        let clock = ScenarioClock::starting_at(
+            scenario
+                .start
+                .map_or(START, |start| start.0)
+                .plus_ms(-NEWCOMER_MS),
+        );
         let hold = Hold {
             wait: milliseconds(scenario.hold.wait.map_or(0, |wait| wait.0)),
             window: scenario
@@ -108,6 +113,8 @@ impl<'s> Stage<'s> {
             folder,
         };
         stage.people().await?;
+        // The people of the file are no newcomers: they have been here for a day.
+        stage.clock.advance(NEWCOMER_MS.unsigned_abs());
         for server in &scenario.servers.0 {
             let added = stage.server(&server.name, &server.value).await;
             added.map_err(unready(server.line, format!("server {}", server.name)))?;

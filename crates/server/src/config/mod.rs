@@ -6,7 +6,10 @@ mod error;
 mod hold;
 mod issuer;
 mod listen;
+mod oauth;
+mod oidc;
 mod policy;
+pub mod secret;
 mod servers;
 mod store;
 mod systems;
@@ -23,6 +26,8 @@ pub use error::ConfigError;
 pub use hold::Hold;
 pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
+pub use oauth::{Oauth, OauthClient};
+pub use oidc::Oidc;
 pub use policy::{OBSERVE_DEFAULT, Policy};
 pub use servers::Server;
 pub use store::Store;
@@ -47,6 +52,10 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Clients that come for tasks.
+    pub oauth: Oauth,
+    /// The provider by which people sign in.
+    pub oidc: Option<Oidc>,
     /// Whose word is taken for what a run is.
     pub attest: BTreeMap<String, Attest>,
     /// Lives of keys, certificates and tokens for other audiences.
@@ -90,6 +99,10 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.oauth.check()?;
+        if let Some(oidc) = &self.oidc {
+            oidc.check()?;
+        }
         self.issuer.check()?;
         for (name, attest) in &self.attest {
             attest.check(name)?;

@@ -29,6 +29,8 @@ mod tools;
 mod verify;
 mod view;
 
+pub(crate) use view::plain;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;

@@ -36,6 +36,8 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/agents/{name}/{verb}", post(agents::change))
         .route("/v1/humans", get(humans::list).post(humans::add))
         .route("/v1/humans/{name}", get(humans::show))
+        .route("/v1/humans/{name}/login", post(humans::login))
+        .route("/v1/humans/{name}/confirm", post(humans::confirm))
         .route("/v1/humans/{name}/{verb}", post(humans::change))
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))

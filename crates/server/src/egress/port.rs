@@ -137,7 +137,7 @@ impl Engine for Port {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answer, Failure> {
-    if let Err(refusal) = inject::judge(&request.system.name, &request.carried) {
+    if let Err(refusal) = inject::judge(app, live.run().id, &request.system.name, &request.carried) {
         let refused = Refused {
             system: Some(request.system.name.clone()),
             authority: Some(request.head.authority.clone()),

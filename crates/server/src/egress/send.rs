@@ -88,7 +88,9 @@ async fn out(
         sent: remit_upstream::Sent::No,
         detail,
     };
-    let injections = inject::injections(app, live, &system, &attachment.carried).await?;
+    let description = prepared.server.as_ref().and_then(|server| server.system.clone());
+    let description = description.ok_or_else(|| no("it is not a system".to_owned()))?;
+    let injections = inject::injections(app, live, &description, &attachment.carried).await?;
     let environment =
         crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
     let outbound = Outbound {
@@ -233,7 +235,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
             loop {
                 match response.body.next(&system, &environment).await {
                     Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
-                        body.extend_from_slice(&piece)
+                        body.extend_from_slice(&piece);
                     }
                     Ok(Some(_)) => {
                         break Err(UpstreamError {

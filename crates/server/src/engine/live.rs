@@ -30,8 +30,7 @@ pub const LIVE_TASKS_MAX: usize = 20_000;
 /// A task with its run, as decisions need it.
 #[derive(Debug)]
 pub struct Live {
-    /// Digest of the token.
-    pub token: Digest,
+    token: Mutex<Digest>,
     run: RwLock<Arc<Run>>,
     standing: RwLock<Arc<Standing>>,
     /// Agents from the root of the delegation chain down to this one.
@@ -109,7 +108,7 @@ impl Live {
             life.cut(Cut::Suspended);
         }
         Self {
-            token: stored.token,
+            token: Mutex::new(stored.token),
             run: RwLock::new(Arc::new(stored.run.clone())),
             standing: RwLock::new(Arc::new(Standing::of(stored))),
             chain,
@@ -124,6 +123,12 @@ impl Live {
             handed_over: Mutex::default(),
             shown: Mutex::default(),
         }
+    }
+
+    /// Digest of the token.
+    #[must_use]
+    pub fn token(&self) -> Digest {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run.
@@ -292,10 +297,21 @@ impl LiveTasks {
         if maps.by_task.len() >= LIVE_TASKS_MAX {
             maps.evict_idle();
         }
-        maps.by_token.insert(live.token, Arc::clone(&live));
+        maps.by_token.insert(live.token(), Arc::clone(&live));
         maps.by_run.insert(live.run().id, task);
         maps.by_task.insert(task, Arc::clone(&live));
         live
+    }
+
+    /// The run of a task has another token: the one before finds nothing any more.
+    pub fn hand_over(&self, task: TaskId, token: Digest) {
+        let mut maps = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(live) = maps.by_task.get(&task).cloned() else {
+            return;
+        };
+        maps.by_token.remove(&live.token());
+        *live.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        maps.by_token.insert(token, live);
     }
 
     /// Takes one out.
@@ -312,7 +328,7 @@ impl LiveTasks {
 impl Maps {
     fn remove(&mut self, task: TaskId) {
         if let Some(live) = self.by_task.remove(&task) {
-            self.by_token.remove(&live.token);
+            self.by_token.remove(&live.token());
             self.by_run.remove(&live.run().id);
         }
     }

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::registry::snapshot::{Registry, ToolEntry};
 
 /// One snapshot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Which one; every append of a decision expects these.
     pub epochs: Epochs,

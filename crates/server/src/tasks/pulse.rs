@@ -130,6 +130,22 @@ pub async fn look(app: &Arc<App>) -> Result<usize, Failure> {
     Ok(ended)
 }
 
+/// True while a task has missed what its life asks for and has not been ended for it yet.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the store cannot be read.
+pub async fn is_due(app: &App) -> Result<bool, Failure> {
+    let watched = app
+        .store
+        .read(|conn| Ok::<_, Failure>(remit_store::tasks::watched(conn, AT_ONCE)?))
+        .await?;
+    let boot = app.clock.boot();
+    Ok(watched.iter().any(|one| {
+        app.pulses
+            .with(one.task, boot, |beat| beat.overdue(one.life, boot).is_some())
+    }))
+}
+
 /// True when exactly this process does not run any more; a pid that came back is another process.
 pub(super) fn is_gone(process: Process) -> bool {
     match (process.pid.try_into(), process.started.try_into()) {

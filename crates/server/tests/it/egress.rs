@@ -529,3 +529,74 @@ async fn a_stock_client_is_intercepted_over_both_versions_of_http() {
         "{out:?}"
     );
 }
+
+/// The key appears on the far side alone: not in the request of the agent, not in the records, not in an answer that echoes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_placeholder_becomes_the_key_behind_the_decision_alone() {
+    use remit_server::broker::{placeholder, vault};
+    const KEY: &str = "sk-live-4f9a7c1e2b8d6503";
+    let bed = Bed::open("100ms", false).await;
+    let secret = vault::NewSecret {
+        name: name("pets-key"),
+        system: Some(name("pets")),
+        account: None,
+        value: vault::Given::Value(KEY.to_owned().into()),
+    };
+    vault::add(bed.house.app(), secret, &name("alice")).await.unwrap();
+    let (task, other) = (bed.task().await, bed.task().await);
+    let mine = placeholder(bed.house.app(), task.task.run, &name("pets-key"));
+    let theirs = placeholder(bed.house.app(), other.task.run, &name("pets-key"));
+    *bed.upstream.answer.lock().unwrap() = (
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-echo: {KEY}\r\n"),
+        format!(
+            "you said Bearer {KEY}, in hex {}",
+            KEY.bytes().map(|b| format!("{b:02x}")).collect::<String>()
+        ),
+    );
+    let ask = |credential: String, path: &str| {
+        let port = bed.upstream.port;
+        format!(
+            "GET http://pets.example:{port}{path} HTTP/1.1\r\nHost: pets.example:{port}\r\nProxy-Authorization: Bearer {}\r\n{credential}Connection: close\r\n\r\n",
+            task.token
+        )
+    };
+    let answer = bed
+        .raw(ask(format!("Authorization: Bearer {mine}\r\n"), "/pets/1").as_bytes())
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let bearer = format!("Bearer {KEY}");
+    assert_eq!(
+        bed.upstream.seen()[0].header("authorization"),
+        Some(bearer.as_str())
+    );
+    assert!(
+        !answer.contains(KEY) && answer.matches("[removed by remit]").count() == 3,
+        "{answer}"
+    );
+    let answer = bed
+        .raw(ask(String::new(), &format!("/pets/1?key={mine}")).as_bytes())
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(
+        bed.upstream.seen()[1].line,
+        format!("GET /pets/1?key={KEY} HTTP/1.1")
+    );
+    for (credential, path) in [
+        (
+            format!("Authorization: Bearer {theirs}\r\n"),
+            "/pets/1".to_owned(),
+        ),
+        (format!("Authorization: Bearer {KEY}\r\n"), "/pets/1".to_owned()),
+        (format!("X-Api-Key: {mine}\r\n"), "/pets/1".to_owned()),
+        (format!("Cookie: {mine}\r\n"), "/pets/1".to_owned()),
+    ] {
+        let answer = bed.raw(ask(credential, &path).as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 403") && answer.contains("foreign_credential"),
+            "{answer}"
+        );
+    }
+    assert_eq!(bed.upstream.seen().len(), 2);
+    let all = bed.decisions().await.concat();
+    assert!(!all.contains(KEY) && !all.contains(&mine) && !all.contains(&theirs));
+}

@@ -21,6 +21,8 @@ mod issuer;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod newcomers;
+#[cfg(test)]
 mod observing;
 #[cfg(test)]
 mod offline;

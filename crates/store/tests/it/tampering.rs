@@ -13,7 +13,8 @@ use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
     Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
-    grants, humans, integrity, labels, observations, policies, runs, servers, tasks, tools,
+    grants, handles, humans, integrity, labels, observations, policies, runs, seniority, servers, subjects,
+    tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -29,7 +30,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 18] = [
     "agents",
     "humans",
     "servers",
@@ -42,6 +43,9 @@ const TABLES: [&str; 15] = [
     "grants",
     "freezes",
     "policies",
+    "handles",
+    "seniority",
+    "subjects",
     "enrolments",
     "observations",
     "familiar",
@@ -77,11 +81,26 @@ fn fill(store: &Store) -> remit_core::task::Task {
             freezes::place(tx, &freeze())?;
             observations::begin(tx, &observation())?;
             familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
+            handles::add(tx, &handle())?;
+            seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
+            seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
+            subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
+}
+
+fn handle() -> handles::Handle {
+    handles::Handle {
+        digest: Digest::of(b"secret"),
+        kind: handles::Kind::Session,
+        owner: "alice".to_owned(),
+        state: handles::State::Revoked,
+        expires_at: Timestamp(9_000),
+        detail: remit_core::json::Object::new(),
+    }
 }
 
 fn agent() -> Agent {
@@ -168,6 +187,15 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "handles" => {
+            usize::from(handles::get(conn, handles::Kind::Session, Digest::of(b"secret"))?.is_some())
+                + handles::of_owner(conn, "alice")?.len()
+        }
+        "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
+        "subjects" => {
+            usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
+                + usize::from(subjects::has(conn, &make::name("alice"))?)
+        }
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "observations" => observations::list(conn)?.len(),
         "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
