@@ -61,7 +61,9 @@ pids+=($!)
 for _ in $(seq 100); do "$BAO" status >/dev/null 2>&1 && break; sleep 0.1; done
 "$BAO" auth enable jwt >/dev/null
 "$BAO" write auth/jwt/config jwks_url="http://127.0.0.1:$port/.well-known/spiffe-bundle" jwt_supported_algs=ES256 >/dev/null
-"$BAO" write auth/jwt/role/bot role_type=jwt user_claim=sub bound_audiences=vault bound_claims=agent=bot policies=default >/dev/null
+"$BAO" write auth/jwt/role/bot - >/dev/null <<'JSON'
+{"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_claims": {"agent": "bot"}, "policies": ["default"]}
+JSON
 "$BAO" write -field=token auth/jwt/login role=bot jwt=@"$work/out/vault.jwt" >/dev/null
 echo 'ok OpenBao: logged in with our JWT-SVID'
 if "$BAO" write auth/jwt/login role=bot jwt=@"$work/out/reports.jwt" >/dev/null 2>&1; then
