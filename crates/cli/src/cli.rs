@@ -62,6 +62,8 @@ pub enum Command {
     Approve(approve::Args),
     /// Refuse a held call
     Deny(deny::Args),
+    /// Identities that look misused, both parties named
+    Findings,
     /// Approvals that cover more than one call
     Grants(grants::Args),
     /// Keep the secrets that agents work with and never hold

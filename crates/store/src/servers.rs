@@ -41,6 +41,8 @@ pub struct Server {
     pub shareable: bool,
     /// Environment of the command: names and values, no secrets.
     pub environment: Vec<(String, String)>,
+    /// Working folder of the command.
+    pub cwd: Option<String>,
     /// Digest of its identity (URL and TLS identity, or command and executable hash), once it was seen.
     pub identity: Option<Digest>,
     /// Not to be used any more.
@@ -113,6 +115,9 @@ fn spec_to_json(server: &Server) -> Json {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     spec.insert("environment", environment);
+    if let Some(cwd) = &server.cwd {
+        spec.insert("cwd", cwd.as_str());
+    }
     spec.into()
 }
 
@@ -121,6 +126,7 @@ struct Spec {
     allow_private: bool,
     shareable: bool,
     environment: Vec<(String, String)>,
+    cwd: Option<String>,
 }
 
 fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
@@ -155,8 +161,14 @@ fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
             _ => Err(BadJson::new("environment", "texts belong here")),
         })
         .collect::<Result<_, _>>()?;
+    let cwd = match fields.opt("cwd") {
+        None => None,
+        Some(Json::String(text)) => Some(text),
+        Some(_) => return Err(BadJson::new("cwd", "a text belongs here")),
+    };
     let spec = Spec {
         transport,
+        cwd,
         allow_private: fields.flag("allow_private")?,
         shareable: fields.flag("shareable")?,
         environment,
@@ -176,6 +188,7 @@ fn read(row: Checked) -> Result<Stored<Server>, StoreError> {
         allow_private: spec.allow_private,
         shareable: spec.shareable,
         environment: spec.environment,
+        cwd: spec.cwd,
         identity: columns.opt_bytes(3)?.and_then(Digest::from_slice),
         retired: columns.int(4)? != 0,
     };

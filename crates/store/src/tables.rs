@@ -114,6 +114,19 @@ pub(crate) static POLICIES: Table = Table::new(
     &["version", "bundle", "applied_by", "applied_at"],
     11,
 );
+pub(crate) static HANDLES: Table = Table::new(
+    "handles",
+    &["digest"],
+    &["kind", "owner", "state", "expires_at", "detail"],
+    16,
+);
+pub(crate) static SENIORITY: Table = Table::new(
+    "seniority",
+    &["human"],
+    &["since", "added_by", "confirmed_by"],
+    17,
+);
+pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 18);
 
 pub(crate) static ENROLMENTS: Table = Table::new(
     "enrolments",
@@ -129,6 +142,13 @@ pub(crate) static ENROLMENTS: Table = Table::new(
     ],
     27,
 );
+pub(crate) static OBSERVATIONS: Table = Table::new(
+    "observations",
+    &["class"],
+    &["since", "until", "asked_by", "ended"],
+    31,
+);
+pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 32);
 
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
@@ -161,7 +181,7 @@ pub(crate) static LEASES: Table = Table::new(
 );
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 9] = [
+pub(crate) static SMALL: [&Table; 12] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -169,11 +189,14 @@ pub(crate) static SMALL: [&Table; 9] = [
     &BUDGETS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
     &SECRETS,
     &SECRET_VERSIONS,
+    &SENIORITY,
+    &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 16] = [
+pub(crate) static ALL: [&Table; 21] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -186,8 +209,13 @@ pub(crate) static ALL: [&Table; 16] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
+    &FAMILIAR,
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,
+    &HANDLES,
+    &SENIORITY,
+    &SUBJECTS,
     &ENROLMENTS,
 ];

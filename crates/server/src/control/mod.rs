@@ -7,6 +7,7 @@ mod agents;
 mod approvals;
 mod body;
 mod error;
+mod findings;
 mod freezes;
 mod grants;
 mod guard;
@@ -28,6 +29,8 @@ mod tasks;
 mod tools;
 mod verify;
 mod view;
+
+pub(crate) use view::plain;
 
 use std::sync::Arc;
 

@@ -53,6 +53,7 @@ pub async fn send(
         permitted,
         call,
         decision,
+        lane,
         prepared,
         ..
     } = allowed;
@@ -117,6 +118,7 @@ pub async fn send(
         &prepared.call,
         prepared.classification().map(|c| c.class.as_str()),
     );
+    entry.lane = Some(lane.to_owned());
     entry.decision_id = Some(decision.id.to_string());
     entry.approval = decision.approval.map(|id| id.to_string());
     entry.outcome = Some(outcome.to_owned());
@@ -169,7 +171,7 @@ async fn perform(
 }
 
 /// A person stopped the tool or the host while the call was under way.
-fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+pub(crate) fn stopped(server: &remit_core::name::Name) -> UpstreamError {
     UpstreamError {
         server: server.clone(),
         kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),

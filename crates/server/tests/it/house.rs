@@ -105,7 +105,8 @@ impl House {
         self.crash_and_restart_with(config).await
     }
 
-    async fn crash_and_restart_with(self, config: Config) -> Self {
+    /// The same with another configuration.
+    pub async fn crash_and_restart_with(self, config: Config) -> Self {
         let Self {
             running,
             stub,
@@ -149,6 +150,7 @@ impl House {
             allow_private: true,
             shareable: false,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         remit_server::registry::servers::add(self.app(), new, &name("alice"))
@@ -156,8 +158,9 @@ impl House {
             .unwrap()
     }
 
-    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
-        let new = NewTask {
+    /// A task as tests ask for it.
+    pub fn wish(&self, allow: &[&str], resources: &[&str]) -> NewTask {
+        NewTask {
             agent: name("coder"),
             intent: Intent {
                 goal: "fix the login test".to_owned(),
@@ -174,7 +177,11 @@ impl House {
             parent: None,
             process: None,
             more: Default::default(),
-        };
+        }
+    }
+
+    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
+        let new = self.wish(allow, resources);
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await
             .unwrap()
@@ -253,7 +260,7 @@ impl House {
     clippy::disallowed_methods,
     reason = "the test is the agent's client, not an upstream"
 )]
-async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+pub async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
     tokio::net::TcpStream::connect(address).await.unwrap()
 }
 

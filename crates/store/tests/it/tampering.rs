@@ -11,11 +11,13 @@ use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
 use remit_store::freezes::Freeze;
+use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
-    humans, integrity, labels, leases, policies, runs, secrets, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
+    grants, handles, humans, integrity, labels, leases, observations, policies, runs, secrets, seniority,
+    servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -31,7 +33,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 21] = [
     "agents",
     "humans",
     "servers",
@@ -44,10 +46,15 @@ const TABLES: [&str; 16] = [
     "grants",
     "freezes",
     "policies",
+    "handles",
+    "seniority",
+    "subjects",
     "secrets",
     "secret_versions",
     "leases",
     "enrolments",
+    "observations",
+    "familiar",
 ];
 
 /// One row in every table that grants.
@@ -78,6 +85,12 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            observations::begin(tx, &observation())?;
+            familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
+            handles::add(tx, &handle())?;
+            seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
+            seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
+            subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
             secrets::add(tx, &secret())?;
             secrets::add_version(tx, &secret_version())?;
             leases::plan(tx, &lease(&opened))?;
@@ -86,6 +99,17 @@ fn fill(store: &Store) -> remit_core::task::Task {
         })
         .unwrap();
     task
+}
+
+fn handle() -> handles::Handle {
+    handles::Handle {
+        digest: Digest::of(b"secret"),
+        kind: handles::Kind::Session,
+        owner: "alice".to_owned(),
+        state: handles::State::Revoked,
+        expires_at: Timestamp(9_000),
+        detail: remit_core::json::Object::new(),
+    }
 }
 
 fn secret() -> secrets::Secret {
@@ -146,6 +170,7 @@ fn server() -> Server {
         allow_private: false,
         shareable: true,
         environment: vec![("MODE".to_owned(), "test".to_owned())],
+        cwd: Some("/srv/pay".to_owned()),
         identity: Some(Digest::of(b"server")),
         retired: false,
     }
@@ -174,6 +199,16 @@ fn tool() -> RegisteredTool {
     }
 }
 
+fn observation() -> Observation {
+    Observation {
+        class: ToolClass::Read,
+        since: Timestamp(1_000),
+        until: Timestamp(9_000_000),
+        asked_by: make::name("alice"),
+        ended: false,
+    }
+}
+
 fn freeze() -> Freeze {
     Freeze {
         resource: "db:prod".parse().unwrap(),
@@ -199,10 +234,21 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "handles" => {
+            usize::from(handles::get(conn, handles::Kind::Session, Digest::of(b"secret"))?.is_some())
+                + handles::of_owner(conn, "alice")?.len()
+        }
+        "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
+        "subjects" => {
+            usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
+                + usize::from(subjects::has(conn, &make::name("alice"))?)
+        }
         "secrets" => secrets::list(conn)?.len(),
         "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
         "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
+        "observations" => observations::list(conn)?.len(),
+        "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })

@@ -45,6 +45,7 @@ async fn one(app: &Arc<App>, name: &Name, database: &Database) -> Result<(), Fai
     }
     let identity = Digest::of(format!("{}/{}", database.place(), database.database).as_bytes());
     let server = Server {
+        cwd: None,
         name: name.clone(),
         id: ServerId::fresh(app.clock.now(), &*app.entropy)?,
         transport,
