@@ -11,13 +11,24 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "confine", "core", "enforce", "gateway", "ledger", "policy", "scenario", "server", "store", "upstream",
+    "confine",
+    "core",
+    "credentials",
+    "enforce",
+    "gateway",
+    "ledger",
+    "policy",
+    "scenario",
+    "server",
+    "store",
+    "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/confine", &[]),
+    ("crates/credentials", &["core"]),
     ("crates/ledger", &["core"]),
     ("crates/policy", &["core"]),
     ("crates/store", &["core", "ledger"]),
@@ -27,7 +38,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/server",
         &[
-            "confine", "core", "enforce", "gateway", "ledger", "policy", "store", "upstream",
+            "confine",
+            "core",
+            "credentials",
+            "enforce",
+            "gateway",
+            "ledger",
+            "policy",
+            "store",
+            "upstream",
         ],
     ),
     (
