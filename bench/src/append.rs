@@ -184,6 +184,8 @@ fn task(entropy: &SeededEntropy) -> anyhow::Result<Task> {
         version: 1,
         opened_at: Wall.now(),
         expires_at: Wall.now().plus_ms(3_600_000),
+        life: remit_core::task::Life::default(),
+        untrusted: false,
     })
 }
 

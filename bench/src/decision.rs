@@ -362,6 +362,8 @@ pub fn principal(seed: u64, depth: usize) -> anyhow::Result<Principal> {
             version: 1,
             opened_at: now,
             expires_at: now.plus_ms(3_600_000),
+            life: remit_core::task::Life::default(),
+            untrusted: false,
         }),
         run: &run,
         agent: &Agent {
@@ -374,6 +376,8 @@ pub fn principal(seed: u64, depth: usize) -> anyhow::Result<Principal> {
         },
         initiator: &Human {
             name: human,
+            kind: remit_core::people::Kind::Human,
+            authority: None,
             roles: [Role::Initiator].into(),
             standing: Standing::Active,
         },

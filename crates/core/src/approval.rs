@@ -290,10 +290,10 @@ impl Approval {
 }
 
 impl Human {
-    /// True when the human is active; which roles count is the approval's business.
+    /// True for an active person; which roles count is the approval's business. A system never decides.
     #[must_use]
     pub fn may_decide(&self) -> bool {
-        self.standing == crate::people::Standing::Active
+        self.standing == crate::people::Standing::Active && self.kind == crate::people::Kind::Human
     }
 }
 

@@ -284,6 +284,8 @@ pub struct Authority {
     pub stricter: BTreeMap<ToolSelector, Tier>,
     /// How many further delegations may hang below.
     pub depth: u8,
+    /// How many tasks may be delegated from this one and be live at the same time.
+    pub fan_out: u16,
 }
 
 impl Authority {
@@ -301,6 +303,7 @@ impl Authority {
             agreed: BTreeSet::new(),
             stricter: BTreeMap::new(),
             depth: 0,
+            fan_out: 0,
         }
     }
 
@@ -319,6 +322,7 @@ impl Authority {
             agreed: BTreeSet::from([ToolSelector::ALL]),
             stricter: BTreeMap::new(),
             depth: u8::MAX,
+            fan_out: u16::MAX,
         }
     }
 
@@ -364,6 +368,7 @@ impl Authority {
                 .copied()
                 .collect(),
             depth: self.depth.min(limit.depth),
+            fan_out: self.fan_out.min(limit.fan_out),
         }
     }
 

@@ -25,6 +25,14 @@ impl Effect {
             Self::Deny => "deny",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Allow, Self::Hold, Self::Deny]
+            .into_iter()
+            .find(|effect| effect.as_str() == text)
+    }
 }
 
 /// Who has to agree.

@@ -50,6 +50,20 @@ pub const UPSTREAM_CALL_MS_MAX: u64 = 120_000;
 pub const UPSTREAM_START_MS_MAX: u64 = 30_000;
 /// Deepest delegation chain.
 pub const DELEGATION_DEPTH_MAX: usize = 8;
+/// Most tasks delegated from one task that are live at the same time.
+pub const FAN_OUT_MAX: u16 = 100;
+/// Tasks that may be delegated from one task at the same time when depth is given and nothing is said of it.
+pub const FAN_OUT_DEFAULT: u16 = 10;
+/// Most live tasks in one delegation tree.
+pub const TREE_TASKS_MAX: usize = 1000;
+/// Shortest heartbeat a task may have, in milliseconds.
+pub const HEARTBEAT_MS_MIN: i64 = 1_000;
+/// Longest heartbeat and longest idle time a task may have, in milliseconds.
+pub const IDLE_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// Longest goal that is written out in every decision record, in bytes; a longer one is recorded by its digest.
+pub const INTENT_IN_RECORD_BYTES_MAX: usize = 512;
+/// Longest reason an agent gives for a request of its own, in bytes.
+pub const REQUEST_REASON_BYTES_MAX: usize = 2048;
 /// Most tools one server may list.
 pub const TOOLS_PER_SERVER_MAX: usize = 1000;
 /// Largest tool definition, in canonical bytes.
@@ -96,3 +110,37 @@ pub const REPLAY_EVENTS_MAX: usize = 256;
 pub const REPLAY_STREAMS_MAX: usize = 8;
 /// Most resources one client may subscribe to in one session or stream.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
+/// Longest SPIFFE ID, in bytes (SPIFFE-ID, 2.4).
+pub const SPIFFE_ID_BYTES_MAX: usize = 2048;
+/// Longest trust domain name, in bytes (SPIFFE-ID, 2.4).
+pub const TRUST_DOMAIN_BYTES_MAX: usize = 255;
+/// Longest token, assertion or proof that is read, in bytes.
+pub const JOSE_BYTES_MAX: usize = 16 * 1024;
+/// Deepest nesting of a token's header or payload, and of a key set.
+pub const JOSE_DEPTH_MAX: usize = 16;
+/// Most JSON nodes of a token's header or payload.
+pub const JOSE_NODES_MAX: usize = 2048;
+/// Longest key set or bundle, in bytes.
+pub const JWKS_BYTES_MAX: usize = 512 * 1024;
+/// Most keys of a key set or bundle.
+pub const JWKS_KEYS_MAX: usize = 128;
+/// Most JSON nodes of a key set or bundle.
+pub const JWKS_NODES_MAX: usize = 8192;
+/// Longest `jti`, in bytes.
+pub const JTI_BYTES_MAX: usize = 256;
+/// How far another party's clock may be off, in milliseconds.
+pub const CLOCK_SKEW_MS_MAX: i64 = 60 * 1000;
+/// Longest life of a token or JWT-SVID for another audience, in milliseconds.
+pub const FOREIGN_TOKEN_MS_MAX: i64 = 5 * 60 * 1000;
+/// Longest time until a client assertion ends, in milliseconds.
+pub const ASSERTION_MS_MAX: i64 = 10 * 60 * 1000;
+/// How old a DPoP proof may be, in milliseconds.
+pub const DPOP_AGE_MS_MAX: i64 = 60 * 1000;
+/// How long one DPoP nonce is handed out, in milliseconds; it counts for one such period more.
+pub const DPOP_NONCE_MS: i64 = 2 * 60 * 1000;
+/// Largest certificate that is read, in bytes.
+pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
+/// Most certificates of a chain that is read.
+pub const CERTIFICATE_CHAIN_MAX: usize = 6;
+/// How much earlier than now a certificate begins to count, in milliseconds: for clocks that lag.
+pub const CERTIFICATE_BACKDATE_MS: i64 = 30 * 1000;

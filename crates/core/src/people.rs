@@ -102,13 +102,51 @@ impl fmt::Debug for Role {
     }
 }
 
-/// A person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What kind of initiator it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A person.
+    #[default]
+    Human,
+    /// A system that opens tasks by itself: a scheduler, a pipeline. It decides nothing.
+    System,
+    /// A system through which strangers open tasks: a webhook, a public repository. What it opens is held to the
+    /// shipped template `public`.
+    Stranger,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Human, Self::System, Self::Stranger];
+
+    /// The word used everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::System => "system",
+            Self::Stranger => "stranger",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A person, or a system that opens tasks.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Human {
     /// Name.
     pub name: Name,
+    /// Whether it is one.
+    pub kind: Kind,
     /// Roles and groups.
     pub roles: BTreeSet<Role>,
+    /// Their own rights: no task they open holds more. `None` = not limited below the guardrails.
+    pub authority: Option<Authority>,
     /// Standing.
     pub standing: Standing,
 }

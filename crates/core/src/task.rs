@@ -140,6 +140,17 @@ impl TaskState {
     }
 }
 
+/// How long a task may live, beyond its window: each is a bound nobody moves by renewing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// A sign of life is due this often, in milliseconds; two missed in a row end the task.
+    pub heartbeat_ms: Option<i64>,
+    /// Without a call for this long, in milliseconds, the task ends.
+    pub idle_ms: Option<i64>,
+    /// No renewal goes beyond this moment.
+    pub ends_by: Option<Timestamp>,
+}
+
 /// One objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
@@ -171,6 +182,10 @@ pub struct Task {
     pub opened_at: Timestamp,
     /// When its window closes.
     pub expires_at: Timestamp,
+    /// Bounds on its whole life.
+    pub life: Life,
+    /// A stranger asked for it, or it was delegated from such a task.
+    pub untrusted: bool,
 }
 
 /// One attested execution of an agent: the workload.

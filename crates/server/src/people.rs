@@ -114,6 +114,8 @@ pub async fn add_human(
     }
     let human = Human {
         name,
+        kind: remit_core::people::Kind::Human,
+        authority: None,
         roles,
         standing: Standing::Active,
     };

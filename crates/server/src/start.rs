@@ -209,6 +209,8 @@ fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
     ];
     let human = Human {
         name: me.clone(),
+        kind: remit_core::people::Kind::Human,
+        authority: None,
         roles: BTreeSet::from(roles),
         standing: Standing::Active,
     };

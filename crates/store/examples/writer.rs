@@ -112,6 +112,8 @@ fn task() -> Result<Task, Failure> {
         version: 1,
         opened_at: Wall.now(),
         expires_at: Wall.now().plus_ms(3_600_000),
+        life: remit_core::task::Life::default(),
+        untrusted: false,
     })
 }
 

@@ -190,6 +190,27 @@ pub fn finish(tx: &mut Tx<'_>, call: CallId, state: CallState) -> Result<(), App
     }
 }
 
+/// Gives up a call that waited: this decision stands for it from now on.
+///
+/// # Errors
+/// [`Refused::Stale`] when it does not wait any more.
+pub fn drop_for(tx: &mut Tx<'_>, call: CallId, decision: DecisionId) -> Result<(), ApplyError> {
+    let (id, seq) = (call.to_string(), tx.seq());
+    let moved = tx.execute(
+        "UPDATE calls SET state = 'dropped', decision = $2, decided = $3, finished = $3 WHERE id = $1 AND state = 'held'",
+        &[(&id).into(), decision.to_string().into(), seq.into()],
+    )?;
+    if moved == 1 {
+        Ok(())
+    } else {
+        Err(Refused::Stale {
+            what: "calls",
+            key: id,
+        }
+        .into())
+    }
+}
+
 const COLUMNS: &str =
     "id, task, run, decision, digest, reference, state, opened_at, decided, finished, call, body";
 
@@ -225,6 +246,18 @@ pub fn with_digest(
              ORDER BY decided DESC LIMIT $3"
         ),
         &[run.to_string().into(), digest.as_bytes().as_slice().into(), i64::from(limit).into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+/// The calls of a run of which nobody knows whether they happened, oldest first.
+///
+/// # Errors
+/// As [`get`].
+pub fn unknown_of(conn: &mut Conn, run: RunId) -> Result<Vec<StoredCall>, StoreError> {
+    let rows = conn.query(
+        &format!("SELECT {COLUMNS} FROM calls WHERE run = $1 AND state = 'indeterminate' ORDER BY decided"),
+        &[run.to_string().into()],
     )?;
     rows.iter().map(read).collect()
 }

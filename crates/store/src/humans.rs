@@ -1,10 +1,10 @@
 //! Humans: who they are to Remit, and what they may do.
 
 use remit_core::name::Name;
-use remit_core::people::{Human, Standing};
+use remit_core::people::{Human, Kind, Standing};
 
 use crate::append::{ApplyError, Tx};
-use crate::codec::{roles_from_json, roles_to_json};
+use crate::codec::{authority_from_json, authority_to_json, roles_from_json, roles_to_json};
 use crate::error::StoreError;
 use crate::rows::Checked;
 use crate::sql::{Conn, Value};
@@ -47,10 +47,15 @@ pub fn list(conn: &mut Conn) -> Result<Vec<Stored<Human>>, StoreError> {
         .collect()
 }
 
-fn columns(human: &Human) -> [Value<'_>; 3] {
+fn columns(human: &Human) -> [Value<'_>; 5] {
+    let authority = human.authority.as_ref();
     [
         human.name.as_str().into(),
+        human.kind.as_str().into(),
         roles_to_json(&human.roles).to_string().into(),
+        authority
+            .map(|authority| authority_to_json(authority).to_string())
+            .into(),
         human.standing.as_str().into(),
     ]
 }
@@ -60,8 +65,13 @@ fn read(row: Checked) -> Result<Stored<Human>, StoreError> {
     let columns = Columns::of(&HUMANS, &row);
     let value = Human {
         name: columns.parsed(0)?,
-        roles: columns.json(1, roles_from_json)?,
-        standing: columns.word(2, Standing::parse)?,
+        kind: columns.word(1, Kind::parse)?,
+        roles: columns.json(2, roles_from_json)?,
+        authority: match row.row.opt_text(3)? {
+            None => None,
+            Some(_) => Some(columns.json(3, authority_from_json)?),
+        },
+        standing: columns.word(4, Standing::parse)?,
     };
     Ok(Stored {
         value,

@@ -30,6 +30,7 @@ pub mod grants;
 pub mod humans;
 pub mod integrity;
 pub mod labels;
+pub mod logins;
 pub mod policies;
 pub mod records;
 pub mod results;

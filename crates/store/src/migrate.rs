@@ -5,7 +5,10 @@ use crate::open::OpenError;
 use crate::sql::{Conn, Driver, Value, for_sqlite};
 
 /// All migrations, oldest first; the number of one is its place from 1.
-const MIGRATIONS: &[(&str, &str)] = &[("0001_first", include_str!("migrations/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_first", include_str!("migrations/0001_first.sql")),
+    ("0007_logins", include_str!("migrations/0007_logins.sql")),
+];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     number BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL) /*strict*/";

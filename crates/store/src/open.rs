@@ -152,10 +152,11 @@ impl Store {
             threads.checkpointer(sqlite, beside(path, "-wal"), Arc::clone(&finish))?;
         }
         let readers = Readers::start(READERS, &location, &key, &mut threads)?;
+        let express = Readers::start(1, &location, &key, &mut threads)?;
         ready(&mut conn);
         let writer = Writer::new(conn, head, follower, Arc::clone(&queue), clock, finish);
         threads.writer(writer)?;
-        Ok(Self::new(queue, readers, threads))
+        Ok(Self::new(queue, readers, express, threads))
     }
 }
 

@@ -41,6 +41,31 @@ pub fn get(conn: &mut Conn, call: CallId, run: RunId) -> Result<Option<Vec<u8>>,
     Ok(row.map(|row| row.bytes(0).map(<[u8]>::to_vec)).transpose()?)
 }
 
+/// Remembers that a result reached the agent; the first time counts.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be written.
+pub fn deliver(tx: &mut Tx<'_>, call: CallId) -> Result<(), ApplyError> {
+    let seq = tx.seq();
+    tx.execute(
+        "UPDATE results SET delivered = $2 WHERE call = $1 AND delivered IS NULL",
+        &[call.to_string().into(), seq.into()],
+    )?;
+    Ok(())
+}
+
+/// True when the result of a call reached the agent: the identical call is a new one.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be read.
+pub fn is_delivered(conn: &mut Conn, call: CallId) -> Result<bool, StoreError> {
+    let row = conn.query_opt(
+        "SELECT delivered FROM results WHERE call = $1 AND delivered IS NOT NULL",
+        &[call.to_string().into()],
+    )?;
+    Ok(row.is_some())
+}
+
 /// Forgets the results of a task that ends.
 pub(crate) fn forget(tx: &mut Tx<'_>, task: TaskId) -> Result<(), ApplyError> {
     tx.execute("DELETE FROM results WHERE task = $1", &[task.to_string().into()])?;

@@ -25,6 +25,7 @@ use crate::tree::StoredCheckpoint;
 pub struct Store {
     // Dropped in this order: without readers' senders their threads end, then the threads are joined.
     readers: Readers,
+    express: Readers,
     inner: Arc<Inner>,
 }
 
@@ -34,9 +35,10 @@ struct Inner {
 }
 
 impl Store {
-    pub(crate) fn new(queue: Arc<Queue>, readers: Readers, threads: Threads) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, readers: Readers, express: Readers, threads: Threads) -> Self {
         Self {
             readers,
+            express,
             inner: Arc::new(Inner {
                 queue,
                 threads: Mutex::new(threads),
@@ -140,6 +142,21 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.readers.read(read).await
+    }
+
+    /// As [`Self::read`], over a connection of its own that nothing else waits for: for what takes authority away.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_urgent<T, E>(
+        &self,
+        read: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.express.read(read).await
     }
 
     /// As [`Self::read`], for threads outside an async runtime.

@@ -8,7 +8,12 @@ pub(crate) static AGENTS: Table = Table::new(
     &["owner", "backup_owner", "purpose", "ceiling", "standing"],
     0,
 );
-pub(crate) static HUMANS: Table = Table::new("humans", &["name"], &["roles", "standing"], 1);
+pub(crate) static HUMANS: Table = Table::new(
+    "humans",
+    &["name"],
+    &["kind", "roles", "authority", "standing"],
+    1,
+);
 pub(crate) static SERVERS: Table =
     Table::new("servers", &["name"], &["id", "spec", "identity", "retired"], 2);
 pub(crate) static TOOLS: Table = Table::new(
@@ -36,6 +41,8 @@ pub(crate) static TASKS: Table = Table::new(
         "authority",
         "cut",
         "opened_at",
+        "life",
+        "untrusted",
     ],
     4,
 );
@@ -106,10 +113,37 @@ pub(crate) static POLICIES: Table = Table::new(
     11,
 );
 
+pub(crate) static LOGINS: Table =
+    Table::new("logins", &["server", "owner"], &["issuer", "sealed", "state"], 25);
+pub(crate) static OAUTH_CLIENTS: Table =
+    Table::new("oauth_clients", &["issuer", "redirect_uri"], &["sealed"], 26);
+
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 7] = [&AGENTS, &HUMANS, &SERVERS, &TOOLS, &BUDGETS, &FREEZES, &POLICIES];
-/// All of them.
-pub(crate) static ALL: [&Table; 12] = [
-    &AGENTS, &HUMANS, &SERVERS, &TOOLS, &TASKS, &RUNS, &LABELS, &BUDGETS, &APPROVALS, &GRANTS, &FREEZES,
+pub(crate) static SMALL: [&Table; 9] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &BUDGETS,
+    &FREEZES,
     &POLICIES,
+    &LOGINS,
+    &OAUTH_CLIENTS,
+];
+/// All of them.
+pub(crate) static ALL: [&Table; 14] = [
+    &AGENTS,
+    &HUMANS,
+    &SERVERS,
+    &TOOLS,
+    &TASKS,
+    &RUNS,
+    &LABELS,
+    &BUDGETS,
+    &APPROVALS,
+    &GRANTS,
+    &FREEZES,
+    &POLICIES,
+    &LOGINS,
+    &OAUTH_CLIENTS,
 ];

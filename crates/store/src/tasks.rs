@@ -3,10 +3,12 @@
 
 use remit_core::authority::Authority;
 use remit_core::id::{RunId, TaskId};
+use remit_core::limits::{DELEGATION_DEPTH_MAX, FAN_OUT_MAX, TREE_TASKS_MAX};
 use remit_core::name::Name;
-use remit_core::task::{Ending, Task, TaskState};
+use remit_core::task::{Ending, Intent, Task, TaskState};
 use remit_core::time::Timestamp;
 
+mod ends;
 mod row;
 
 use row::{columns, read, texts_of};
@@ -35,17 +37,19 @@ pub struct Ended {
     pub runs: Vec<RunId>,
 }
 
-/// Opens a task. A parent must be open; that the authority is attenuated is the caller's to have done and is
-/// checked against nothing here.
+/// Opens a task. A parent must be open and have room for one more below it; that the authority is attenuated is the
+/// caller's to have done and is checked against nothing here.
 ///
 /// # Errors
-/// [`Refused::Duplicate`] when the id is taken, [`Refused::NotOpen`] when the parent is not open.
+/// [`Refused::Duplicate`] when the id is taken, [`Refused::NotOpen`] when the parent is not open,
+/// [`Refused::NotAllowed`] when it is too deep or has too many below it.
 pub fn open(tx: &mut Tx<'_>, task: &Task) -> Result<(), ApplyError> {
     if let Some(parent) = task.parent {
         let state = facts(tx, parent)?.state;
         if state != TaskState::Open {
             return Err(Refused::NotOpen { task: parent, state }.into());
         }
+        expect_room(tx, parent)?;
     }
     let stored = StoredTask {
         task: task.clone(),
@@ -54,6 +58,55 @@ pub fn open(tx: &mut Tx<'_>, task: &Task) -> Result<(), ApplyError> {
     TASKS.insert(tx, &columns(&stored, &texts_of(&stored)))?;
     remember(tx, task);
     Ok(())
+}
+
+/// Refuses one more task below `parent` when depth, fan-out or the size of the tree do not allow it.
+fn expect_room(tx: &mut Tx<'_>, parent: TaskId) -> Result<(), ApplyError> {
+    let above = chain(tx, parent)?;
+    let (Some(first), Some(root)) = (above.first(), above.last()) else {
+        return Err(not_found(parent).into());
+    };
+    if first.task.authority.depth == 0 || above.len() > DELEGATION_DEPTH_MAX {
+        let sentence = format!("task {parent} may not delegate any further");
+        return Err(Refused::NotAllowed(sentence).into());
+    }
+    let most = first.task.authority.fan_out.min(FAN_OUT_MAX);
+    let root = root.task.id;
+    if live_children(tx, parent)? >= u64::from(most) {
+        let sentence = format!(
+            "task {parent} has {most} delegated tasks under way, which is its fan-out: end one first"
+        );
+        return Err(Refused::NotAllowed(sentence).into());
+    }
+    if live_below(tx, root)? >= TREE_TASKS_MAX as u64 {
+        let sentence = format!("{TREE_TASKS_MAX} tasks are under way below {root}: end some first");
+        return Err(Refused::NotAllowed(sentence).into());
+    }
+    Ok(())
+}
+
+/// How many tasks delegated from `task` directly have not ended.
+///
+/// # Errors
+/// [`StoreError::Db`].
+pub fn live_children(conn: &mut Conn, task: TaskId) -> Result<u64, StoreError> {
+    let row = conn.query_one(
+        "SELECT count(*) FROM tasks WHERE parent = $1 AND state IN ('open', 'suspended')",
+        &[task.to_string().into()],
+    )?;
+    Ok(row.int(0)?.unsigned_abs())
+}
+
+/// How many tasks of the tree below `root`, itself included, have not ended. What is below an ended task has ended.
+fn live_below(conn: &mut Conn, root: TaskId) -> Result<u64, StoreError> {
+    let row = conn.query_one(
+        "WITH RECURSIVE below (id) AS ( \
+         SELECT id FROM tasks WHERE id = $1 \
+         UNION ALL SELECT tasks.id FROM tasks JOIN below ON tasks.parent = below.id \
+         WHERE tasks.state IN ('open', 'suspended')) SELECT count(*) FROM below",
+        &[root.to_string().into()],
+    )?;
+    Ok(row.int(0)?.unsigned_abs())
 }
 
 /// One task.
@@ -116,6 +169,8 @@ pub fn tree(conn: &mut Conn, task: TaskId) -> Result<Vec<Stored<StoredTask>>, St
 pub struct Filter {
     /// Only those of this agent.
     pub agent: Option<Name>,
+    /// Only those opened by this human or system.
+    pub initiator: Option<Name>,
     /// Only open and suspended ones.
     pub live: bool,
     /// Only those after this id, for paging.
@@ -136,6 +191,10 @@ pub fn list(conn: &mut Conn, filter: &Filter, limit: u32) -> Result<Vec<Stored<S
     if let Some(agent) = &filter.agent {
         params.push(agent.as_str().into());
         clause.push_str(" AND t.agent = $2");
+    }
+    if let Some(initiator) = &filter.initiator {
+        params.push(initiator.as_str().into());
+        clause.push_str(&format!(" AND t.initiator = ${}", params.len()));
     }
     params.push(i64::from(limit).into());
     clause.push_str(&format!(" ORDER BY t.id LIMIT ${}", params.len()));
@@ -181,27 +240,95 @@ pub fn narrow(
     Ok(changed)
 }
 
-/// Moves the end of a window; a decision of its own, never a side effect. Children keep theirs.
+/// A change of a task by people, as it shall be afterwards.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Amendment {
+    /// What it allows; held to ceiling, rights and parent by the caller.
+    pub authority: Authority,
+    /// Why it exists.
+    pub intent: Intent,
+    /// When its window closes.
+    pub expires_at: Timestamp,
+    /// What of the amendment was cut, one sentence each.
+    pub cut: Vec<String>,
+}
+
+/// Amends a task. What is delegated from it is held to what it is afterwards, and never gains by it.
 ///
 /// # Errors
 /// [`Refused::StaleTask`] when it is not at `version`, [`Refused::NotOpen`] when it ended, [`Refused::NotAllowed`]
-/// when it would outlive its parent.
-pub fn renew(tx: &mut Tx<'_>, task: TaskId, version: i64, expires_at: Timestamp) -> Result<(), ApplyError> {
+/// when it would outlive its parent or its life.
+pub fn amend(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    version: i64,
+    amended: &Amendment,
+) -> Result<Vec<TaskId>, ApplyError> {
     let tree = live_tree(tx, task, Some(version))?;
-    let Some(mut stored) = tree.into_iter().next() else {
-        return Ok(());
-    };
+    expect_time(tx, tree.first(), amended.expires_at)?;
+    let mut changed = Vec::new();
+    for mut stored in tree {
+        if stored.task.id == task {
+            stored.task.authority = amended.authority.clone();
+            stored.task.intent = amended.intent.clone();
+            stored.task.expires_at = amended.expires_at;
+            stored.task.cut.clone_from(&amended.cut);
+        } else {
+            stored.task.authority = stored.task.authority.attenuate(&amended.authority);
+            stored.task.expires_at = stored.task.expires_at.min(amended.expires_at);
+        }
+        changed.push(save(tx, stored)?);
+    }
+    Ok(changed)
+}
+
+/// Moves the end of a window and narrows what it allows to `limit`; a decision of its own, never a side effect.
+/// What is below is narrowed with it and keeps its own window.
+///
+/// # Errors
+/// [`Refused::StaleTask`] when it is not at `version`, [`Refused::NotOpen`] when it ended, [`Refused::NotAllowed`]
+/// when it would outlive its parent or its life.
+pub fn renew(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    version: i64,
+    limit: &Authority,
+    expires_at: Timestamp,
+) -> Result<Vec<TaskId>, ApplyError> {
+    let tree = live_tree(tx, task, Some(version))?;
+    expect_time(tx, tree.first(), expires_at)?;
+    let mut changed = Vec::new();
+    for mut stored in tree {
+        let authority = stored.task.authority.attenuate(limit);
+        let is_root = stored.task.id == task;
+        if is_root {
+            stored.task.expires_at = expires_at;
+        }
+        if is_root || authority != stored.task.authority {
+            stored.task.authority = authority;
+            changed.push(save(tx, stored)?);
+        }
+    }
+    Ok(changed)
+}
+
+/// Refuses an end that lies beyond the parent's window or the task's own life.
+fn expect_time(
+    tx: &mut Tx<'_>,
+    stored: Option<&Stored<StoredTask>>,
+    expires_at: Timestamp,
+) -> Result<(), ApplyError> {
+    let Some(stored) = stored else { return Ok(()) };
+    let refused = |sentence: &str| ApplyError::from(Refused::NotAllowed(sentence.to_owned()));
+    if stored.task.life.ends_by.is_some_and(|end| end < expires_at) {
+        return Err(refused("the task has a maximum life, and this would outlive it"));
+    }
     if let Some(parent) = stored.task.parent {
         let parent = known(get(tx, parent)?, parent)?;
         if parent.task.expires_at < expires_at {
-            return Err(Refused::NotAllowed(
-                "a task cannot outlive the task it was delegated from".to_owned(),
-            )
-            .into());
+            return Err(refused("a task cannot outlive the task it was delegated from"));
         }
     }
-    stored.task.expires_at = expires_at;
-    save(tx, stored)?;
     Ok(())
 }
 
@@ -228,12 +355,18 @@ pub fn suspend(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<TaskId>, ApplyError>
     Ok(changed)
 }
 
-/// Resumes a task and what was suspended with it.
+/// Resumes a task and what was suspended with it, narrowed to `limit`.
 ///
 /// # Errors
-/// [`Refused::NotAllowed`] when it is not suspended, or its parent is not open.
-pub fn resume(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<TaskId>, ApplyError> {
-    let tree = live_tree(tx, task, None)?;
+/// [`Refused::StaleTask`] when it is not at `version`, [`Refused::NotAllowed`] when it is not suspended, or its parent
+/// is not open.
+pub fn resume(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    version: i64,
+    limit: &Authority,
+) -> Result<Vec<TaskId>, ApplyError> {
+    let tree = live_tree(tx, task, Some(version))?;
     let root = tree
         .first()
         .map(|stored| (stored.task.state, stored.task.parent, stored.suspended_by));
@@ -255,14 +388,14 @@ pub fn resume(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<TaskId>, ApplyError> 
         {
             stored.task.state = TaskState::Open;
             stored.suspended_by = None;
+            stored.task.authority = stored.task.authority.attenuate(limit);
             changed.push(save(tx, stored)?);
         }
     }
     Ok(changed)
 }
 
-/// Ends a task and everything below it: runs, pending approvals, grants, kept results and counters go with them.
-/// Ending an ended task does nothing and says so with an empty answer.
+/// Ends a task and everything below it, and what hangs on them: see `tasks/ends.rs`. Ending an ended task does nothing and says so with an empty answer.
 ///
 /// What is below ends as `revoked` when the task was revoked, as `expired` when it expired, else as `cancelled`.
 ///
@@ -286,11 +419,7 @@ pub fn end(tx: &mut Tx<'_>, task: TaskId, ending: Ending) -> Result<Ended, Apply
         stored.task.state = TaskState::Ended(if id == task { ending } else { below });
         stored.suspended_by = None;
         ended.tasks.push(save(tx, stored)?);
-        ended.runs.extend(crate::runs::end_all(tx, id)?);
-        crate::approvals::cancel_all(tx, id)?;
-        crate::grants::revoke_all(tx, id)?;
-        crate::results::forget(tx, id)?;
-        crate::budgets::forget(tx, id)?;
+        ended.runs.extend(ends::with(tx, id)?);
     }
     Ok(ended)
 }

@@ -49,7 +49,7 @@ pub fn line(record: &Value, now: Timestamp) -> Text {
         line = line.bad("  identity anomaly");
     }
     let id = match kind.as_str() {
-        "decision" => fields::text(record, "decision_id"),
+        _ if !decision.is_empty() => fields::text(record, "decision_id"),
         _ => fields::text(record, "task"),
     };
     if id.is_empty() {

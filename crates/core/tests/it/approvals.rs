@@ -15,6 +15,8 @@ const NOW: Timestamp = Timestamp(1_000);
 fn human(name: &str, roles: &[Role]) -> Human {
     Human {
         name: name.parse().unwrap(),
+        kind: remit_core::people::Kind::Human,
+        authority: None,
         roles: roles.iter().cloned().collect(),
         standing: Standing::Active,
     }

@@ -71,6 +71,7 @@ prop_compose! {
         calls in prop::option::of(0_u64..10),
         features in prop::collection::btree_set(prop::sample::select(ClientFeature::ALL.to_vec()), 0..3),
         depth in 0_u8..4,
+        fan_out in 0_u16..4,
     ) -> Authority {
         Authority {
             tools,
@@ -81,6 +82,7 @@ prop_compose! {
             budgets: calls.map(|calls| (Budget::Calls, calls)).into_iter().collect::<BTreeMap<_, _>>(),
             client_features: features,
             depth,
+            fan_out,
             ..Authority::none()
         }
     }
@@ -141,7 +143,7 @@ proptest! {
                 prop_assert_eq!(allows(&held, wish), each_level_allows, "{:?} by {:?}", wish, held);
             }
             prop_assert!(above.iter().all(|level| budget(&held) <= budget(level)));
-            prop_assert!(above.iter().all(|level| held.depth <= level.depth));
+            prop_assert!(above.iter().all(|level| held.depth <= level.depth && held.fan_out <= level.fan_out));
             prop_assert!(above.iter().all(|level| held.client_features.is_subset(&level.client_features)));
         }
     }

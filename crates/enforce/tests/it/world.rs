@@ -188,6 +188,8 @@ fn principal() -> Principal {
             version: 1,
             opened_at: NOW,
             expires_at: NOW.plus_ms(1_000),
+            life: remit_core::task::Life::default(),
+            untrusted: false,
         }),
         run: &run,
         agent: &Agent {
@@ -200,6 +202,8 @@ fn principal() -> Principal {
         },
         initiator: &Human {
             name: human,
+            kind: remit_core::people::Kind::Human,
+            authority: None,
             roles: BTreeSet::new(),
             standing: Standing::Active,
         },

@@ -238,6 +238,8 @@ fn principal(case: &Case, task: &CaseTask, templates: &[Template]) -> Result<Pri
     };
     let human = Human {
         name: initiator.clone(),
+        kind: remit_core::people::Kind::Human,
+        authority: None,
         roles: all(case, &task.initiator_roles)?.into_iter().collect(),
         standing: Standing::Active,
     };
@@ -262,6 +264,8 @@ fn principal(case: &Case, task: &CaseTask, templates: &[Template]) -> Result<Pri
             version: 1,
             opened_at,
             expires_at: opened_at.plus_ms(86_400_000),
+            life: remit_core::task::Life::default(),
+            untrusted: false,
         }),
         run: &run,
         agent: &agent,

@@ -56,6 +56,8 @@ pub struct AuthorityFile {
     pub(super) client_features: Vec<String>,
     #[serde(default)]
     pub(super) depth: u8,
+    #[serde(default)]
+    pub(super) fan_out: Option<u16>,
 }
 
 /// A list, or the word `any`.

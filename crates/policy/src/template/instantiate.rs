@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use remit_core::authority::{ArgumentRef, Authority, Bound, Budget, ClientFeature, Scope, ToolSelector};
 use remit_core::decision::Tier;
 use remit_core::json::Value;
+use remit_core::limits::FAN_OUT_DEFAULT;
 use remit_core::tool::ToolClass;
 
 use super::file::{BoundFile, BudgetFile, Plain, ScopeFile};
@@ -136,6 +137,9 @@ impl Filler<'_> {
             agreed: self.read("tiers.auto", &tiers.auto)?.into_iter().collect(),
             stricter,
             depth: file.depth,
+            fan_out: file
+                .fan_out
+                .unwrap_or(if file.depth > 0 { FAN_OUT_DEFAULT } else { 0 }),
         })
     }
 

@@ -86,6 +86,8 @@ fn principal(templates: &[&str]) -> Principal {
         version: 1,
         opened_at: NOW,
         expires_at: NOW.plus_ms(1_000),
+        life: remit_core::task::Life::default(),
+        untrusted: false,
     };
     let templates: Vec<Name> = templates.iter().map(|t| t.parse().unwrap()).collect();
     Principal::new(&PrincipalFacts {
@@ -101,6 +103,8 @@ fn principal(templates: &[&str]) -> Principal {
         },
         initiator: &Human {
             name: human,
+            kind: remit_core::people::Kind::Human,
+            authority: None,
             roles: BTreeSet::new(),
             standing: Standing::Active,
         },

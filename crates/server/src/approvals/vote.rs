@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use remit_core::approval::{Approval, ApprovalState, Grant, GrantBound, Verdict};
-use remit_core::decision::Tier;
+use remit_core::decision::{Reason, Tier};
 use remit_core::id::{ApprovalId, GrantId};
 use remit_core::json::Object;
 use remit_core::limits::{GRANT_MS_MAX, GRANT_USES_MAX, NOTE_BYTES_MAX};
@@ -13,7 +13,7 @@ use remit_store::Refused;
 use remit_store::approvals::StoredApproval;
 
 use crate::app::{App, Failure};
-use crate::engine::{body, record, redeem, session};
+use crate::engine::{body, closing, record, redeem, session};
 use crate::registry::arguments;
 
 /// How far a yes reaches.
@@ -101,9 +101,22 @@ async fn vote(
     let live = session::of_task(app, before.approval.task).await?;
     // The run could have given this verdict itself when nothing keeps it from the channel people use.
     let weak = live.run().confinement.reaches_people();
-    let mut entry = record::of_task("approval.vote", &live.snapshot().task);
-    entry.approval = Some(id.to_string());
-    entry.digest = Some(before.approval.digest);
+    // A no is the agent's denial; a yes only counts.
+    let (mut entry, denial) = if verdict == Verdict::Deny {
+        let sentence = if note.is_empty() {
+            format!("{by} denied this call")
+        } else {
+            format!("{by} denied this call: {note}")
+        };
+        let (entry, denial) =
+            closing::closing(app, "approval.vote", &before, Reason::ApprovalDenied, sentence).await?;
+        (entry, Some(denial.id))
+    } else {
+        let mut entry = record::of_task("approval.vote", &live.snapshot().task);
+        entry.approval = Some(id.to_string());
+        entry.digest = Some(before.approval.digest);
+        (entry, None)
+    };
     entry.detail.insert("by", by.as_str());
     entry.detail.insert(
         "verdict",
@@ -134,8 +147,8 @@ async fn vote(
                 .vote(&human, verdict, note.clone(), now, weak)
                 .map_err(|error| Refused::NotAllowed(error.to_string()))?;
             remit_store::approvals::put(tx, &stored)?;
-            if stored.approval.state == ApprovalState::Denied {
-                remit_store::calls::finish(tx, stored.approval.call, remit_store::calls::CallState::Dropped)?;
+            if let Some(denial) = denial {
+                remit_store::calls::drop_for(tx, stored.approval.call, denial)?;
             }
             Ok(stored.value)
         })
@@ -277,29 +290,7 @@ pub async fn expire(app: &Arc<App>) -> Result<usize, Failure> {
         .map(|a| a.approval.id)
         .collect();
     for id in &due {
-        close_unanswered(app, *id).await?;
+        closing::expire(app, &get(app, *id).await?).await?;
     }
     Ok(due.len())
-}
-
-async fn close_unanswered(app: &Arc<App>, id: ApprovalId) -> Result<(), Failure> {
-    let stored = get(app, id).await?;
-    let mut entry = record::of("approval.expired");
-    entry.approval = Some(id.to_string());
-    entry.task = Some(stored.approval.task.to_string());
-    let call = stored.approval.call;
-    app.store
-        .append(entry, move |tx| {
-            if let Some(mut stored) = remit_store::approvals::get(tx, id)?
-                && !stored.approval.state.is_final()
-            {
-                stored.approval.state = ApprovalState::Expired;
-                remit_store::approvals::put(tx, &stored)?;
-                remit_store::calls::finish(tx, call, remit_store::calls::CallState::Dropped)?;
-            }
-            Ok(())
-        })
-        .await?;
-    app.rooms.ring(id);
-    Ok(())
 }

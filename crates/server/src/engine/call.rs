@@ -471,6 +471,32 @@ pub async fn record_refusal(
     Ok(())
 }
 
+/// Denies a call for a reason policy does not know, and records it.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub async fn refuse_for(
+    app: &Arc<App>,
+    live: &Live,
+    prepared: &Prepared,
+    reason: Reason,
+    message: String,
+) -> Result<Decision, Failure> {
+    let decision = Decision {
+        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
+        effect: Effect::Deny,
+        reason,
+        tier: Tier::Never,
+        rules: Vec::new(),
+        policy_version: app.world().policy.version().to_string(),
+        message,
+        allowed_instead: Vec::new(),
+        approval: None,
+    };
+    record_refusal(app, live, prepared, &decision).await?;
+    Ok(decision)
+}
+
 /// A decision that could not be made, for the agent: nothing was recorded, nothing was sent. Its id has no randomness
 /// when the system gives none; it stands for no record.
 #[must_use]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use remit_core::authority::ClientFeature;
 use remit_core::call::{Call, Operation};
+use remit_core::decision::{Decision, Reason};
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
 use remit_enforce::Permitted;
@@ -12,7 +13,7 @@ use remit_gateway::ports::{Era, Event, Events};
 use remit_upstream::{ClientAnswer, ClientRefusal};
 use tokio::sync::oneshot;
 
-use super::call::{Asked, Decided, Redeemed, decide};
+use super::call::{Asked, Decided, Redeemed, decide, refuse_for};
 use super::live::Live;
 use crate::app::{App, Failure};
 
@@ -69,7 +70,7 @@ async fn round(
     };
     if let_out(app, live, server, era, feature, params.clone())
         .await?
-        .is_none()
+        .is_err()
     {
         return Ok(Err(ClientRefusal::NotAvailable));
     }
@@ -88,13 +89,13 @@ async fn round(
     match receiver.await {
         Ok(Ok(result)) => {
             let permitted = let_out(app, live, server, era, feature, result).await?;
-            Ok(permitted.ok_or(ClientRefusal::Declined))
+            Ok(permitted.map_err(|_| ClientRefusal::Declined))
         }
         Ok(Err(_)) | Err(_) => Ok(Err(ClientRefusal::Declined)),
     }
 }
 
-/// One decision about what goes to the server; `None` when it is not allowed as it is.
+/// One decision about what a server asks, or what goes to it; the denial when it is not allowed as it is.
 async fn let_out(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -102,7 +103,7 @@ async fn let_out(
     era: Era,
     feature: ClientFeature,
     arguments: Object,
-) -> Result<Option<Permitted<Call>>, Failure> {
+) -> Result<Result<Permitted<Call>, Box<Decision>>, Failure> {
     let asked = Asked {
         server: server.clone(),
         operation: Operation::AnswerServer(feature),
@@ -122,23 +123,34 @@ async fn let_out(
                     remit_store::calls::finish(tx, call, remit_store::calls::CallState::Done)
                 })
                 .await?;
-            Ok(Some(allowed.permitted))
+            Ok(Ok(allowed.permitted))
         }
-        Decided::Asks(_) | Decided::Denied { .. } => Ok(None),
+        // There is nothing to store and execute later: the server waits for its answer now.
+        Decided::Asks(asks) => {
+            let message = format!(
+                "{}; a request of a server cannot wait for people",
+                asks.hold.message
+            );
+            let prepared = &asks.prepared;
+            let decision = refuse_for(app, live, prepared, Reason::ApprovalRequired, message).await?;
+            Ok(Err(Box::new(decision)))
+        }
+        Decided::Denied { decision, .. } => Ok(Err(decision)),
     }
 }
 
-/// Decides what a multi-round-trip continuation carries to the server, before the call that carries it.
+/// Decides what a multi-round-trip continuation carries to the server, before the call that carries it; the first denial,
+/// if there is one.
 ///
 /// # Errors
-/// A sentence when the task does not let one of the answers out.
+/// [`Failure::Unavailable`] when no verdict could be recorded.
 pub async fn continuation(
     app: &Arc<App>,
     live: &Arc<Live>,
     server: &Name,
     responses: &Object,
     state: Option<&str>,
-) -> Result<(), Failure> {
+) -> Result<Option<Box<Decision>>, Failure> {
     let mut by_feature: std::collections::BTreeMap<ClientFeature, Object> = std::collections::BTreeMap::new();
     for (key, response) in responses.iter() {
         by_feature
@@ -152,17 +164,11 @@ pub async fn continuation(
         if let Some(state) = state {
             arguments.insert("requestState", state);
         }
-        if let_out(app, live, server, Era::Modern, feature, arguments)
-            .await?
-            .is_none()
-        {
-            return Err(Failure::Forbidden(format!(
-                "this task does not let answers to {} out to `{server}`",
-                feature.method()
-            )));
+        if let Err(denied) = let_out(app, live, server, Era::Modern, feature, arguments).await? {
+            return Ok(Some(denied));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Which feature an input response answers, by its shape.
@@ -176,15 +182,31 @@ fn feature_of(response: &Value) -> ClientFeature {
     }
 }
 
-/// The features an upstream's `input_required` result asks for.
-#[must_use]
-pub fn wanted_by(result: &Object) -> Vec<ClientFeature> {
+/// Decides everything an `input_required` result asks of the client; the first denial, if there is one.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when no verdict could be recorded.
+pub async fn vet(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    server: &Name,
+    era: Era,
+    result: &Object,
+) -> Result<Option<Box<Decision>>, Failure> {
     let requests = result.get("inputRequests").and_then(Value::as_object);
-    let methods = requests
-        .into_iter()
-        .flat_map(|requests| requests.values())
-        .filter_map(|r| r.get("method")?.as_str());
-    methods
-        .filter_map(|method| ClientFeature::ALL.into_iter().find(|f| f.method() == method))
-        .collect()
+    for request in requests.into_iter().flat_map(Object::values) {
+        let method = request.get("method").and_then(Value::as_str);
+        let Some(feature) = ClientFeature::ALL
+            .into_iter()
+            .find(|f| Some(f.method()) == method)
+        else {
+            continue;
+        };
+        let params = request.get("params").and_then(Value::as_object);
+        let params = params.cloned().unwrap_or_default();
+        if let Err(denied) = let_out(app, live, server, era, feature, params).await? {
+            return Ok(Some(denied));
+        }
+    }
+    Ok(None)
 }

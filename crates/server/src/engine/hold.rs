@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use remit_core::approval::{Approval, ApprovalState};
 use remit_core::call::Operation;
-use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::decision::Decision;
 use remit_core::id::{ApprovalId, CallId, DecisionId};
 use remit_core::limits::PENDING_APPROVALS_PER_TASK_MAX;
 use remit_core::tool::ToolRef;
 use remit_store::Refused;
-use remit_store::approvals::StoredApproval;
 use remit_store::calls::{CallState, NewCall};
 
 use super::call::{Asks, pending};
@@ -128,48 +127,4 @@ fn because(hold: &remit_policy::Hold) -> Vec<String> {
     let mut because = vec![hold.message.clone()];
     because.extend(hold.wider.as_ref().map(|wider| format!("asked again: {wider}")));
     because
-}
-
-/// What an agent is told about an approval that is not there for its use.
-///
-/// # Errors
-/// Without randomness a decision has no id.
-pub fn closed(app: &App, stored: &StoredApproval) -> Result<Decision, Failure> {
-    let approval = &stored.approval;
-    let said = approval.votes.last();
-    let (reason, message) = match approval.state {
-        ApprovalState::Denied => {
-            let who = said.map_or("a person", |vote| vote.human.as_str());
-            let note = said.map_or("", |vote| vote.note.as_str());
-            let sentence = if note.is_empty() {
-                format!("{who} denied this call")
-            } else {
-                format!("{who} denied this call: {note}")
-            };
-            (Reason::ApprovalDenied, sentence)
-        }
-        ApprovalState::Cancelled => (
-            Reason::TaskEnded,
-            "this approval was cancelled: its task ended or its rules changed".to_owned(),
-        ),
-        ApprovalState::Spent => (
-            Reason::DuplicateSuppressed,
-            Reason::DuplicateSuppressed.sentence().to_owned(),
-        ),
-        ApprovalState::Expired | ApprovalState::Pending | ApprovalState::Approved => (
-            Reason::ApprovalExpired,
-            Reason::ApprovalExpired.sentence().to_owned(),
-        ),
-    };
-    Ok(Decision {
-        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
-        effect: Effect::Deny,
-        reason,
-        tier: Tier::Never,
-        rules: approval.rules.clone(),
-        policy_version: String::new(),
-        message,
-        allowed_instead: Vec::new(),
-        approval: Some(approval.id),
-    })
 }

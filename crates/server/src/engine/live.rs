@@ -136,11 +136,12 @@ impl Live {
     }
 
     /// Remembers that the result of an approved call reached the agent: the identical call is a new one from now on.
-    pub fn hand_over(&self, call: CallId) {
+    /// True the first time.
+    pub fn hand_over(&self, call: CallId) -> bool {
         self.handed_over
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(call);
+            .insert(call)
     }
 
     /// True when the result of an approved call has reached the agent.

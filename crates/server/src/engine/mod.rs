@@ -3,6 +3,7 @@
 pub mod body;
 pub mod call;
 pub mod catalog;
+pub mod closing;
 pub mod decide;
 pub mod features;
 pub mod hold;
@@ -15,4 +16,5 @@ pub mod rooms;
 pub mod send;
 pub mod session;
 pub mod subscribe;
+mod waiting;
 pub mod world;

@@ -4,10 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use remit_core::approval::Grant;
-use remit_core::call::Operation;
-use remit_core::decision::{Decision, Effect, Reason};
-use remit_core::id::{ApprovalId, DecisionId};
+use remit_core::decision::{Decision, Reason};
+use remit_core::id::ApprovalId;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
 use remit_gateway::ports::{
@@ -17,11 +15,12 @@ use remit_gateway::ports::{
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
-use super::call::{Asked, Asks, Decided, Redeemed, decide, unavailable};
+use super::call::{Asked, Decided, Redeemed, decide, unavailable};
 use super::live::Live;
-use super::redeem::{Worth, same_call, worth};
+use super::redeem::delivered;
 use super::send::{Manner, send};
-use super::{catalog, features, hold, session};
+use super::waiting::{self, Given};
+use super::{catalog, features, session};
 use crate::app::{App, Failure};
 
 /// Notices that may wait to be taken by one stream.
@@ -37,15 +36,29 @@ impl Port {
         known.map_err(|_| Failure::Unavailable("the session is not one of ours".to_owned()))
     }
 
-    /// Runs a request to its end, whether or not anybody waits for the answer.
-    async fn supervised<F>(&self, work: F) -> Reply
+    /// Runs a request to its end, whether or not anybody waits for the answer. A client that went away is not there to
+    /// take a kept result, which then waits on: what follows the await happens only when the gateway takes the answer.
+    async fn supervised<F, G>(&self, live: Result<Arc<Live>, Failure>, work: F) -> Reply
     where
-        F: Future<Output = Result<Answer, Failure>> + Send + 'static,
+        F: FnOnce(Arc<App>, Arc<Live>) -> G,
+        G: Future<Output = Result<Given, Failure>> + Send + 'static,
     {
-        let done = self.0.background.spawn(work).await;
-        let answer =
-            done.unwrap_or_else(|error| Err(Failure::Unavailable(format!("the request broke off: {error}"))));
-        let answer = answer.unwrap_or_else(|failure| refused_by(&self.0, &failure));
+        let given = match &live {
+            Ok(live) => {
+                let done = self
+                    .0
+                    .background
+                    .spawn(work(Arc::clone(&self.0), Arc::clone(live)));
+                done.await.unwrap_or_else(|error| {
+                    Err(Failure::Unavailable(format!("the request broke off: {error}")))
+                })
+            }
+            Err(failure) => Err(Failure::Unavailable(failure.to_string())),
+        };
+        let Given { answer, redeemed } = given.unwrap_or_else(|failure| refused_by(&self.0, &failure).into());
+        if let (Ok(live), Some((approval, call))) = (live, redeemed) {
+            delivered(&self.0, &live, approval, call);
+        }
         let mut meta = Object::new();
         if let Some(head) = self.0.head.borrow().as_ref() {
             meta.insert("dev.remit/head", head.as_ref());
@@ -59,7 +72,7 @@ fn refused_by(app: &App, failure: &Failure) -> Answer {
     refused(unavailable(app, failure), false)
 }
 
-fn refused(decision: Decision, has_output_schema: bool) -> Answer {
+pub(super) fn refused(decision: Decision, has_output_schema: bool) -> Answer {
     Answer::Refused(Refusal {
         decision,
         has_output_schema,
@@ -118,28 +131,25 @@ impl Engine for Port {
     }
 
     async fn call(&self, session: &Session, request: Request, events: Events) -> Reply {
-        let app = Arc::clone(&self.0);
-        let live = self.live(session);
-        self.supervised(async move { call(&app, &live?, request, events).await })
-            .await
+        self.supervised(self.live(session), move |app, live| async move {
+            call(&app, &live, request, events).await
+        })
+        .await
     }
 
     async fn resume(&self, session: &Session, approval: ApprovalId, _: Events) -> Reply {
-        let app = Arc::clone(&self.0);
-        let live = self.live(session);
-        self.supervised(async move {
-            let live = live?;
-            let pending = pending_again(&app, &live, approval).await?;
-            wait(&app, &live, approval, pending).await
+        self.supervised(self.live(session), move |app, live| async move {
+            waiting::again(&app, &live, approval).await
         })
         .await
     }
 
     async fn subscribe(&self, session: &Session, server: Name, uri: String, on: bool, era: Era) -> Reply {
-        let app = Arc::clone(&self.0);
-        let live = self.live(session);
-        self.supervised(async move { super::subscribe::subscribe(&app, &live?, server, uri, on, era).await })
-            .await
+        self.supervised(self.live(session), move |app, live| async move {
+            let answer = super::subscribe::subscribe(&app, &live, server, uri, on, era).await?;
+            Ok(answer.into())
+        })
+        .await
     }
 
     fn notices(&self, session: &Session, endpoint: &Endpoint) -> mpsc::Receiver<Notice> {
@@ -167,10 +177,13 @@ fn no_server(app: &App, message: String) -> Decision {
 }
 
 /// One request: decided, and sent, held or refused.
-async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Answer, Failure> {
+async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Given, Failure> {
     if let Some(continuation) = &request.continuation {
         let state = continuation.request_state.as_deref();
-        features::continuation(app, live, &request.server, &continuation.input_responses, state).await?;
+        let responses = &continuation.input_responses;
+        if let Some(denied) = features::continuation(app, live, &request.server, responses, state).await? {
+            return Ok(refused(*denied, false).into());
+        }
     }
     let asked = Asked {
         server: request.server.clone(),
@@ -181,17 +194,17 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => {
             let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
-            Ok(vet_inputs(app, live, answer))
+            Ok(vet_inputs(app, live, &request, answer).await?.into())
         }
         Decided::Denied {
             decision,
             has_output_schema,
-        } => Ok(refused(*decision, has_output_schema)),
-        Decided::Asks(asks) => ask_people(app, live, &asked, &request, &asks, events).await,
+        } => Ok(refused(*decision, has_output_schema).into()),
+        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, &request, &asks, events).await,
     }
 }
 
-fn manner(request: &Request, live: &Live) -> Manner {
+pub(super) fn manner(request: &Request, live: &Live) -> Manner {
     let allowed = &live.snapshot().task.authority.client_features;
     let options = CallOptions {
         features: request
@@ -220,190 +233,22 @@ fn manner(request: &Request, live: &Live) -> Manner {
     }
 }
 
-/// A result that asks the client for something the task does not name becomes a refusal.
-fn vet_inputs(app: &App, live: &Live, answer: Answer) -> Answer {
+/// What a result asks of the client is decided like every request of a server; one that is refused refuses the result.
+async fn vet_inputs(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    request: &Request,
+    answer: Answer,
+) -> Result<Answer, Failure> {
     let Answer::Result(result) = &answer else {
-        return answer;
+        return Ok(answer);
     };
     if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
-        return answer;
+        return Ok(answer);
     }
-    let allowed = &live.snapshot().task.authority.client_features;
-    match features::wanted_by(result)
-        .into_iter()
-        .find(|feature| !allowed.contains(feature))
-    {
-        None => answer,
-        Some(feature) => {
-            let message = format!(
-                "the server asks for {}, which this task does not allow",
-                feature.method()
-            );
-            let decision = unavailable(app, &Failure::Forbidden(message));
-            refused(
-                Decision {
-                    reason: Reason::OutOfAuthority,
-                    ..decision
-                },
-                false,
-            )
-        }
-    }
-}
-
-/// Policy asks for people: an approval may stand for the call already, a grant may cover it, else a new one is opened.
-async fn ask_people(
-    app: &Arc<App>,
-    live: &Arc<Live>,
-    asked: &Asked,
-    request: &Request,
-    asks: &Asks,
-    events: Events,
-) -> Result<Answer, Failure> {
-    // First: a result that waits for the agent is handed over, never made a second time under a grant.
-    if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
-        let pending = pending_again(app, live, approval).await?;
-        return wait(app, live, approval, pending).await;
-    }
-    if let Some(redeemed) = covering_grant(app, live, asks).await? {
-        match decide(app, live, asked, &redeemed).await {
-            Ok(Decided::Allowed(allowed)) => {
-                return send(app, live, *allowed, manner(request, live), Some(events)).await;
-            }
-            Ok(Decided::Denied {
-                decision,
-                has_output_schema,
-            }) => return Ok(refused(*decision, has_output_schema)),
-            // Not covered after all, or used up in between: people are asked.
-            Ok(Decided::Asks(_)) | Err(Failure::Conflict(_)) => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    match hold::open(app, live, asks).await {
-        Ok(held) => {
-            wait(
-                app,
-                live,
-                held.approval,
-                refused(held.decision, held.has_output_schema),
-            )
-            .await
-        }
-        Err(Failure::Conflict(message)) => {
-            let decision = unavailable(app, &Failure::Conflict(message));
-            Ok(refused(
-                Decision {
-                    reason: Reason::QuotaExceeded,
-                    ..decision
-                },
-                asks.prepared.has_output_schema(),
-            ))
-        }
-        Err(failure) => Err(failure),
-    }
-}
-
-/// A grant of this task whose salient fields are those of the call.
-async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Option<Redeemed>, Failure> {
-    let Operation::CallTool(tool) = &asks.prepared.call.operation else {
-        return Ok(None);
-    };
-    let name = remit_core::tool::ToolRef {
-        server: asks.prepared.call.server.clone(),
-        tool: tool.clone(),
-    };
-    let (task, now) = (live.snapshot().task.id, app.clock.now());
-    let (fingerprint, arguments) = (
-        asks.prepared.call.fingerprint,
-        asks.prepared.call.arguments.clone(),
-    );
-    let found = app
-        .store
-        .read(move |conn| -> Result<_, Failure> {
-            let grants: Vec<Grant> = remit_store::grants::of_task(conn, task)?
-                .into_iter()
-                .map(|g| g.value)
-                .collect();
-            let Some(grant) = grants
-                .into_iter()
-                .find(|g| g.covers(&name, fingerprint, &arguments, now))
-            else {
-                return Ok(None);
-            };
-            let approval = remit_store::approvals::get(conn, grant.approval)?;
-            Ok(approval.map(|approval| (grant, approval.value)))
-        })
-        .await?;
-    Ok(found.map(|(grant, approval)| Redeemed::Grant {
-        grant: Box::new(grant),
-        approval: Box::new(approval),
-    }))
-}
-
-/// What the agent is told while an approval that exists already still waits.
-async fn pending_again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Answer, Failure> {
-    let run = live.run().id;
-    let stored = app
-        .store
-        .read(move |conn| Ok::<_, Failure>(remit_store::approvals::get(conn, approval)?))
-        .await?
-        .filter(|stored| stored.approval.run == run);
-    let Some(stored) = stored else {
-        let message = format!("no approval `{approval}` belongs to this run");
-        return Ok(refused(
-            super::redeem::not_this_one(app, approval, &message)?,
-            true,
-        ));
-    };
-    let decision = Decision {
-        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
-        effect: Effect::Hold,
-        reason: Reason::ApprovalRequired,
-        tier: stored.approval.requirement.tier,
-        rules: stored.approval.rules.clone(),
-        policy_version: String::new(),
-        message: "this call still waits for a person".to_owned(),
-        allowed_instead: Vec::new(),
-        approval: Some(approval),
-    };
-    Ok(refused(decision, true))
-}
-
-/// Waits for people as long as the configuration says, then answers with what there is.
-async fn wait(
-    app: &Arc<App>,
-    live: &Arc<Live>,
-    approval: ApprovalId,
-    pending: Answer,
-) -> Result<Answer, Failure> {
-    let mut room = app.rooms.enter(approval);
-    let patience = app.config.hold.wait_ms().map_err(Failure::invalid)?;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(patience);
-    let mut lifeline = live.lifeline();
-    loop {
-        room.mark_unchanged();
-        match worth(app, live, approval).await {
-            Ok(Worth::Answer { call, answer }) => {
-                live.hand_over(call);
-                return Ok(*answer);
-            }
-            Ok(Worth::Refused(decision)) => return Ok(refused(*decision, true)),
-            Ok(Worth::Wait) => {}
-            Err(Failure::NotFound(_)) => return Ok(pending),
-            Err(failure) => return Err(failure),
-        }
-        tokio::select! {
-            changed = room.changed() => {
-                if changed.is_err() {
-                    return Ok(pending);
-                }
-            }
-            _ = lifeline.gone() => {
-                let decision = unavailable(app, &Failure::Conflict("the task ended while this call waited".to_owned()));
-                return Ok(refused(Decision { reason: Reason::TaskEnded, approval: Some(approval), ..decision }, true));
-            }
-            () = tokio::time::sleep_until(deadline) => return Ok(pending),
-        }
+    match features::vet(app, live, &request.server, request.era, result).await? {
+        None => Ok(answer),
+        Some(decision) => Ok(refused(*decision, false)),
     }
 }
 

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use remit_core::approval::ApprovalState;
-use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::decision::{Decision, Effect, Reason};
 use remit_core::digest::Digest;
-use remit_core::id::{ApprovalId, CallId, DecisionId};
+use remit_core::id::{ApprovalId, CallId};
 use remit_gateway::ports::{Answer, Era};
 use remit_store::approvals::StoredApproval;
 use remit_store::calls::{CallState, StoredCall};
 use remit_upstream::CallOptions;
 
 use super::call::{Asked, Decided, Redeemed, decide};
+use super::closing::Closing;
+use super::decide::prepare;
 use super::live::Live;
 use super::send::{Manner, open_answer, send};
-use super::{body, hold, record, session};
+use super::{body, closing, hold, record, session};
 use crate::app::{App, Failure};
 
 /// Approvals and calls looked through for one digest.
@@ -34,6 +36,8 @@ pub enum Worth {
     },
     /// It will not happen.
     Refused(Box<Decision>),
+    /// People are asked again, by another approval.
+    Again(ApprovalId),
 }
 
 /// What an approval is worth to this run.
@@ -56,12 +60,61 @@ pub async fn worth(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Re
     match stored.approval.state {
         ApprovalState::Pending if app.clock.now() < stored.approval.expires_at => Ok(Worth::Wait),
         ApprovalState::Approved => Ok(Worth::Wait),
-        ApprovalState::Spent => spent(app, live, &stored, call, sealed),
-        _ => Ok(Worth::Refused(Box::new(hold::closed(app, &stored)?))),
+        ApprovalState::Spent => spent(app, live, &stored, call, sealed).await,
+        ApprovalState::Pending => {
+            closing::expire(app, &stored).await?;
+            ended(app, live, approval, stored.approval.call).await
+        }
+        _ => ended(app, live, approval, stored.approval.call).await,
     }
 }
 
-fn spent(
+/// What was recorded when an approval ended without its call.
+async fn ended(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    approval: ApprovalId,
+    call: CallId,
+) -> Result<Worth, Failure> {
+    let (stored, recorded) = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let stored = remit_store::approvals::get(conn, approval)?.map(|stored| stored.value);
+            let call = remit_store::calls::get(conn, call)?;
+            let recorded = match &call {
+                Some(call) => closing::recorded(conn, call.decision)?,
+                None => None,
+            };
+            Ok((stored, recorded))
+        })
+        .await?;
+    if stored
+        .as_ref()
+        .is_some_and(|stored| !stored.approval.state.is_final())
+    {
+        // A yes was faster than the end of its window.
+        return Ok(Worth::Wait);
+    }
+    match recorded {
+        Some((_, Some(again))) => Ok(Worth::Again(again)),
+        Some((decision, None)) if decision.effect == Effect::Deny => {
+            let decision = Decision {
+                approval: Some(approval),
+                ..decision
+            };
+            Ok(Worth::Refused(Box::new(decision)))
+        }
+        // It went with its task, in the record of the task's end.
+        _ => {
+            let message = "this approval was cancelled: its task ended";
+            let decision =
+                closing::refuse(app, live, approval, stored.as_ref(), Reason::TaskEnded, message).await?;
+            Ok(Worth::Refused(Box::new(decision)))
+        }
+    }
+}
+
+async fn spent(
     app: &Arc<App>,
     live: &Arc<Live>,
     stored: &StoredApproval,
@@ -83,8 +136,8 @@ fn spent(
         }
         _ => "the approved call was used, and its result is not kept any more",
     };
-    let mut decision = hold::closed(app, stored)?;
-    decision.message = message.to_owned();
+    let reason = Reason::DuplicateSuppressed;
+    let decision = closing::refuse(app, live, stored.approval.id, Some(stored), reason, message).await?;
     Ok(Worth::Refused(Box::new(decision)))
 }
 
@@ -116,11 +169,15 @@ pub async fn same_call(
                 let mine = of_task
                     .into_iter()
                     .rfind(|a| a.approval.call == latest.id && a.approval.run == run);
-                if let Some(mine) =
+                let Some(mine) =
                     mine.filter(|a| a.approval.state == ApprovalState::Spent || now < a.approval.expires_at)
-                {
-                    return Ok(Some((mine.approval.id, latest.id)));
+                else {
+                    continue;
+                };
+                if remit_store::results::is_delivered(conn, latest.id)? {
+                    return Ok(None);
                 }
+                return Ok(Some((mine.approval.id, latest.id)));
             }
             Ok(None)
         })
@@ -156,18 +213,35 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
             "the stored call is not the one that was approved".to_owned(),
         ));
     }
+    if stored.approval.expires_at <= app.clock.now() {
+        return closing::expire(app, &stored).await;
+    }
     let asked = Asked {
         server: call.server,
         operation: call.operation,
         arguments: call.arguments,
         era: Era::Modern,
     };
+    let now = prepare(
+        &app.world(),
+        &asked.server,
+        asked.operation.clone(),
+        asked.arguments.clone(),
+    );
+    if now.digest != stored.approval.digest {
+        let closing = Closing {
+            state: ApprovalState::Cancelled,
+            reason: Reason::ToolChanged,
+            message: "the tool changed since this call was approved: ask again".to_owned(),
+        };
+        return closing::end(app, "approval.cancelled", &stored, closing, None).await;
+    }
     let redeemed = Redeemed::Approval {
         approval: Box::new(stored.clone()),
         call: stored.approval.call,
     };
     match decide(app, &live, &asked, &redeemed).await? {
-        Decided::Allowed(allowed) if allowed.prepared.digest == stored.approval.digest => {
+        Decided::Allowed(allowed) => {
             let manner = Manner {
                 era: Era::Modern,
                 options: CallOptions::default(),
@@ -175,62 +249,68 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
             };
             send(app, &live, *allowed, manner, None).await?;
         }
-        Decided::Allowed(_) => cancel(app, &stored, "the tool changed since this was approved").await?,
         Decided::Asks(asks) => {
             let why = asks
                 .hold
                 .wider
                 .as_ref()
                 .map_or_else(|| asks.hold.message.clone(), ToString::to_string);
-            cancel(app, &stored, &why).await?;
-            hold::open(app, &live, &asks).await?;
+            let again = hold::open(app, &live, &asks).await?;
+            let closing = Closing {
+                state: ApprovalState::Cancelled,
+                reason: Reason::StaleState,
+                message: format!("people are asked again as {}: {why}", again.approval),
+            };
+            closing::end(app, "approval.cancelled", &stored, closing, Some(again.approval)).await?;
         }
         Decided::Denied { decision, .. } if decision.reason == Reason::Unavailable => {
             return Err(Failure::Unavailable(decision.message));
         }
-        Decided::Denied { decision, .. } => cancel(app, &stored, &decision.message).await?,
+        Decided::Denied { decision, .. } => closing::end_by(app, &stored, &decision).await?,
     }
     app.rooms.ring(approval);
     Ok(())
 }
 
-async fn cancel(app: &Arc<App>, stored: &StoredApproval, why: &str) -> Result<(), Failure> {
-    let id = stored.approval.id;
-    let call = stored.approval.call;
-    let mut entry = record::of("approval.cancelled");
-    entry.approval = Some(id.to_string());
-    entry.task = Some(stored.approval.task.to_string());
-    entry.detail.insert("why", why);
-    app.store
-        .append(entry, move |tx| {
-            if let Some(mut stored) = remit_store::approvals::get(tx, id)?
-                && !stored.approval.state.is_final()
-            {
-                stored.approval.state = ApprovalState::Cancelled;
-                remit_store::approvals::put(tx, &stored)?;
-                remit_store::calls::finish(tx, call, CallState::Dropped)?;
-            }
-            Ok(())
-        })
-        .await?;
-    app.rooms.ring(id);
-    Ok(())
+/// Remembers, in this process at once and in the store soon, that the result of an approved call was handed to the
+/// gateway. Until it is durable the identical call still finds the result: after a crash it is answered once more, and
+/// never runs.
+pub fn delivered(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId, call: CallId) {
+    if !live.hand_over(call) {
+        return;
+    }
+    let (app, live) = (Arc::clone(app), Arc::clone(live));
+    let supervised = Arc::clone(&app);
+    supervised.background.spawn(async move {
+        if let Err(failure) = keep_delivered(&app, &live, approval, call).await {
+            tracing::warn!(%approval, %failure, "it could not be recorded that a result reached its agent");
+        }
+    });
 }
 
-/// What an agent is told when its approval cannot be redeemed by this request.
-///
-/// # Errors
-/// Without randomness a decision has no id.
-pub fn not_this_one(app: &App, approval: ApprovalId, message: &str) -> Result<Decision, Failure> {
-    Ok(Decision {
-        id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
-        effect: Effect::Deny,
-        reason: Reason::ParameterViolation,
-        tier: Tier::Never,
-        rules: Vec::new(),
-        policy_version: String::new(),
-        message: message.to_owned(),
-        allowed_instead: Vec::new(),
-        approval: Some(approval),
-    })
+async fn keep_delivered(
+    app: &Arc<App>,
+    live: &Live,
+    approval: ApprovalId,
+    call: CallId,
+) -> Result<(), Failure> {
+    let (known, stored) = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let known = remit_store::results::is_delivered(conn, call)?;
+            Ok((known, remit_store::calls::get(conn, call)?))
+        })
+        .await?;
+    if known {
+        return Ok(());
+    }
+    let mut entry = record::of_live("approval.redeemed", live);
+    entry.approval = Some(approval.to_string());
+    entry.decision_id = stored.as_ref().map(|stored| stored.decision.to_string());
+    entry.digest = stored.as_ref().map(|stored| stored.digest);
+    entry.detail.insert("call", call.to_string());
+    app.store
+        .append(entry, move |tx| remit_store::results::deliver(tx, call))
+        .await?;
+    Ok(())
 }

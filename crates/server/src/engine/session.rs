@@ -115,6 +115,8 @@ fn snapshot(
         .map(|human| Human::clone(human))
         .unwrap_or_else(|| Human {
             name: task.initiator.clone(),
+            kind: remit_core::people::Kind::Human,
+            authority: None,
             roles: std::collections::BTreeSet::new(),
             standing: Standing::Retired,
         });

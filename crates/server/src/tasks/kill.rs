@@ -106,7 +106,7 @@ pub async fn agent(app: &Arc<App>, name: &Name, by: &Name, why: &str) -> Result<
         Filter {
             live: true,
             agent: Some(name.clone()),
-            after: None,
+            ..Filter::default()
         },
         by,
         why,

@@ -70,7 +70,8 @@ pub async fn renew(app: &Arc<App>, task: TaskId, ttl_ms: i64, by: &Name) -> Resu
     app.store
         .append(entry, move |tx| {
             tx.expect_epochs(epochs)?;
-            remit_store::tasks::renew(tx, task, version, expires_at)
+            let limit = Authority::unbounded();
+            remit_store::tasks::renew(tx, task, version, &limit, expires_at)
         })
         .await?;
     follow(app, &[task]).await?;
@@ -100,11 +101,14 @@ pub async fn suspend(app: &Arc<App>, task: TaskId, by: &Name, why: &str) -> Resu
 pub async fn resume(app: &Arc<App>, task: TaskId, by: &Name) -> Result<(), Failure> {
     let live = session::of_task(app, task).await?;
     expect_initiator(app, &live.snapshot().task.initiator, by)?;
+    let version = live.snapshot().task.version;
     let mut entry = record::of_task("task.resume", &live.snapshot().task);
     entry.detail.insert("by", by.as_str());
     let (_, changed) = app
         .store
-        .append(entry, move |tx| remit_store::tasks::resume(tx, task))
+        .append(entry, move |tx| {
+            remit_store::tasks::resume(tx, task, version, &Authority::unbounded())
+        })
         .await?;
     live.denials_in_a_row
         .store(0, std::sync::atomic::Ordering::Relaxed);

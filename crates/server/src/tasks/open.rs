@@ -12,7 +12,7 @@ use remit_core::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, TASK_TTL_MS_DEF
 use remit_core::name::Name;
 use remit_core::people::{Role, Standing};
 use remit_core::resource::Resource;
-use remit_core::task::{Intent, Mode, Run, Task, TaskState};
+use remit_core::task::{Intent, Life, Mode, Run, Task, TaskState};
 use remit_core::tool::ToolClass;
 use remit_store::runs::{Process, StoredRun};
 
@@ -109,6 +109,8 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
         version: 1,
         opened_at: now,
         expires_at,
+        life: Life::default(),
+        untrusted: false,
     };
     let (token, digest) = super::token::fresh(&*app.entropy)?;
     let stored = StoredRun {

@@ -36,8 +36,12 @@ pub fn name(text: &str) -> Name {
 
 fn parts(folder: &std::path::Path, wait: &str) -> Parts {
     let mut config = Config::default();
-    config.listen.address = "127.0.0.1:0".parse().unwrap();
     config.hold.wait = wait.to_owned();
+    parts_with(folder, config)
+}
+
+fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
+    config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {
         config,
         paths: Paths {
@@ -55,13 +59,19 @@ fn parts(folder: &std::path::Path, wait: &str) -> Parts {
 
 impl House {
     pub async fn open(wait: &str) -> Self {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        Self::open_with(config).await
+    }
+
+    pub async fn open_with(config: Config) -> Self {
         let folder = std::env::temp_dir().join(format!(
             "remit-house-{}-{}",
             std::process::id(),
             NUMBER.fetch_add(1, Ordering::SeqCst)
         ));
         std::fs::create_dir_all(&folder).unwrap();
-        let running = start(parts(&folder, wait)).await.unwrap();
+        let running = start(parts_with(&folder, config)).await.unwrap();
         let stub = StubServer::start().await;
         let house = Self {
             running,

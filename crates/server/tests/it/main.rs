@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod closings;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod stub;

@@ -3,7 +3,8 @@
 //! ```json
 //! {"tools":["fs/*:read"],"classes":["read"],"resources":["fs:/srv/repo"],"destinations":"any",
 //!  "bounds":[{"tool":"pay/send","pointer":"/amount","max":100}],"budgets":{"calls":50},
-//!  "client_features":[],"agreed":[],"stricter":{"fs/*:delete":"approve"},"depth":1}
+//!  "client_features":[],"agreed":[],"stricter":{"fs/*:delete":"approve"},"depth":1,
+//!  "fan_out":10}
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,6 +58,7 @@ pub fn authority_to_json(authority: &Authority) -> Value {
         "stricter": stricter,
         "client_features": text_list(authority.client_features.iter().map(|feature| feature.as_str())),
         "depth": u32::from(authority.depth),
+        "fan_out": u32::from(authority.fan_out),
     }
 }
 
@@ -94,6 +96,8 @@ pub fn authority_from_json(value: &Value) -> Result<Authority, BadJson> {
         stricter: stricter_from_json(&fields.need("stricter")?).map_err(|error| error.within("stricter"))?,
         depth: u8::try_from(fields.int("depth")?)
             .map_err(|_| BadJson::new("depth", "0 to 255 belongs here"))?,
+        fan_out: u16::try_from(fields.int("fan_out")?)
+            .map_err(|_| BadJson::new("fan_out", "0 to 65535 belongs here"))?,
     };
     fields.end()?;
     Ok(authority)

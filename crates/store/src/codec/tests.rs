@@ -76,6 +76,7 @@ prop_compose! {
         calls in proptest::option::of(0_u64..1000),
         features in proptest::collection::btree_set(pick(ClientFeature::ALL.to_vec()), 0..3),
         depth in any::<u8>(),
+        fan_out in any::<u16>(),
     ) -> Authority {
         let mut budgets: BTreeMap<Budget, u64> =
             sums.into_iter().map(|(argument, max)| (Budget::Sum(argument), max)).collect();
@@ -83,6 +84,7 @@ prop_compose! {
         let stricter = stricter.into_iter().map(|selector| (selector, tier)).collect();
         Authority {
             tools, classes, resources, destinations, bounds, budgets, client_features: features, agreed, stricter, depth,
+            fan_out,
         }
     }
 }

@@ -55,7 +55,9 @@ CREATE TABLE humans (
     name TEXT COLLATE "C" PRIMARY KEY,
     changed BIGINT NOT NULL,
     mac BYTEA NOT NULL,
+    kind TEXT NOT NULL,
     roles TEXT NOT NULL,
+    authority TEXT,
     standing TEXT NOT NULL
 ) /*strict*/;
 
@@ -109,7 +111,9 @@ CREATE TABLE tasks (
     template TEXT,
     authority TEXT NOT NULL,
     cut TEXT NOT NULL,
-    opened_at BIGINT NOT NULL
+    opened_at BIGINT NOT NULL,
+    life TEXT NOT NULL,
+    untrusted BIGINT NOT NULL
 ) /*strict*/;
 CREATE INDEX tasks_parent ON tasks (parent);
 CREATE INDEX tasks_state ON tasks (state, expires_at);
@@ -163,6 +167,7 @@ CREATE TABLE calls (
 -- A call is looked up by its digest while it is under way, and for ever when it was held or has a reference. The
 -- index of calls under way stays as small as they are few.
 CREATE INDEX calls_open ON calls (run) WHERE state = 'open';
+CREATE INDEX calls_unknown ON calls (run) WHERE state = 'indeterminate';
 CREATE INDEX calls_digest ON calls (run, digest) WHERE call IS NOT NULL OR reference IS NOT NULL;
 
 CREATE TABLE approvals (
@@ -208,7 +213,8 @@ CREATE TABLE results (
     call TEXT COLLATE "C" PRIMARY KEY,
     task TEXT COLLATE "C" NOT NULL,
     run TEXT NOT NULL,
-    sealed BYTEA NOT NULL
+    sealed BYTEA NOT NULL,
+    delivered BIGINT
 ) /*strict*/;
 CREATE INDEX results_task ON results (task);
 

@@ -1,12 +1,12 @@
 //! A task as one row.
 
-use remit_core::json::Value as Json;
+use remit_core::json::{Object, Value as Json};
 use remit_core::name::Name;
-use remit_core::task::{Intent, Mode, Task, TaskState};
+use remit_core::task::{Intent, Life, Mode, Task, TaskState};
 use remit_core::time::Timestamp;
 
 use super::StoredTask;
-use crate::codec::{authority_from_json, authority_to_json, text_list, texts};
+use crate::codec::{BadJson, Fields, authority_from_json, authority_to_json, text_list, texts};
 use crate::error::StoreError;
 use crate::rows::Checked;
 use crate::sql::Value;
@@ -17,16 +17,18 @@ use crate::tables::TASKS;
 pub(super) struct Texts {
     authority: String,
     cut: String,
+    life: String,
 }
 
 pub(super) fn texts_of(stored: &StoredTask) -> Texts {
     Texts {
         authority: authority_to_json(&stored.task.authority).to_string(),
         cut: text_list(&stored.task.cut).to_string(),
+        life: life_to_json(stored.task.life).to_string(),
     }
 }
 
-pub(super) fn columns<'a>(stored: &'a StoredTask, texts: &'a Texts) -> [Value<'a>; 16] {
+pub(super) fn columns<'a>(stored: &'a StoredTask, texts: &'a Texts) -> [Value<'a>; 18] {
     let task = &stored.task;
     [
         task.id.to_string().into(),
@@ -45,7 +47,45 @@ pub(super) fn columns<'a>(stored: &'a StoredTask, texts: &'a Texts) -> [Value<'a
         (&texts.authority).into(),
         (&texts.cut).into(),
         task.opened_at.0.into(),
+        (&texts.life).into(),
+        task.untrusted.into(),
     ]
+}
+
+/// `{"heartbeat_ms":30000,"idle_ms":600000,"ends_by":1767225600000}`, each where it is set.
+fn life_to_json(life: Life) -> Json {
+    let mut object = Object::new();
+    for (key, value) in [
+        ("heartbeat_ms", life.heartbeat_ms),
+        ("idle_ms", life.idle_ms),
+        ("ends_by", life.ends_by.map(|at| at.0)),
+    ] {
+        if let Some(value) = value {
+            object.insert(key, value);
+        }
+    }
+    object.into()
+}
+
+fn life_from_json(value: &Json) -> Result<Life, BadJson> {
+    let mut fields = Fields::of(value)?;
+    let mut number = |name: &'static str| {
+        fields
+            .opt(name)
+            .map(|value| {
+                value
+                    .as_i64()
+                    .ok_or_else(|| BadJson::new(name, "an integer belongs here"))
+            })
+            .transpose()
+    };
+    let life = Life {
+        heartbeat_ms: number("heartbeat_ms")?,
+        idle_ms: number("idle_ms")?,
+        ends_by: number("ends_by")?.map(Timestamp),
+    };
+    fields.end()?;
+    Ok(life)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a row is read once")]
@@ -69,6 +109,8 @@ pub(super) fn read(row: Checked) -> Result<Stored<StoredTask>, StoreError> {
         authority: columns.json(13, authority_from_json)?,
         cut: columns.json(14, |list: &Json| texts::<String, _>(list))?,
         opened_at: Timestamp(columns.int(15)?),
+        life: columns.json(16, life_from_json)?,
+        untrusted: columns.int(17)? != 0,
     };
     let suspended_by = columns.opt_parsed(5)?;
     Ok(Stored {

@@ -331,20 +331,31 @@ fn narrowing_and_suspending_reach_the_whole_tree(bed: &Bed) {
     use TaskState::{Open, Suspended};
     assert_eq!(states(), [(Suspended, 3), (Suspended, 3), (Suspended, 3)]);
     let early = child.id;
-    let resume = store.append_blocking(make::record("task_resume"), move |tx| tasks::resume(tx, early));
+    let resume = store.append_blocking(make::record("task_resume"), move |tx| {
+        tasks::resume(tx, early, 3, &remit_core::authority::Authority::unbounded())
+    });
     assert!(matches!(
         resume,
         Err(AppendError::Refused(Refused::NotOpen { .. }))
     ));
     store
-        .append_blocking(make::record("task_resume"), move |tx| tasks::resume(tx, id))
+        .append_blocking(make::record("task_resume"), move |tx| {
+            tasks::resume(tx, id, 3, &remit_core::authority::Authority::unbounded())
+        })
         .unwrap();
     // What slept before its parent did sleeps on.
     assert_eq!(states(), [(Open, 4), (Open, 4), (Suspended, 3)]);
     let outlive = remit_core::time::Timestamp(9_999);
     let child = child.id;
     let renewed = store.append_blocking(make::record("task_renew"), move |tx| {
-        tasks::renew(tx, child, 4, outlive)
+        tasks::renew(
+            tx,
+            child,
+            4,
+            &remit_core::authority::Authority::unbounded(),
+            outlive,
+        )
+        .map(drop)
     });
     assert!(matches!(
         renewed,

@@ -66,6 +66,7 @@ pub fn authority() -> Authority {
         agreed: ["fs/*:read"].iter().map(|s| s.parse().unwrap()).collect(),
         stricter: BTreeMap::from([("pay/send".parse().unwrap(), Tier::TwoPerson)]),
         depth: 2,
+        fan_out: 100,
     }
 }
 
@@ -89,6 +90,8 @@ pub fn task(seed: u64, parent: Option<TaskId>) -> Task {
         version: 1,
         opened_at: Timestamp(1_000),
         expires_at: Timestamp(3_601_000),
+        life: remit_core::task::Life::default(),
+        untrusted: false,
     }
 }
 

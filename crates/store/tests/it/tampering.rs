@@ -56,6 +56,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
                 tx,
                 &Human {
                     name: make::name("alice"),
+                    kind: remit_core::people::Kind::Human,
+                    authority: None,
                     roles,
                     standing: Standing::Suspended,
                 },

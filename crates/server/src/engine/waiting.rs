@@ -1,0 +1,221 @@
+//! Waiting: a call that people have to agree to, seen from the agent's request: is there a result already, does a grant
+//! cover it, else a card is opened and the request waits for a while.
+
+use std::sync::Arc;
+
+use remit_core::approval::Grant;
+use remit_core::call::Operation;
+use remit_core::decision::{Decision, Effect, Reason, Tier};
+use remit_core::id::{ApprovalId, CallId};
+use remit_core::tool::ToolRef;
+use remit_enforce::Cut;
+use remit_gateway::ports::{Answer, Events, Request};
+
+use super::call::{Asked, Asks, Decided, Redeemed, decide, refuse_for, unavailable};
+use super::live::Live;
+use super::port::{manner, refused};
+use super::redeem::{Worth, same_call, worth};
+use super::send::send;
+use super::{closing, hold};
+use crate::app::{App, Failure};
+
+/// An answer, and the approved call whose kept result it is.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// The answer.
+    pub(super) answer: Answer,
+    /// The approval that was redeemed, and its call.
+    pub(super) redeemed: Option<(ApprovalId, CallId)>,
+}
+
+impl From<Answer> for Given {
+    fn from(answer: Answer) -> Self {
+        Self {
+            answer,
+            redeemed: None,
+        }
+    }
+}
+
+/// Policy asks for people: an approval may stand for the call already, a grant may cover it, else a new one is opened.
+pub(super) async fn ask_people(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+    request: &Request,
+    asks: &Asks,
+    events: Events,
+) -> Result<Given, Failure> {
+    // First: a result that waits for the agent is handed over, never made a second time under a grant.
+    if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
+        return again(app, live, approval).await;
+    }
+    if let Some(redeemed) = covering_grant(app, live, asks).await? {
+        match decide(app, live, asked, &redeemed).await {
+            Ok(Decided::Allowed(allowed)) => {
+                let answer = send(app, live, *allowed, manner(request, live), Some(events)).await?;
+                return Ok(answer.into());
+            }
+            Ok(Decided::Denied {
+                decision,
+                has_output_schema,
+            }) => return Ok(refused(*decision, has_output_schema).into()),
+            // Not covered after all, or used up in between: people are asked.
+            Ok(Decided::Asks(_)) | Err(Failure::Conflict(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    match hold::open(app, live, asks).await {
+        Ok(held) => {
+            wait(
+                app,
+                live,
+                held.approval,
+                refused(held.decision, held.has_output_schema),
+            )
+            .await
+        }
+        Err(Failure::Conflict(message)) => {
+            let decision = refuse_for(app, live, &asks.prepared, Reason::QuotaExceeded, message).await?;
+            Ok(refused(decision, asks.prepared.has_output_schema()).into())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A grant of this task whose salient fields are those of the call.
+async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Option<Redeemed>, Failure> {
+    let Operation::CallTool(tool) = &asks.prepared.call.operation else {
+        return Ok(None);
+    };
+    let name = ToolRef {
+        server: asks.prepared.call.server.clone(),
+        tool: tool.clone(),
+    };
+    let (task, now) = (live.snapshot().task.id, app.clock.now());
+    let (fingerprint, arguments) = (
+        asks.prepared.call.fingerprint,
+        asks.prepared.call.arguments.clone(),
+    );
+    let found = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let grants: Vec<Grant> = remit_store::grants::of_task(conn, task)?
+                .into_iter()
+                .map(|g| g.value)
+                .collect();
+            let Some(grant) = grants
+                .into_iter()
+                .find(|g| g.covers(&name, fingerprint, &arguments, now))
+            else {
+                return Ok(None);
+            };
+            let approval = remit_store::approvals::get(conn, grant.approval)?;
+            Ok(approval.map(|approval| (grant, approval.value)))
+        })
+        .await?;
+    Ok(found.map(|(grant, approval)| Redeemed::Grant {
+        grant: Box::new(grant),
+        approval: Box::new(approval),
+    }))
+}
+
+/// Waits for an approval that exists already.
+pub(super) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Given, Failure> {
+    let run = live.run().id;
+    let (stored, opened) = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let stored = remit_store::approvals::get(conn, approval)?.map(|stored| stored.value);
+            Ok((stored, closing::opened_by(conn, approval)?))
+        })
+        .await?;
+    let Some(stored) = stored.filter(|stored| stored.approval.run == run) else {
+        let message = format!("no approval `{approval}` belongs to this run");
+        let decision =
+            closing::refuse(app, live, approval, None, Reason::ParameterViolation, &message).await?;
+        return Ok(refused(decision, true).into());
+    };
+    let opened = opened.ok_or_else(|| {
+        Failure::Unavailable(format!("the decision that opened `{approval}` is not recorded"))
+    })?;
+    let pending = Decision {
+        effect: Effect::Hold,
+        reason: Reason::ApprovalRequired,
+        tier: stored.approval.requirement.tier,
+        message: "this call still waits for a person".to_owned(),
+        approval: Some(approval),
+        ..opened
+    };
+    wait(app, live, approval, refused(pending, true)).await
+}
+
+/// Waits for people as long as the configuration says, then answers with what there is.
+async fn wait(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    approval: ApprovalId,
+    pending: Answer,
+) -> Result<Given, Failure> {
+    let mut approval = approval;
+    let mut room = app.rooms.enter(approval);
+    let patience = app.config.hold.wait_ms().map_err(Failure::invalid)?;
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(patience);
+    let mut lifeline = live.lifeline();
+    loop {
+        room.mark_unchanged();
+        match worth(app, live, approval).await {
+            Ok(Worth::Answer { call, answer }) => {
+                return Ok(Given {
+                    answer: *answer,
+                    redeemed: Some((approval, call)),
+                });
+            }
+            Ok(Worth::Refused(decision)) => return Ok(refused(*decision, true).into()),
+            Ok(Worth::Again(instead)) => {
+                approval = instead;
+                room = app.rooms.enter(approval);
+                continue;
+            }
+            Ok(Worth::Wait) => {}
+            Err(Failure::NotFound(_)) => return Ok(pending.into()),
+            Err(failure) => return Err(failure),
+        }
+        tokio::select! {
+            changed = room.changed() => {
+                if changed.is_err() {
+                    return Ok(pending.into());
+                }
+            }
+            cut = lifeline.gone() => return gone(app, live, approval, cut).await,
+            () = tokio::time::sleep_until(deadline) => return Ok(pending.into()),
+        }
+    }
+}
+
+/// The authority went while a call waited: what the agent is told is a record of its own.
+async fn gone(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId, cut: Cut) -> Result<Given, Failure> {
+    let (reason, message) = match cut {
+        Cut::Ended => (Reason::TaskEnded, "the task ended while this call waited"),
+        Cut::Suspended => (
+            Reason::TaskSuspended,
+            "the task was suspended while this call waited: it waits on, redeem it when the task goes on",
+        ),
+        Cut::Shutdown => {
+            let message = "Remit stops; this call waits on: redeem it when Remit is back";
+            let decision = Decision {
+                approval: Some(approval),
+                tier: Tier::Never,
+                ..unavailable(app, &Failure::Unavailable(message.to_owned()))
+            };
+            return Ok(refused(decision, true).into());
+        }
+    };
+    let stored = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::approvals::get(conn, approval)?))
+        .await?;
+    let stored = stored.map(|stored| stored.value);
+    let decision = closing::refuse(app, live, approval, stored.as_ref(), reason, message).await?;
+    Ok(refused(decision, true).into())
+}
