@@ -22,6 +22,7 @@ use crate::engine::rooms::Rooms;
 use crate::engine::subscribe::Subscriptions;
 use crate::engine::world::World;
 use crate::keys::Keys;
+use crate::logins::Logins;
 use crate::paths::Paths;
 use crate::seal::{SealError, Sealer};
 
@@ -47,6 +48,8 @@ pub struct App {
     pub rooms: Rooms,
     /// Connections to servers.
     pub links: Links,
+    /// What people let us do at servers that want OAuth.
+    pub logins: Logins,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
     /// Subscriptions to resources.
@@ -95,6 +98,9 @@ pub enum Failure {
     /// It clashes with how things stand.
     #[error("{0}")]
     Conflict(String),
+    /// A person has to sign in to an upstream server first.
+    #[error("{0}")]
+    NeedsReauth(String),
     /// Remit itself cannot do it now.
     #[error("{0}")]
     Unavailable(String),
@@ -109,6 +115,7 @@ impl Failure {
             Self::NotFound(_) => "not_found",
             Self::Forbidden(_) => "forbidden",
             Self::Conflict(_) => "conflict",
+            Self::NeedsReauth(_) => "needs_reauth",
             Self::Unavailable(_) => "unavailable",
         }
     }

@@ -12,6 +12,7 @@ pub mod freezes;
 mod health;
 pub mod jobs;
 pub mod keys;
+pub mod logins;
 pub mod paths;
 pub mod people;
 pub mod policies;

@@ -14,6 +14,7 @@ pub fn known(app: &App) -> Vec<String> {
             }
         }
     }
+    known.extend(app.logins.in_use());
     known
 }
 

@@ -102,8 +102,9 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway =
-        router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app)).merge(crate::health::router(&app));
+    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
+        .merge(crate::health::router(&app))
+        .merge(crate::logins::callback::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -155,6 +156,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         live: Default::default(),
         rooms: Default::default(),
         links: Default::default(),
+        logins: Default::default(),
         dialler: Default::default(),
         subscriptions: Default::default(),
         head: watch::channel(None).0,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::oauth::Oauth;
 
 /// `[servers.NAME]`: `command` or `url`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -22,6 +23,8 @@ pub struct Server {
     pub shareable: bool,
     /// An artefact that is not pinned to a version is accepted.
     pub accept_floating: bool,
+    /// Who we are to its authorization server.
+    pub oauth: Option<Oauth>,
 }
 
 impl Server {
@@ -32,6 +35,13 @@ impl Server {
                 "give either `command` or `url`",
             ));
         }
-        Ok(())
+        match &self.oauth {
+            Some(_) if self.url.is_none() => Err(ConfigError::value(
+                format!("servers.{name}.oauth"),
+                "only servers with a `url` are signed in to",
+            )),
+            Some(oauth) => oauth.check(name),
+            None => Ok(()),
+        }
     }
 }

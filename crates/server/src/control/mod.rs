@@ -12,6 +12,7 @@ mod grants;
 mod guard;
 mod humans;
 mod kill;
+mod logins;
 mod policy;
 mod records;
 mod router;

@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, freezes, grants, humans, kill, policy, records, runs, servers, status, tasks,
-    tools, verify,
+    Control, agents, approvals, freezes, grants, humans, kill, logins, policy, records, runs, servers,
+    status, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -39,6 +39,10 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))
         .route("/v1/servers/{name}/retire", post(servers::retire))
+        .route("/v1/servers/{name}/login", post(logins::begin))
+        .route("/v1/servers/{name}/login/wait", post(logins::wait))
+        .route("/v1/servers/{name}/logout", post(logins::forget))
+        .route("/v1/logins/returned", post(logins::returned))
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/admit", post(tools::admit))
         .route("/v1/tools/retire", post(tools::retire))

@@ -23,9 +23,9 @@ use remit_store::{AppendError, Refused};
 use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
-use super::session;
 use super::world::World;
 use super::{body, record};
+use super::{hold, session};
 use crate::app::{App, Failure};
 
 /// Tries before a decision gives up on facts that keep changing.
@@ -97,8 +97,10 @@ pub struct Allowed {
 /// A call that people have to agree to.
 #[derive(Debug)]
 pub struct Asks {
-    /// What policy asks.
+    /// What policy asks, or what a login asks.
     pub hold: Hold,
+    /// The server a person has to sign in to; policy itself asks for nobody.
+    pub sign_in: Option<Name>,
     /// The call.
     pub prepared: Prepared,
     /// The world it was decided in.
@@ -151,6 +153,7 @@ pub async fn decide(
             Verdict::Hold(hold) => {
                 return Ok(Decided::Asks(Box::new(Asks {
                     hold,
+                    sign_in: None,
                     prepared,
                     world,
                     snapshot,
@@ -161,6 +164,20 @@ pub async fn decide(
         if !linked && let Some(server) = &prepared.server {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
+                if let Failure::NeedsReauth(message) = failure {
+                    // What people agreed to waits as it is.
+                    if !matches!(redeemed, Redeemed::Nothing) {
+                        return Err(Failure::NeedsReauth(message));
+                    }
+                    let name = server.server.name.clone();
+                    return Ok(Decided::Asks(Box::new(Asks {
+                        hold: hold::sign_in(&world, message),
+                        sign_in: Some(name),
+                        prepared,
+                        world,
+                        snapshot,
+                    })));
+                }
                 let reason = if matches!(failure, Failure::Conflict(_)) {
                     Reason::CapabilityDrift
                 } else {
@@ -505,7 +522,11 @@ pub fn unavailable(app: &App, failure: &Failure) -> Decision {
     Decision {
         id: DecisionId::fresh(now, &*app.entropy).unwrap_or_else(|_| DecisionId::without_entropy(now)),
         effect: Effect::Deny,
-        reason: Reason::Unavailable,
+        reason: if matches!(failure, Failure::NeedsReauth(_)) {
+            Reason::NeedsReauth
+        } else {
+            Reason::Unavailable
+        },
         tier: Tier::Never,
         rules: Vec::new(),
         policy_version: String::new(),

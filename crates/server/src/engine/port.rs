@@ -191,7 +191,16 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         arguments: request.arguments.clone(),
         era: request.era,
     };
-    match decide(app, live, &asked, &Redeemed::Nothing).await? {
+    let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
+    if let Decided::Allowed(allowed) = decided {
+        let (manner, listener) = (manner(&request, live), Some(events.clone()));
+        match send(app, live, *allowed, manner, listener).await {
+            // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
+            Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
+            sent => return Ok(vet_inputs(app, live, &request, sent?).await?.into()),
+        }
+    }
+    match decided {
         Decided::Allowed(allowed) => {
             let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
             Ok(vet_inputs(app, live, &request, answer).await?.into())

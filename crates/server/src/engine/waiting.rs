@@ -50,7 +50,9 @@ pub(super) async fn ask_people(
     if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
         return again(app, live, approval).await;
     }
-    if let Some(redeemed) = covering_grant(app, live, asks).await? {
+    if asks.sign_in.is_none()
+        && let Some(redeemed) = covering_grant(app, live, asks).await?
+    {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
                 let answer = send(app, live, *allowed, manner(request, live), Some(events)).await?;
@@ -141,7 +143,6 @@ pub(super) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId
     })?;
     let pending = Decision {
         effect: Effect::Hold,
-        reason: Reason::ApprovalRequired,
         tier: stored.approval.requirement.tier,
         message: "this call still waits for a person".to_owned(),
         approval: Some(approval),
