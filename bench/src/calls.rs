@@ -1,10 +1,13 @@
-//! What Remit adds to a `tools/call`: the same call by the same client to the same server, directly and through the engine,
-//! in turns, so that both meet the machine in the same mood. CPU is that of the whole process: the direct calls' share (client
+//! What Remit adds to a `tools/call`: the same call by the same client to the same server, directly, through a plain proxy in
+//! Rust and through the engine, in turns, so that both meet the machine in the same mood. CPU is that of the whole process: the direct calls' share (client
 //! and server) is taken off.
+//! ContextForge, where it is installed, is a process of its own and measured by what the kernel charges it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::contextforge::ContextForge;
 use crate::house::{Client, House};
 use crate::report::{Goal, Row};
 use crate::time::{cpu, now, percentile, us_each};
@@ -37,31 +40,42 @@ impl Times {
     }
 }
 
-/// `count` calls each way, one after the other.
+/// `count` calls each way, one after the other. `contextforge` is the virtual environment of that peer, where it is installed.
 ///
 /// # Errors
 /// When the engine does not start or a call is not answered.
-pub async fn run(folder: &Path, count: usize) -> anyhow::Result<Vec<Row>> {
+pub async fn run(folder: &Path, count: usize, contextforge: Option<&Path>) -> anyhow::Result<Vec<Row>> {
     let house = House::open(&folder.join("calls")).await?;
     let task = house.task().await?;
+    let plain = crate::plain::start(house.stub).await?;
     let mut direct = Client::connect(house.stub, "/mcp", None).await?;
     let mut through = Client::connect(house.running.address, "/mcp/fs", Some(task.token.to_string())).await?;
-    let (mut without, mut with) = (Times::default(), Times::default());
-    Times::default().turn(&mut direct, WARM_UP).await?;
-    Times::default().turn(&mut through, WARM_UP).await?;
+    let mut proxied = Client::connect(plain, "/mcp", None).await?;
+    let (mut without, mut with, mut plain) = (Times::default(), Times::default(), Times::default());
+    for client in [&mut direct, &mut through, &mut proxied] {
+        Times::default().turn(client, WARM_UP).await?;
+    }
     for _ in 0..count.div_ceil(TURN) {
         without.turn(&mut direct, TURN).await?;
+        plain.turn(&mut proxied, TURN).await?;
         with.turn(&mut through, TURN).await?;
     }
+    let peer = match contextforge {
+        Some(venv) => Some(peer(venv, folder, house.stub).await?),
+        None => None,
+    };
     house.running.stop(Duration::from_secs(5)).await;
     let (without, without_cpu) = without.sorted();
     let (with, with_cpu) = with.sorted();
+    let (plain, plain_cpu) = plain.sorted();
+    let (ours, theirs) = (with_cpu - without_cpu, plain_cpu - without_cpu);
     let row = |what: &str, times: &[Duration]| Row {
         p99: Some(percentile(times, 0.99)),
         ..Row::new(what, percentile(times, 0.5), "ms", None)
     };
-    Ok(vec![
+    let mut rows = vec![
         row("tools/call, direct", &without),
+        row("tools/call, through a plain Rust proxy", &plain),
         row("tools/call, through Remit", &with),
         Row {
             p99: Some(percentile(&with, 0.99) - percentile(&without, 0.99)),
@@ -72,6 +86,38 @@ pub async fn run(folder: &Path, count: usize) -> anyhow::Result<Vec<Row>> {
                 Some(Goal::AtMost(0.9, Some(5.0))),
             )
         },
-        Row::new("tools/call: added CPU", with_cpu - without_cpu, "µs", None),
-    ])
+        Row::new("tools/call: added CPU, plain Rust proxy", theirs, "µs", None),
+        Row::new("tools/call: added CPU, Remit", ours, "µs", None),
+        Row::new(
+            "tools/call: added CPU, Remit against the plain proxy",
+            ours / theirs,
+            "x",
+            Some(Goal::AtMost(3.0, None)),
+        ),
+    ];
+    if let Some((times, cpu)) = peer {
+        rows.push(row("tools/call, through ContextForge", &times));
+        rows.push(Row::new("tools/call: added CPU, ContextForge", cpu, "µs", None));
+        rows.push(Row::new(
+            "tools/call: added CPU, ContextForge against Remit",
+            cpu / ours,
+            "x",
+            Some(Goal::AtLeast(100.0)),
+        ));
+    }
+    Ok(rows)
+}
+
+/// Calls through ContextForge, sorted times and its own CPU per call in microseconds.
+async fn peer(venv: &Path, folder: &Path, stub: SocketAddr) -> anyhow::Result<(Vec<Duration>, f64)> {
+    const WARM_UP: usize = 20;
+    const COUNT: usize = 100;
+    let peer = ContextForge::start(venv, &folder.join("contextforge"), stub)?;
+    let mut client = peer.client().await?;
+    Times::default().turn(&mut client, WARM_UP).await?;
+    let used = peer.cpu()?;
+    let mut times = Times::default();
+    times.turn(&mut client, COUNT).await?;
+    let used = peer.cpu()?.saturating_sub(used);
+    Ok((times.sorted().0, us_each(used, COUNT)))
 }

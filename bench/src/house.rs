@@ -36,12 +36,20 @@ impl House {
     /// # Errors
     /// When it does not start.
     pub async fn open(folder: &Path) -> anyhow::Result<Self> {
+        Self::at(folder, &folder.join("data")).await
+    }
+
+    /// Starts it with its data in a folder of their own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn at(folder: &Path, data: &Path) -> anyhow::Result<Self> {
         let mut config = Config::default();
         config.listen.address = "127.0.0.1:0".parse()?;
         let running = start(Parts {
             config,
             paths: Paths {
-                data: folder.join("data"),
+                data: data.to_owned(),
                 runtime: folder.join("run"),
                 config: folder.join("config"),
             },
@@ -106,11 +114,34 @@ impl House {
     }
 }
 
+/// What a client calls.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Path of the endpoint.
+    pub path: &'static str,
+    /// Name of the tool there.
+    pub tool: String,
+    /// Revision 2026-07-28; else 2025-11-25, without a session.
+    pub modern: bool,
+}
+
+impl Target {
+    /// The stub's tool at `path`, in the newer revision.
+    #[must_use]
+    pub fn read_file(path: &'static str) -> Self {
+        Self {
+            path,
+            tool: "read_file".to_owned(),
+            modern: true,
+        }
+    }
+}
+
 /// One connection that is kept, as stock clients keep theirs.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     address: SocketAddr,
-    path: &'static str,
+    target: Target,
     token: Option<String>,
 }
 
@@ -124,6 +155,14 @@ impl Client {
         path: &'static str,
         token: Option<String>,
     ) -> anyhow::Result<Self> {
+        Self::to(address, Target::read_file(path), token).await
+    }
+
+    /// To any tool.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub async fn to(address: SocketAddr, target: Target, token: Option<String>) -> anyhow::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
             reason = "the bench is the agent's client, not an upstream"
@@ -135,9 +174,14 @@ impl Client {
         Ok(Self {
             sender,
             address,
-            path,
+            target,
             token,
         })
+    }
+
+    /// From now on with this token.
+    pub fn token(&mut self, token: String) {
+        self.token = Some(token);
     }
 
     /// One `tools/call`; gives the status and the text of the answer.
@@ -145,21 +189,27 @@ impl Client {
     /// # Errors
     /// When the connection breaks.
     pub async fn call(&mut self) -> anyhow::Result<(u16, Bytes)> {
-        let params = json!({
-            "name": "read_file", "arguments": {"path": "/srv/repo/src/main.rs"},
-            "_meta": {
+        let tool = self.target.tool.as_str();
+        let mut params = json!({"name": tool, "arguments": {"path": "/srv/repo/src/main.rs"}});
+        if self.target.modern {
+            params["_meta"] = json!({
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        });
+            });
+        }
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
-        let mut request = http::Request::post(self.path)
+        let mut request = http::Request::post(self.target.path)
             .header("host", self.address.to_string())
             .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", "tools/call")
-            .header("mcp-name", "read_file");
+            .header("accept", "application/json, text/event-stream");
+        request = if self.target.modern {
+            request
+                .header("mcp-protocol-version", "2026-07-28")
+                .header("mcp-method", "tools/call")
+                .header("mcp-name", tool)
+        } else {
+            request.header("mcp-protocol-version", "2025-11-25")
+        };
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

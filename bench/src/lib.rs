@@ -2,8 +2,12 @@
 
 pub mod append;
 pub mod calls;
+mod contextforge;
 pub mod decision;
+pub mod growth;
 mod house;
+pub mod large;
+mod plain;
 pub mod report;
 mod stub;
 pub mod tasks;

@@ -6,15 +6,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use remit_bench::report::{Goal, Row, print};
-use remit_bench::{append, calls, decision, tasks, time, up, verify};
+use remit_bench::{append, calls, decision, growth, large, tasks, time, up, verify};
 
-const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [decision | append | calls | tasks | up | verify]...";
+const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [--contextforge VENV] [--records N] \
+                     [decision | append | calls | tasks | growth | up | verify | large]...";
 
 struct Options {
     json: bool,
     short: bool,
-    /// The binary, for `up`.
+    /// The binary, for `up` and `large`.
     remit: Option<PathBuf>,
+    /// Virtual environment of ContextForge, for `calls`.
+    contextforge: Option<PathBuf>,
+    /// Records of `large`.
+    records: u64,
     only: Vec<String>,
 }
 
@@ -36,6 +41,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         json: false,
         short: false,
         remit: None,
+        contextforge: None,
+        records: 10_000_000,
         only: Vec::new(),
     };
     while let Some(argument) = arguments.next() {
@@ -43,7 +50,11 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--json" => options.json = true,
             "--short" => options.short = true,
             "--remit" => options.remit = Some(arguments.next()?.into()),
-            "decision" | "append" | "calls" | "tasks" | "up" | "verify" => options.only.push(argument),
+            "--contextforge" => options.contextforge = Some(arguments.next()?.into()),
+            "--records" => options.records = arguments.next()?.parse().ok()?,
+            "decision" | "append" | "calls" | "tasks" | "growth" | "up" | "verify" | "large" => {
+                options.only.push(argument);
+            }
             _ => return None,
         }
     }
@@ -64,16 +75,27 @@ fn all(options: &Options, folder: &Path) -> anyhow::Result<()> {
         )?)?;
     }
     if wanted("calls") {
-        show(runtime.block_on(calls::run(folder, if options.short { 300 } else { 5_000 }))?)?;
+        let count = if options.short { 300 } else { 5_000 };
+        let peer = options.contextforge.as_deref();
+        show(runtime.block_on(calls::run(folder, count, peer))?)?;
     }
     if wanted("tasks") {
         show(runtime.block_on(tasks::run(folder, if options.short { 200 } else { 3_000 }))?)?;
+    }
+    if wanted("growth") {
+        let open = if options.short { 2_000 } else { 100_000 };
+        show(runtime.block_on(growth::run(folder, open))?)?;
     }
     if wanted("verify") {
         show(verify::run(if options.short { 50_000 } else { 500_000 })?)?;
     }
     if let (true, Some(remit)) = (wanted("up"), &options.remit) {
         show(up::run(folder, remit, if options.short { 3 } else { 15 })?)?;
+    }
+    // Filling the ledger takes minutes: only when it is asked for by name.
+    if options.only.iter().any(|only| only == "large") {
+        let large = large::run(folder, options.remit.as_deref(), options.records);
+        show(runtime.block_on(large)?)?;
     }
     Ok(())
 }

@@ -49,8 +49,8 @@ pub fn run(folder: &Path, remit: &Path, starts: usize) -> anyhow::Result<Vec<Row
     ])
 }
 
-/// Ended when dropped.
-struct Up(Child);
+/// The running binary; ended when dropped.
+pub struct Up(Child);
 
 impl Drop for Up {
     fn drop(&mut self) {
@@ -60,7 +60,11 @@ impl Drop for Up {
 }
 
 impl Up {
-    fn spawn(folder: &Path, remit: &Path) -> anyhow::Result<Self> {
+    /// Starts it with all its folders in `folder`.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(folder: &Path, remit: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new(remit);
         for (variable, name) in [
             ("XDG_DATA_HOME", "data"),
@@ -84,7 +88,11 @@ impl Up {
         ))
     }
 
-    fn ready(&mut self) -> anyhow::Result<()> {
+    /// Waits for its line `ready`.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub fn ready(&mut self) -> anyhow::Result<()> {
         let out = self.0.stdout.take().context("no standard output")?;
         for line in BufReader::new(out).lines() {
             if line?.contains("ready") {

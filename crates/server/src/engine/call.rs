@@ -136,6 +136,8 @@ pub async fn decide(
         let labels = labels(app, live, &world).await?;
         let given = match redeemed {
             Redeemed::Nothing => None,
+            // Another definition was admitted since the grant was found to cover this call: people are asked.
+            Redeemed::Grant { grant, .. } if grant.fingerprint != prepared.call.fingerprint => None,
             Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(Given {
                 requirement: &approval.approval.requirement,
                 rules: &approval.approval.rules,

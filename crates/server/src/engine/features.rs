@@ -171,11 +171,19 @@ pub async fn continuation(
     Ok(None)
 }
 
-/// Which feature an input response answers, by its shape.
+/// Which feature an input response answers, by its shape: that of a `roots/list` or `sampling/createMessage` result and
+/// nothing beside it. Everything else is what a person typed, an elicitation: a shape cannot be stretched to pass for less.
 fn feature_of(response: &Value) -> ClientFeature {
-    if response.get("roots").is_some() {
+    const ROOTS: &[&str] = &["roots", "_meta"];
+    const SAMPLING: &[&str] = &["role", "content", "model", "stopReason", "_meta"];
+    let only = |names: &[&str]| {
+        response
+            .as_object()
+            .is_some_and(|members| members.iter().all(|(name, _)| names.contains(&name)))
+    };
+    if response.get("roots").is_some() && only(ROOTS) {
         ClientFeature::Roots
-    } else if response.get("role").is_some() || response.get("model").is_some() {
+    } else if response.get("role").is_some() && only(SAMPLING) {
         ClientFeature::Sampling
     } else {
         ClientFeature::Elicitation

@@ -4,6 +4,7 @@ pub mod body;
 pub mod call;
 pub mod catalog;
 pub mod closing;
+pub mod continuation;
 pub mod decide;
 pub mod features;
 pub mod hold;

@@ -15,12 +15,13 @@ use remit_gateway::ports::{
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
-use super::call::{Asked, Decided, Redeemed, decide, unavailable};
+use super::call::{Allowed, Asked, Decided, Redeemed, decide, unavailable};
+use super::continuation::Second;
 use super::live::Live;
 use super::redeem::delivered;
 use super::send::{Manner, send};
 use super::waiting::{self, Given};
-use super::{catalog, features, session};
+use super::{catalog, continuation, features, session};
 use crate::app::{App, Failure};
 
 /// Notices that may wait to be taken by one stream.
@@ -178,13 +179,12 @@ fn no_server(app: &App, message: String) -> Decision {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Given, Failure> {
-    if let Some(continuation) = &request.continuation {
-        let state = continuation.request_state.as_deref();
-        let responses = &continuation.input_responses;
-        if let Some(denied) = features::continuation(app, live, &request.server, responses, state).await? {
-            return Ok(refused(*denied, false).into());
-        }
-    }
+    let second = match continuation::open(app, live, &request).await? {
+        Some(Second::Refused(answer)) => return Ok((*answer).into()),
+        Some(Second::Round(continuation)) => Some(continuation),
+        None => None,
+    };
+    let manner = manner(&request, live, second);
     let asked = Asked {
         server: request.server.clone(),
         operation: request.operation.clone(),
@@ -193,27 +193,40 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
     };
     let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
     if let Decided::Allowed(allowed) = decided {
-        let (manner, listener) = (manner(&request, live), Some(events.clone()));
-        match send(app, live, *allowed, manner, listener).await {
+        match send_on(app, live, *allowed, manner.clone(), events.clone()).await {
             // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
             Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
-            sent => return Ok(vet_inputs(app, live, &request, sent?).await?.into()),
+            sent => return Ok(sent?.into()),
         }
     }
     match decided {
-        Decided::Allowed(allowed) => {
-            let answer = send(app, live, *allowed, manner(&request, live), Some(events)).await?;
-            Ok(vet_inputs(app, live, &request, answer).await?.into())
-        }
+        Decided::Allowed(allowed) => Ok(send_on(app, live, *allowed, manner, events).await?.into()),
         Decided::Denied {
             decision,
             has_output_schema,
         } => Ok(refused(*decision, has_output_schema).into()),
-        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, &request, &asks, events).await,
+        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, manner, &asks, events).await,
     }
 }
 
-pub(super) fn manner(request: &Request, live: &Live) -> Manner {
+/// Sends an allowed call. What the server asks back for is vetted, and its state sealed, before the client sees it.
+pub(super) async fn send_on(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    allowed: Allowed,
+    manner: Manner,
+    events: Events,
+) -> Result<Answer, Failure> {
+    let (digest, era) = (allowed.prepared.digest, manner.era);
+    let server = allowed.prepared.call.server.clone();
+    let answer = send(app, live, allowed, manner, Some(events)).await?;
+    match vet_inputs(app, live, &server, era, answer).await? {
+        Answer::Result(result) => continuation::seal(app, live, digest, result).map(Answer::Result),
+        other => Ok(other),
+    }
+}
+
+fn manner(request: &Request, live: &Live, continuation: Option<remit_upstream::Continuation>) -> Manner {
     let allowed = &live.snapshot().task.authority.client_features;
     let options = CallOptions {
         features: request
@@ -225,14 +238,7 @@ pub(super) fn manner(request: &Request, live: &Live) -> Manner {
         elicitation_url: request.elicitation_url,
         wants_progress: request.wants_progress,
         log_level: request.log_level.clone(),
-        continuation: request
-            .continuation
-            .as_ref()
-            .map(|continuation| remit_upstream::Continuation {
-                input_responses: (!continuation.input_responses.is_empty())
-                    .then(|| Value::Object(continuation.input_responses.clone())),
-                request_state: continuation.request_state.clone(),
-            }),
+        continuation,
         ..CallOptions::default()
     };
     Manner {
@@ -246,7 +252,8 @@ pub(super) fn manner(request: &Request, live: &Live) -> Manner {
 async fn vet_inputs(
     app: &Arc<App>,
     live: &Arc<Live>,
-    request: &Request,
+    server: &Name,
+    era: Era,
     answer: Answer,
 ) -> Result<Answer, Failure> {
     let Answer::Result(result) = &answer else {
@@ -255,7 +262,7 @@ async fn vet_inputs(
     if result.get("resultType").and_then(Value::as_str) != Some("input_required") {
         return Ok(answer);
     }
-    match features::vet(app, live, &request.server, request.era, result).await? {
+    match features::vet(app, live, server, era, result).await? {
         None => Ok(answer),
         Some(decision) => Ok(refused(*decision, false)),
     }

@@ -9,13 +9,13 @@ use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId};
 use remit_core::tool::ToolRef;
 use remit_enforce::Cut;
-use remit_gateway::ports::{Answer, Events, Request};
+use remit_gateway::ports::{Answer, Events};
 
 use super::call::{Asked, Asks, Decided, Redeemed, decide, refuse_for, unavailable};
 use super::live::Live;
-use super::port::{manner, refused};
+use super::port::{refused, send_on};
 use super::redeem::{Worth, same_call, worth};
-use super::send::send;
+use super::send::Manner;
 use super::{closing, hold};
 use crate::app::{App, Failure};
 
@@ -42,7 +42,7 @@ pub(super) async fn ask_people(
     app: &Arc<App>,
     live: &Arc<Live>,
     asked: &Asked,
-    request: &Request,
+    manner: Manner,
     asks: &Asks,
     events: Events,
 ) -> Result<Given, Failure> {
@@ -55,8 +55,7 @@ pub(super) async fn ask_people(
     {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
-                let answer = send(app, live, *allowed, manner(request, live), Some(events)).await?;
-                return Ok(answer.into());
+                return Ok(send_on(app, live, *allowed, manner, events).await?.into());
             }
             Ok(Decided::Denied {
                 decision,

@@ -65,6 +65,10 @@ impl House {
     }
 
     pub async fn open_with(config: Config) -> Self {
+        Self::before(StubServer::start().await, config).await
+    }
+
+    pub async fn before(stub: StubServer, config: Config) -> Self {
         let folder = std::env::temp_dir().join(format!(
             "remit-house-{}-{}",
             std::process::id(),
@@ -72,7 +76,6 @@ impl House {
         ));
         std::fs::create_dir_all(&folder).unwrap();
         let running = start(parts_with(&folder, config)).await.unwrap();
-        let stub = StubServer::start().await;
         let house = Self {
             running,
             stub,

@@ -6,5 +6,6 @@ mod calls;
 mod closings;
 #[cfg(test)]
 mod house;
+mod rounds;
 #[cfg(test)]
 mod stub;

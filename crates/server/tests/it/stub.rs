@@ -1,4 +1,5 @@
-//! `StubServer`: a small MCP server (2025-11-25, streamable HTTP, JSON answers) that counts what reaches it.
+//! `StubServer`: a small MCP server (streamable HTTP, JSON answers) that counts what reaches it. It speaks 2025-11-25, or
+//! 2026-07-28 when it was started to want second rounds.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 pub struct Inner {
     pub tools: Mutex<Value>,
     pub received: Mutex<Vec<Value>>,
+    /// Answers a call without `requestState` with one that asks for another round, in this state.
+    rounds: Option<&'static str>,
 }
 
 /// A running stub.
@@ -25,9 +28,14 @@ pub struct StubServer {
 
 impl StubServer {
     pub async fn start() -> Self {
+        Self::with_rounds(None).await
+    }
+
+    pub async fn with_rounds(rounds: Option<&'static str>) -> Self {
         let inner = Arc::new(Inner {
             tools: Mutex::new(tools()),
             received: Mutex::default(),
+            rounds,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -64,22 +72,39 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
     let Some(id) = message.get("id").cloned() else {
         return StatusCode::ACCEPTED.into_response();
     };
-    let result =
-        match message["method"].as_str() {
-            Some("initialize") => json!({
-                "protocolVersion": "2025-11-25",
-                "capabilities": {"tools": {}},
-                "serverInfo": {"name": "stub", "version": "1"},
-            }),
-            Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
-            Some("tools/call") => {
-                inner.received.lock().unwrap().push(message["params"].clone());
-                json!({"content": [{"type": "text", "text": format!("did {}", message["params"]["name"])}]})
+    let result = match message["method"].as_str() {
+        Some("server/discover") if inner.rounds.is_some() => json!({
+            "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},
+            "ttlMs": 0, "cacheScope": "private",
+        }),
+        Some("tools/list") if inner.rounds.is_some() => json!({
+            "resultType": "complete", "tools": inner.tools.lock().unwrap().clone(), "ttlMs": 0, "cacheScope": "private",
+        }),
+        Some("tools/call") if inner.rounds.is_some() => {
+            inner.received.lock().unwrap().push(message["params"].clone());
+            match message["params"].get("requestState") {
+                None => {
+                    json!({"resultType": "input_required", "inputRequests": {}, "requestState": inner.rounds})
+                }
+                Some(_) => json!({"resultType": "complete", "content": [{"type": "text", "text": "done"}]}),
             }
-            _ => return Json(
+        }
+        Some("initialize") if inner.rounds.is_none() => json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "stub", "version": "1"},
+        }),
+        Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
+        Some("tools/call") => {
+            inner.received.lock().unwrap().push(message["params"].clone());
+            json!({"content": [{"type": "text", "text": format!("did {}", message["params"]["name"])}]})
+        }
+        _ => {
+            return Json(
                 json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no such method"}}),
             )
-            .into_response(),
-        };
+            .into_response();
+        }
+    };
     Json(json!({"jsonrpc": "2.0", "id": id, "result": result})).into_response()
 }
