@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 /// The name of the server under test.
 const SERVER: &str = "conf";
 /// Most times a person signs in before the scenario is given up.
-const LOGINS_MAX: usize = 4;
+const LOGINS_MAX: usize = 3;
 
 fn main() -> anyhow::Result<()> {
     let url = std::env::args()

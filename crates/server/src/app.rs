@@ -56,6 +56,8 @@ pub struct App {
     pub subscriptions: Subscriptions,
     /// Work that outlives the request it came with.
     pub background: Background,
+    /// The world is read again by one at a time.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Checkpoints are signed one after the other.
     pub signing: tokio::sync::Mutex<()>,
     /// The newest signed checkpoint.
@@ -182,6 +184,8 @@ impl App {
     /// # Errors
     /// [`Failure::Unavailable`] when it cannot be read: the old one stays, and its decisions are refused by their appends.
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
+        // One after the other: what was read first must not replace what was read later.
+        let _reading = self.reloading.lock().await;
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
         let world = self

@@ -161,6 +161,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         subscriptions: Default::default(),
         head: watch::channel(None).0,
         signing: Default::default(),
+        reloading: Default::default(),
         mint: Mint::at_start(),
         life: LifelineHolder::new().0,
         background: Background::default(),

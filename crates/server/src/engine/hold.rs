@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use remit_core::approval::{Approval, ApprovalState, Requirement};
 use remit_core::call::Operation;
@@ -138,6 +139,9 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
             remit_store::calls::add(tx, &stored)
         })
         .await?;
+    if asks.sign_in.is_some() {
+        live.waited_for_login.store(true, Ordering::SeqCst);
+    }
     app.rooms.ring(approval_id);
     Ok(Held {
         approval: approval_id,

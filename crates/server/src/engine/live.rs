@@ -3,7 +3,7 @@
 //! What is cached here only makes decisions quick; whether it still holds is an expectation of each append.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -42,6 +42,8 @@ pub struct Live {
     pub calls: AtomicU64,
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
+    /// A call of this task may wait for a login, or have been made after one; not known to be otherwise yet.
+    pub waited_for_login: AtomicBool,
     used_at: AtomicU64,
     handed_over: Mutex<HashSet<CallId>>,
     shown: Mutex<Shown>,
@@ -84,6 +86,7 @@ impl Live {
             line: RwLock::new(line),
             calls: AtomicU64::new(0),
             denials_in_a_row: AtomicU64::new(0),
+            waited_for_login: AtomicBool::new(true),
             used_at: AtomicU64::new(0),
             handed_over: Mutex::default(),
             shown: Mutex::default(),

@@ -191,6 +191,9 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         arguments: request.arguments.clone(),
         era: request.era,
     };
+    if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
+        return waiting::again(app, live, approval).await;
+    }
     let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
     if let Decided::Allowed(allowed) = decided {
         match send_on(app, live, *allowed, manner.clone(), events.clone()).await {

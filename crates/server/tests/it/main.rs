@@ -6,6 +6,10 @@ mod calls;
 mod closings;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod locked;
+#[cfg(test)]
+mod logins;
 mod rounds;
 #[cfg(test)]
 mod stub;

@@ -12,7 +12,7 @@ use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
     Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, policies, runs, servers, tasks, tools,
+    integrity, labels, logins, policies, runs, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +28,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 14] = [
     "agents",
     "humans",
     "servers",
@@ -41,6 +41,8 @@ const TABLES: [&str; 12] = [
     "grants",
     "freezes",
     "policies",
+    "logins",
+    "oauth_clients",
 ];
 
 /// One row in every table that grants.
@@ -71,6 +73,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            logins::keep(tx, &login(), None)?;
+            logins::keep_client(tx, "https://as.example", "http://127.0.0.1:1/x", b"sealed client")?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
         })
         .unwrap();
@@ -125,6 +129,16 @@ fn tool() -> RegisteredTool {
     }
 }
 
+fn login() -> logins::Login {
+    logins::Login {
+        server: make::name("pay"),
+        owner: make::name("alice"),
+        issuer: "https://as.example".to_owned(),
+        sealed: b"sealed tokens".to_vec(),
+        state: logins::LoginState::Over,
+    }
+}
+
 fn freeze() -> Freeze {
     Freeze {
         resource: "db:prod".parse().unwrap(),
@@ -150,6 +164,10 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "logins" => logins::list(conn)?.len(),
+        "oauth_clients" => {
+            usize::from(logins::client(conn, "https://as.example", "http://127.0.0.1:1/x")?.is_some())
+        }
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })
