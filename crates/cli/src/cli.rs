@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, approvals, approve, coverage, demo, deny, doctor, explain, export, freeze, grants, human, kill,
-    launch, mcp, policy, run, scenario, tail, task, timeline, tools, up, verify, who,
+    launch, mcp, policy, run, scenario, secret, system, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -50,6 +50,9 @@ pub enum Command {
     /// Register MCP servers, or speak MCP over stdio
     #[command(subcommand)]
     Mcp(mcp::Command),
+    /// Register systems reached over HTTP
+    #[command(subcommand)]
+    System(system::Command),
     /// Look at tools, admit and retire them
     #[command(subcommand)]
     Tools(tools::Command),
@@ -61,6 +64,9 @@ pub enum Command {
     Deny(deny::Args),
     /// Approvals that cover more than one call
     Grants(grants::Args),
+    /// Keep the secrets that agents work with and never hold
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Stop every change to a resource until a time
     Freeze(freeze::Args),
     /// Policy as code

@@ -11,6 +11,7 @@ pub mod entropy;
 pub mod id;
 pub mod json;
 pub mod label;
+pub mod lease;
 pub mod limits;
 pub mod name;
 pub mod people;

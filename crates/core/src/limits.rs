@@ -108,6 +108,8 @@ pub const EVENTS_QUEUED_MAX: usize = 64;
 pub const REPLAY_EVENTS_MAX: usize = 256;
 /// Most streams one legacy session keeps for a client that comes back.
 pub const REPLAY_STREAMS_MAX: usize = 8;
+/// Longest body of a request that may wait for people, in bytes.
+pub const HELD_BODY_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Most resources one client may subscribe to in one session or stream.
 pub const SUBSCRIPTIONS_MAX: usize = 256;
 /// Longest SPIFFE ID, in bytes (SPIFFE-ID, 2.4).

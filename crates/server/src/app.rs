@@ -52,8 +52,12 @@ pub struct App {
     pub logins: Logins,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
+    /// The way out for everything that is not MCP.
+    pub egress: crate::egress::Egress,
     /// Subscriptions to resources.
     pub subscriptions: Subscriptions,
+    /// Secrets and leases in memory.
+    pub broker: crate::broker::Broker,
     /// Work that outlives the request it came with.
     pub background: Background,
     /// The world is read again by one at a time.

@@ -37,6 +37,10 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
     );
     if checkpoint {
         log(
+            "old versions of secrets could not be destroyed",
+            crate::broker::vault::destroy_outlived(app).await,
+        );
+        log(
             "no checkpoint could be signed",
             crate::evidence::checkpoint::sign(app).await,
         );

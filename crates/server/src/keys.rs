@@ -101,6 +101,37 @@ impl Keys {
     }
 }
 
+impl Key {
+    /// The key in a file, made when it does not exist.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file is unreadable, readable by others, or of the wrong size.
+    pub fn in_file(path: &Path, entropy: &dyn Entropy) -> Result<Self, KeyError> {
+        read_or_make(path, entropy)
+    }
+
+    /// The key in a file that somebody else put there: 32 bytes, not to be read or written by others.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file is missing, open to others, or of the wrong size.
+    pub fn given(path: &Path) -> Result<Self, KeyError> {
+        let io = |source| KeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let meta = fs::metadata(path).map_err(io)?;
+        if meta.mode() & 0o037 != 0 || !meta.is_file() {
+            return Err(KeyError::Unsafe(path.to_owned()));
+        }
+        let bytes = Zeroizing::new(fs::read(path).map_err(io)?);
+        let key: [u8; 32] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| KeyError::Unsafe(path.to_owned()))?;
+        Ok(Self(Zeroizing::new(key)))
+    }
+}
+
 /// Reads a 32-byte key file, making it when it does not exist.
 fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
     let io = |source| KeyError::Io {

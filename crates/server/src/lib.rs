@@ -2,9 +2,11 @@
 
 pub mod app;
 pub mod approvals;
+pub mod broker;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod egress;
 pub mod engine;
 pub mod evidence;
 pub mod fetch;

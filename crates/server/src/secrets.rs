@@ -2,11 +2,12 @@
 
 use crate::app::App;
 
-/// Values that must not appear in an answer: environment values of stdio servers that look like credentials.
+/// Values that must not appear in an answer: what the broker has opened, and environment values of stdio servers that
+/// look like credentials.
 #[must_use]
 pub fn known(app: &App) -> Vec<String> {
     let world = app.world();
-    let mut known = Vec::new();
+    let mut known = app.broker.opened();
     for server in world.registry.servers() {
         for (name, value) in &server.server.environment {
             if is_credential(name) && value.len() >= 8 {

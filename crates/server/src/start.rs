@@ -106,7 +106,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .merge(crate::health::router(&app))
         .merge(crate::logins::callback::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
-    let serving = tokio::spawn(serve(listener, gateway, stopping.clone()));
+    let door = crate::egress::Door::new(&app, gateway);
+    let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
@@ -115,8 +116,10 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::jobs::recover(&app).await?;
     let configured = Arc::clone(&app);
-    app.background
-        .spawn(async move { crate::registry::servers::add_configured(&configured).await });
+    app.background.spawn(async move {
+        crate::egress::systems::add_configured(&configured).await;
+        crate::registry::servers::add_configured(&configured).await;
+    });
     Ok(Running {
         app,
         address,
@@ -145,6 +148,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
     let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let broker =
+        crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
     let app = Arc::new(App {
         clock: parts.clock,
         entropy: parts.entropy,
@@ -158,7 +163,9 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         links: Default::default(),
         logins: Default::default(),
         dialler: Default::default(),
+        egress: Default::default(),
         subscriptions: Default::default(),
+        broker,
         head: watch::channel(None).0,
         signing: Default::default(),
         reloading: Default::default(),
@@ -242,12 +249,16 @@ fn gateway_config(app: &App) -> GatewayConfig {
     }
 }
 
-async fn serve(listener: tokio::net::TcpListener, routes: axum::Router, mut stopping: watch::Receiver<bool>) {
+async fn serve(
+    listener: tokio::net::TcpListener,
+    door: crate::egress::Door,
+    mut stopping: watch::Receiver<bool>,
+) {
     let stopped = async move {
         // A sender that is gone is a stop too.
         let _ = stopping.wait_for(|stop| *stop).await;
     };
-    remit_gateway::serve(listener, routes, stopped).await;
+    remit_gateway::serve(listener, door, stopped).await;
 }
 
 impl Running {

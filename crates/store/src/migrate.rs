@@ -7,6 +7,8 @@ use crate::sql::{Conn, Driver, Value, for_sqlite};
 /// All migrations, oldest first; the number of one is its place from 1.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_first", include_str!("migrations/0001_first.sql")),
+    ("0002_bodies", include_str!("migrations/0002_bodies.sql")),
+    ("0005_broker", include_str!("migrations/0005_broker.sql")),
     ("0007_logins", include_str!("migrations/0007_logins.sql")),
 ];
 

@@ -20,6 +20,8 @@ pub enum Transport {
     Url(String),
     /// A command of ours, spoken to over its standard input and output.
     Command(Vec<String>),
+    /// Not an MCP server: a system reached over HTTP, by its description (TOML).
+    System(String),
 }
 
 /// A registered server.
@@ -98,6 +100,7 @@ fn spec_to_json(server: &Server) -> Json {
     match &server.transport {
         Transport::Url(url) => spec.insert("url", url.as_str()),
         Transport::Command(command) => spec.insert("command", text_list(command)),
+        Transport::System(description) => spec.insert("system", description.as_str()),
     };
     spec.insert("allow_private", server.allow_private);
     spec.insert("shareable", server.shareable);
@@ -119,12 +122,13 @@ struct Spec {
 
 fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
     let mut fields = Fields::of(value)?;
-    let transport = match (fields.opt("url"), fields.opt("command")) {
-        (Some(Json::String(url)), None) => Transport::Url(url),
-        (None, Some(command)) => {
+    let transport = match (fields.opt("url"), fields.opt("command"), fields.opt("system")) {
+        (Some(Json::String(url)), None, None) => Transport::Url(url),
+        (None, None, Some(Json::String(description))) => Transport::System(description),
+        (None, Some(command), None) => {
             Transport::Command(crate::codec::texts(&command).map_err(|error| error.within("command"))?)
         }
-        _ => return Err(BadJson::new("", "either `url` or `command` belongs here")),
+        _ => return Err(BadJson::new("", "one of `url`, `command`, `system` belongs here")),
     };
     let Json::Object(environment) = fields.need("environment")? else {
         return Err(BadJson::new("environment", "an object belongs here"));

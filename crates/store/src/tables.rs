@@ -113,13 +113,42 @@ pub(crate) static POLICIES: Table = Table::new(
     11,
 );
 
+pub(crate) static SECRETS: Table = Table::new(
+    "secrets",
+    &["name"],
+    &["system", "account", "source", "version", "retired"],
+    20,
+);
+pub(crate) static SECRET_VERSIONS: Table = Table::new(
+    "secret_versions",
+    &["secret", "version"],
+    &["wrapped", "sealed", "made_at", "until"],
+    21,
+);
+pub(crate) static LEASES: Table = Table::new(
+    "leases",
+    &["id"],
+    &[
+        "task",
+        "run",
+        "system",
+        "backend",
+        "handle",
+        "class",
+        "state",
+        "planned_at",
+        "ended_at",
+        "expires_at",
+    ],
+    22,
+);
 pub(crate) static LOGINS: Table =
     Table::new("logins", &["server", "owner"], &["issuer", "sealed", "state"], 25);
 pub(crate) static OAUTH_CLIENTS: Table =
     Table::new("oauth_clients", &["issuer", "redirect_uri"], &["sealed"], 26);
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 9] = [
+pub(crate) static SMALL: [&Table; 11] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -127,11 +156,13 @@ pub(crate) static SMALL: [&Table; 9] = [
     &BUDGETS,
     &FREEZES,
     &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
     &LOGINS,
     &OAUTH_CLIENTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 14] = [
+pub(crate) static ALL: [&Table; 17] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -144,6 +175,9 @@ pub(crate) static ALL: [&Table; 14] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &SECRETS,
+    &SECRET_VERSIONS,
+    &LEASES,
     &LOGINS,
     &OAUTH_CLIENTS,
 ];

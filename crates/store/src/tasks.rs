@@ -109,6 +109,19 @@ fn live_below(conn: &mut Conn, root: TaskId) -> Result<u64, StoreError> {
     Ok(row.int(0)?.unsigned_abs())
 }
 
+/// Refuses when the task is not open, whatever its version.
+///
+/// # Errors
+/// [`Refused::NotOpen`], [`Refused::NotFound`].
+pub fn expect_open(tx: &mut Tx<'_>, task: TaskId) -> Result<(), ApplyError> {
+    let state = facts(tx, task)?.state;
+    if state == TaskState::Open {
+        Ok(())
+    } else {
+        Err(Refused::NotOpen { task, state }.into())
+    }
+}
+
 /// One task.
 ///
 /// # Errors

@@ -8,6 +8,7 @@
 
 mod answer;
 mod connection;
+mod egress;
 mod environment;
 mod error;
 mod event;
@@ -26,13 +27,14 @@ mod subscription;
 mod wire;
 
 pub use connection::Connection;
+pub use egress::{AwsKey, EgressBody, EgressResponse, Injection, Outbound, Outlet, Source};
 pub use environment::{Environment, Launcher};
 pub use error::{ErrorKind, Fault, Sent, UpstreamError};
 pub use event::{ClientAnswer, ClientRefusal, Reply, RpcError, UpstreamEvent};
 pub use http::address::{Resolve, SystemResolver};
 pub use http::credential::{Challenge, Credential};
 pub use http::fetch::{FetchBody, FetchRequest, Fetched, Secret, fetch};
-pub use http::tls::tls_config;
+pub use http::tls::{tls_config, tls_config_and};
 pub use http::url::{BadUrl, Endpoint};
 pub use identity::{Artefacts, Identity, IdentityError};
 pub use introspect::Introspection;
@@ -42,3 +44,6 @@ pub use options::{CallOptions, Continuation, Era, OpenOptions};
 pub use scrub::{Scrubber, TooManySecrets};
 pub use spec::{HttpSpec, ServerSpec, StdioSpec, Transport};
 pub use subscription::Subscription;
+
+/// How TLS is spoken towards servers.
+pub type Tls = rustls::ClientConfig;

@@ -11,9 +11,11 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
+    "broker",
     "confine",
     "core",
     "credentials",
+    "egress",
     "enforce",
     "gateway",
     "identity",
@@ -36,13 +38,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/store", &["core", "ledger"]),
     ("crates/enforce", &["core", "policy", "store"]),
     ("crates/gateway", &["core"]),
+    ("crates/egress", &["core"]),
     ("crates/upstream", &["confine", "core", "enforce"]),
+    ("crates/broker", &["core"]),
     (
         "crates/server",
         &[
+            "broker",
             "confine",
             "core",
             "credentials",
+            "egress",
             "enforce",
             "gateway",
             "identity",
@@ -91,16 +97,30 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("rusqlite", &["crates/store"], "only `crates/store` speaks SQL"),
     ("postgres", &["crates/store"], "only `crates/store` speaks SQL"),
     (
+        "tokio-postgres",
+        &["crates/broker"],
+        "only `crates/broker` speaks to users' databases",
+    ),
+    (
+        "sqlparser",
+        &["crates/broker"],
+        "only `crates/broker` reads the statements of agents",
+    ),
+    (
         "landlock",
         &["crates/confine"],
         "only `crates/confine` shuts processes in",
     ),
     ("clap", &["crates/cli"], "only `crates/cli` reads command lines"),
-    ("rustls", &["crates/upstream"], "only `crates/upstream` dials"),
+    (
+        "rustls",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
+    ),
     (
         "tokio-rustls",
-        &["crates/upstream"],
-        "only `crates/upstream` dials",
+        &["crates/upstream", "crates/egress"],
+        "only `crates/upstream` dials; `crates/egress` answers TLS",
     ),
     (
         "webpki-roots",

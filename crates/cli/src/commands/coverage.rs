@@ -20,7 +20,7 @@ struct Way {
     note: &'static str,
 }
 
-const WAYS: [Way; 10] = [
+const WAYS: [Way; 12] = [
     Way {
         way: "MCP tool calls through Remit",
         lane: "enforced",
@@ -52,9 +52,19 @@ const WAYS: [Way; 10] = [
         note: "confinement keeps them from Remit, not from your files",
     },
     Way {
-        way: "HTTP and other connections the agent opens itself (curl, git, npm)",
+        way: "HTTP through the egress proxy to registered systems (curl, git, SDKs in `remit run`)",
+        lane: "enforced",
+        note: "each request is decided and recorded before its host is looked up; what cannot be read in one way is refused",
+    },
+    Way {
+        way: "HTTP through the egress proxy to other hosts, WebSocket, gRPC",
+        lane: "enforced",
+        note: "denied and recorded",
+    },
+    Way {
+        way: "connections the agent opens past the proxy",
         lane: "none",
-        note: "not decided, not recorded",
+        note: "not decided, not recorded: `remit run` sets the variables, it does not close the network",
     },
     Way {
         way: "MCP servers in the agent's own configuration",

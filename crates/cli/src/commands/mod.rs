@@ -20,6 +20,8 @@ pub mod policy;
 mod record;
 pub mod run;
 pub mod scenario;
+pub mod secret;
+pub mod system;
 pub mod tail;
 pub mod task;
 pub mod timeline;
@@ -66,11 +68,13 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Agent(command) => wait(agent::run(context, command)),
         Command::Human(command) => wait(human::run(context, command)),
         Command::Mcp(command) => mcp::run(context, command),
+        Command::System(command) => wait(system::run(context, command)),
         Command::Tools(command) => wait(tools::run(context, command)),
         Command::Approvals(args) => wait(approvals::run(context, &args)),
         Command::Approve(args) => wait(approve::run(context, &args)),
         Command::Deny(args) => wait(deny::run(context, &args)),
         Command::Grants(args) => wait(grants::run(context, &args)),
+        Command::Secret(command) => wait(secret::run(context, command)),
         Command::Freeze(args) => wait(freeze::run(context, &args)),
         Command::Policy(command) => policy::run(context, command),
         Command::Scenario(scenario::Command::Run(args)) => scenario::run(context.out, &args.files),

@@ -1,13 +1,16 @@
 //! Serving connections within bounds: their number, the size and the pace of request heads.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use remit_core::limits::{CONNECTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -16,9 +19,17 @@ use tokio::task::JoinSet;
 /// How long the listener rests after it could not accept (usually: no file descriptors left).
 const REST: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `shutdown` resolves, then lets what is in flight end by itself. Dropping the
+/// Serves `service` on `listener` until `shutdown` resolves, then lets what is in flight end by itself. Dropping the
 /// future cuts it off.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve<S>(listener: TcpListener, service: S, shutdown: impl Future<Output = ()>)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -44,7 +55,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         };
         // Small messages should not wait for each other's acknowledgements.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        let service = service.clone();
         let mut stopping = stopping.clone();
         connections.spawn(async move {
             let _place = place;
@@ -53,7 +64,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
                 .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
                 .max_buf_size(REQUEST_HEAD_BYTES_MAX)
                 .max_headers(REQUEST_HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(stream), service)
+                // Tunnels of the egress proxy.
+                .with_upgrades();
             tokio::pin!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -84,7 +84,11 @@ impl Server {
         let router = remit_gateway::router(engine.clone(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let task = tokio::spawn(remit_gateway::serve(listener, router, std::future::pending()));
+        let task = tokio::spawn(remit_gateway::serve(
+            listener,
+            hyper_util::service::TowerToHyperService::new(router),
+            std::future::pending(),
+        ));
         Self {
             engine,
             clock,

@@ -8,6 +8,8 @@ mod oauth;
 mod policy;
 mod servers;
 mod store;
+mod systems;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +24,8 @@ pub use oauth::{Oauth, OauthGrant};
 pub use policy::Policy;
 pub use servers::Server;
 pub use store::Store;
+pub use systems::{Egress, System};
+pub use vault::{KeyPlace, Manager, Vault};
 
 /// The whole configuration; every part has a default, so no file is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,10 +37,18 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
+    /// Systems reached over HTTP, known from the start.
+    pub systems: BTreeMap<String, System>,
+    /// The way out.
+    pub egress: Egress,
     /// Policy of this installation.
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Where the key-encryption key lies, and how long old versions of secrets stay.
+    pub vault: Vault,
+    /// Managers that keep secrets for us.
+    pub managers: BTreeMap<String, Manager>,
 }
 
 impl Config {
@@ -72,8 +84,15 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.vault.check()?;
+        for (name, manager) in &self.managers {
+            manager.check(name)?;
+        }
         for (name, server) in &self.servers {
             server.check(name)?;
+        }
+        for (name, system) in &self.systems {
+            system.check(name)?;
         }
         Ok(())
     }

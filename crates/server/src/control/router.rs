@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, freezes, grants, humans, kill, logins, policy, records, runs, servers,
-    status, tasks, tools, verify,
+    Control, agents, approvals, freezes, grants, humans, kill, logins, policy, records, runs, secrets,
+    servers, status, systems, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -43,6 +43,9 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers/{name}/login/wait", post(logins::wait))
         .route("/v1/servers/{name}/logout", post(logins::forget))
         .route("/v1/logins/returned", post(logins::returned))
+        .route("/v1/systems", get(systems::list).post(systems::add))
+        .route("/v1/systems/{name}/retire", post(systems::retire))
+        .route("/v1/runs/{id}/egress", get(systems::of_run))
         .route("/v1/tools", get(tools::list))
         .route("/v1/tools/admit", post(tools::admit))
         .route("/v1/tools/retire", post(tools::retire))
@@ -53,6 +56,10 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/approvals/{id}/deny", post(approvals::deny))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/secrets", get(secrets::list).post(secrets::add))
+        .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
+        .route("/v1/secrets/{name}/rollback", post(secrets::rollback))
+        .route("/v1/secrets/{name}/retire", post(secrets::retire))
         .route("/v1/freezes", get(freezes::list).post(freezes::place))
         .route("/v1/freezes/lift", post(freezes::lift))
         .route("/v1/policy", get(policy::show))

@@ -73,7 +73,12 @@ pub(super) async fn retire(
 
 pub(super) async fn list(State(Control { app, .. }): State<Control>) -> Answer {
     Ok(Json(
-        app.world().registry.servers().map(|entry| shown(entry)).collect(),
+        app.world()
+            .registry
+            .servers()
+            .filter(|entry| entry.system.is_none())
+            .map(|entry| shown(entry))
+            .collect(),
     ))
 }
 
@@ -98,6 +103,7 @@ fn shown(entry: &ServerEntry) -> Value {
     match &server.transport {
         Transport::Url(url) => view::add(&mut shown, "url", url.as_str()),
         Transport::Command(command) => view::add(&mut shown, "command", command.clone()),
+        Transport::System(_) => {}
     }
     shown
 }

@@ -27,6 +27,7 @@ use super::world::World;
 use super::{body, record};
 use super::{hold, session};
 use crate::app::{App, Failure};
+use crate::egress::attachment::Attachment;
 
 /// Tries before a decision gives up on facts that keep changing.
 const TRIES: usize = 12;
@@ -42,6 +43,8 @@ pub struct Asked {
     pub arguments: Object,
     /// The revision the client speaks.
     pub era: Era,
+    /// What goes with a request to a system: its body, and the placeholders it carries. None for MCP.
+    pub attachment: Option<Arc<Attachment>>,
 }
 
 /// What is redeemed with a call.
@@ -92,6 +95,8 @@ pub struct Allowed {
     pub decision: Decision,
     /// What the registry said.
     pub prepared: Prepared,
+    /// What goes with it.
+    pub attachment: Option<Arc<Attachment>>,
 }
 
 /// A call that people have to agree to.
@@ -107,6 +112,8 @@ pub struct Asks {
     pub world: Arc<World>,
     /// The task as it stood.
     pub snapshot: Arc<Snapshot>,
+    /// What goes with it.
+    pub attachment: Option<Arc<Attachment>>,
 }
 
 /// Decides one call and, unless people have to be asked, records the decision.
@@ -131,6 +138,9 @@ pub async fn decide(
             asked.arguments.clone(),
         );
         if let Some((reason, message)) = standing(app, &snapshot).or_else(|| prepared.refused.clone()) {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
+        if let Some((reason, message)) = misplaced(&prepared, asked) {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         let labels = labels(app, live, &world).await?;
@@ -159,11 +169,15 @@ pub async fn decide(
                     prepared,
                     world,
                     snapshot,
+                    attachment: asked.attachment.clone(),
                 })));
             }
             Verdict::Allow(allow) => allow,
         };
-        if !linked && let Some(server) = &prepared.server {
+        if !linked
+            && let Some(server) = &prepared.server
+            && server.system.is_none()
+        {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
                 if let Failure::NeedsReauth(message) = failure {
@@ -178,6 +192,7 @@ pub async fn decide(
                         prepared,
                         world,
                         snapshot,
+                        attachment: None,
                     })));
                 }
                 let reason = if matches!(failure, Failure::Conflict(_)) {
@@ -199,7 +214,12 @@ pub async fn decide(
             }
         }
         match allowed(app, live, &world, &snapshot, prepared, allow, redeemed, &labels).await {
-            Ok(decided) => return Ok(decided),
+            Ok(mut decided) => {
+                if let Decided::Allowed(allowed) = &mut decided {
+                    allowed.attachment.clone_from(&asked.attachment);
+                }
+                return Ok(decided);
+            }
             Err(Recording::Again(AppendError::Refused(refused))) => {
                 if let Refused::BudgetExceeded { budget, .. } = &refused {
                     exhausted.extend(
@@ -257,6 +277,17 @@ fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
         )),
         TaskState::Open => None,
     }
+}
+
+/// A request to a system is read by the egress proxy, never made up through MCP; and the other way round.
+fn misplaced(prepared: &Prepared, asked: &Asked) -> Option<(Reason, String)> {
+    let server = prepared.server.as_ref()?;
+    let sentence = match (&server.system, &asked.attachment) {
+        (Some(_), None) => "is reached over HTTP, through the egress proxy, not over MCP",
+        (None, Some(_)) => "is an MCP server, not a system reached over HTTP",
+        _ => return None,
+    };
+    Some((Reason::OutOfAuthority, format!("`{}` {sentence}", asked.server)))
 }
 
 fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
@@ -430,6 +461,7 @@ async fn allowed(
         call: call_id,
         decision,
         prepared,
+        attachment: None,
     })))
 }
 
@@ -488,6 +520,24 @@ pub async fn record_refusal(
     record::decided(&mut entry, decision);
     app.store.append(entry, |_| Ok(())).await?;
     Ok(())
+}
+
+/// Denies a request that is refused by what it is; counted like every denial.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub(crate) async fn deny_for(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    prepared: &Prepared,
+    reason: Reason,
+    message: String,
+) -> Result<Decision, Failure> {
+    let denial = plain_denial(&app.world(), reason, message);
+    match deny(app, live, prepared, denial).await? {
+        Decided::Denied { decision, .. } => Ok(*decision),
+        Decided::Allowed(_) | Decided::Asks(_) => Err(Failure::Unavailable("a denial is one".to_owned())),
+    }
 }
 
 /// Denies a call for a reason policy does not know, and records it.

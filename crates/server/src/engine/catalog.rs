@@ -65,11 +65,13 @@ pub fn known(app: &App, live: &Live, endpoint: &Endpoint) -> Arc<Catalog> {
 
 /// Servers of which the task may use anything.
 fn visible(world: &World, authority: &Authority, endpoint: &Endpoint) -> Vec<Arc<ServerEntry>> {
+    // Systems are not MCP servers: they are reached through the egress proxy.
     let may_use = |entry: &&Arc<ServerEntry>| {
-        entry
-            .tools
-            .values()
-            .any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
+        entry.system.is_none()
+            && entry
+                .tools
+                .values()
+                .any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
     };
     match endpoint {
         Endpoint::Server(name) => world

@@ -125,6 +125,10 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         call: None,
         body: Some(sealed.bytes),
     };
+    let attached = match &asks.attachment {
+        Some(attachment) => Some(attachment.seal(app, task.id, call_id)?),
+        None => None,
+    };
     let (epochs, id, version) = (asks.world.epochs, task.id, task.version);
     let text = card.text();
     app.store
@@ -136,6 +140,9 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
                 return Err(Refused::NotAllowed(sentence).into());
             }
             remit_store::approvals::open(tx, &approval, &text)?;
+            if let Some(attached) = &attached {
+                remit_store::bodies::keep(tx, call_id, id, attached)?;
+            }
             remit_store::calls::add(tx, &stored)
         })
         .await?;

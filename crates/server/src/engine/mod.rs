@@ -17,5 +17,5 @@ pub mod rooms;
 pub mod send;
 pub mod session;
 pub mod subscribe;
-mod waiting;
+pub(crate) mod waiting;
 pub mod world;

@@ -190,6 +190,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
+        attachment: None,
     };
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
         return waiting::again(app, live, approval).await;

@@ -221,6 +221,7 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         operation: call.operation,
         arguments: call.arguments,
         era: Era::Modern,
+        attachment: crate::egress::attachment::load(app, &stored).await?,
     };
     let now = prepare(
         &app.world(),

@@ -44,11 +44,15 @@ pub async fn send(
     manner: Manner,
     events: Option<Events>,
 ) -> Result<Answer, Failure> {
+    if allowed.attachment.is_some() {
+        return crate::egress::send::whole(app, live, allowed, manner.keep).await;
+    }
     let Allowed {
         permitted,
         call,
         decision,
         prepared,
+        ..
     } = allowed;
     let server = prepared
         .server
@@ -249,7 +253,7 @@ async fn pump(
 }
 
 /// Seals an answer for its run.
-fn seal_answer(app: &App, live: &Live, call: CallId, answer: &Answer) -> Result<Vec<u8>, Failure> {
+pub(crate) fn seal_answer(app: &App, live: &Live, call: CallId, answer: &Answer) -> Result<Vec<u8>, Failure> {
     let mut object = Object::new();
     match answer {
         Answer::Result(result) => object.insert("result", result.clone()),

@@ -23,11 +23,11 @@ use crate::app::{App, Failure};
 
 /// An answer, and the approved call whose kept result it is.
 #[derive(Debug)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// The answer.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// The approval that was redeemed, and its call.
-    pub(super) redeemed: Option<(ApprovalId, CallId)>,
+    pub(crate) redeemed: Option<(ApprovalId, CallId)>,
 }
 
 impl From<Answer> for Given {
@@ -40,7 +40,7 @@ impl From<Answer> for Given {
 }
 
 /// Policy asks for people: an approval may stand for the call already, a grant may cover it, else a new one is opened.
-pub(super) async fn ask_people(
+pub(crate) async fn ask_people(
     app: &Arc<App>,
     live: &Arc<Live>,
     asked: &Asked,
@@ -165,7 +165,7 @@ async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result
 }
 
 /// Waits for an approval that exists already.
-pub(super) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Given, Failure> {
+pub(crate) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Result<Given, Failure> {
     let run = live.run().id;
     let (stored, opened) = app
         .store

@@ -181,12 +181,22 @@ fn load_registry(conn: &mut remit_store::Conn) -> Result<Registry, LoadError> {
             .or_default()
             .insert(name.tool, Arc::new(entry));
     }
-    let servers = remit_store::servers::list(conn)?.into_iter().map(|stored| {
-        let tools = tools.remove(&stored.name).unwrap_or_default();
-        ServerEntry {
+    let mut servers = Vec::new();
+    for stored in remit_store::servers::list(conn)? {
+        let system = match &stored.transport {
+            remit_store::servers::Transport::System(text) => {
+                let read = remit_egress::describe::System::parse(&stored.name, text);
+                Some(Arc::new(
+                    read.map_err(|bad| LoadError::Definition(bad.to_string()))?,
+                ))
+            }
+            _ => None,
+        };
+        servers.push(ServerEntry {
+            tools: tools.remove(&stored.name).unwrap_or_default(),
             server: stored.value,
-            tools,
-        }
-    });
-    Ok(Registry::new(servers.collect::<Vec<_>>()))
+            system,
+        });
+    }
+    Ok(Registry::new(servers))
 }

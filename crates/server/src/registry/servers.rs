@@ -347,6 +347,11 @@ pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
             spec.parse().map_err(Failure::invalid)?;
             Transport::Http(spec)
         }
+        Stored::System(_) => {
+            return Err(Failure::invalid(
+                "it is a system reached over HTTP, not an MCP server",
+            ));
+        }
         Stored::Command(words) => {
             let mut words = words.iter().map(OsString::from);
             let command = words
@@ -417,6 +422,17 @@ pub async fn expect_identity(app: &Arc<App>, entry: &ServerEntry, spec: &ServerS
     )))
 }
 
+/// Whom we trust over TLS: the Web PKI, and what `[egress] ca_file` adds.
+fn trust(app: &App) -> Result<Arc<remit_upstream::Tls>, Failure> {
+    let Some(path) = &app.config.egress.ca_file else {
+        return remit_upstream::tls_config().map_err(Failure::unavailable);
+    };
+    let path = app.paths.config.join(path);
+    let bad = |why: String| Failure::Unavailable(format!("`[egress] ca_file` `{}`: {why}", path.display()));
+    let pem = std::fs::read(&path).map_err(|error| bad(error.to_string()))?;
+    remit_upstream::tls_config_and(&pem).map_err(bad)
+}
+
 /// What the dialler needs from us; the secrets to scrub are those of this moment.
 ///
 /// # Errors
@@ -441,7 +457,7 @@ pub fn environment(app: &App) -> Result<Environment, Failure> {
             confine,
         },
         resolver: Arc::new(SystemResolver),
-        tls: remit_upstream::tls_config().map_err(Failure::unavailable)?,
+        tls: trust(app)?,
         scrubber: Arc::clone(&scrubber),
         search_path: app.search_path.clone(),
     };

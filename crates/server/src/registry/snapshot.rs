@@ -8,6 +8,7 @@ use remit_core::id::ServerId;
 use remit_core::json::{Object, Value};
 use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Tool, ToolRef, ToolState};
+use remit_egress::describe::System;
 use remit_store::servers::Server;
 use remit_upstream::MirroredHeader;
 
@@ -30,6 +31,8 @@ pub struct ServerEntry {
     pub server: Server,
     /// Its tools, whatever their state.
     pub tools: BTreeMap<ToolName, Arc<ToolEntry>>,
+    /// What it is, when it is no MCP server but a system reached over HTTP.
+    pub system: Option<Arc<System>>,
 }
 
 /// One tool.
@@ -68,6 +71,14 @@ impl Registry {
     /// All servers that are not retired, by name.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerEntry>> {
         self.servers.values().filter(|entry| !entry.server.retired)
+    }
+
+    /// The system at a host and port.
+    #[must_use]
+    pub fn system_at(&self, host: &str, port: u16) -> Option<&Arc<System>> {
+        self.servers()
+            .filter_map(|entry| entry.system.as_ref())
+            .find(|system| system.is_at(host, port))
     }
 
     /// One tool, whatever its state.

@@ -98,6 +98,8 @@ async fn cut(app: &Arc<App>, task: TaskId) -> Result<(), Failure> {
         session::reload(app, &live).await?;
     }
     app.subscriptions.end_task(task);
+    crate::broker::task_ended(app, task);
+    app.egress.end_task(app, task);
     for link in app.links.take_task(task) {
         app.background.spawn(async move { link.connection.close().await });
     }

@@ -9,7 +9,9 @@ pub(super) fn with(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<RunId>, ApplyErr
     let runs = crate::runs::end_all(tx, task)?;
     crate::approvals::cancel_all(tx, task)?;
     crate::grants::revoke_all(tx, task)?;
+    crate::bodies::forget(tx, task)?;
     crate::results::forget(tx, task)?;
     crate::budgets::forget(tx, task)?;
+    crate::leases::end_all(tx, task)?;
     Ok(runs)
 }

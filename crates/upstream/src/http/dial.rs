@@ -23,18 +23,18 @@ use crate::wire::Failure;
 /// How long one address may take to answer a connect.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Most headers taken in one answer.
-const HEADERS_MAX: usize = 64;
+const HEADERS_MAX: usize = 128;
 /// Most addresses tried.
 const ADDRESSES_MAX: usize = 8;
 
 /// A connection of our own, closed when dropped.
 #[derive(Debug)]
-pub(crate) struct Dialled {
-    pub(crate) sender: SendRequest<Full<Bytes>>,
+pub(crate) struct Dialled<B = Full<Bytes>> {
+    pub(crate) sender: SendRequest<B>,
     driver: AbortHandle,
 }
 
-impl Drop for Dialled {
+impl<B> Drop for Dialled<B> {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -51,7 +51,12 @@ pub(crate) struct Dialler {
 
 impl Dialler {
     /// Opens a connection. No byte of any request leaves here.
-    pub(crate) async fn dial(&self) -> Result<Dialled, Failure> {
+    pub(crate) async fn dial<B>(&self) -> Result<Dialled<B>, Failure>
+    where
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = self.connect(&self.addresses().await?).await?;
         // Small requests must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
@@ -127,7 +132,14 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(address).await
 }
 
-async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Dialled, Failure> {
+async fn handshake<B>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<Dialled<B>, Failure>
+where
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let (sender, driver) = http1::Builder::new()
         .max_headers(HEADERS_MAX)
         .handshake(TokioIo::new(stream))

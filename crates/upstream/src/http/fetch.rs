@@ -51,6 +51,8 @@ pub struct FetchRequest {
 pub enum FetchBody {
     /// `GET`.
     Nothing,
+    /// `DELETE`.
+    Delete,
     /// `POST` of `application/x-www-form-urlencoded`.
     Form(Secret),
     /// `POST` of `application/json`.
@@ -164,6 +166,7 @@ fn message(endpoint: &Endpoint, request: &FetchRequest) -> Result<Request<Full<B
     let bad = |e: &dyn fmt::Display| Failure::new(ErrorKind::BadSpec, Sent::No, e);
     let (method, media_type, body) = match &request.body {
         FetchBody::Nothing => (Method::GET, None, Bytes::new()),
+        FetchBody::Delete => (Method::DELETE, None, Bytes::new()),
         FetchBody::Form(form) => (
             Method::POST,
             Some("application/x-www-form-urlencoded"),

@@ -4,7 +4,7 @@ use http::Uri;
 use http::uri::{PathAndQuery, Scheme};
 
 /// Longest address, in bytes.
-const URL_BYTES_MAX: usize = 2048;
+const URL_BYTES_MAX: usize = 10 * 1024;
 
 /// A checked address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]

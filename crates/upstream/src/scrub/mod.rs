@@ -21,6 +21,8 @@ const SECRET_BYTES_MIN: usize = 6;
 #[derive(Debug, Default)]
 pub struct Scrubber {
     secrets: Option<AhoCorasick>,
+    /// The forms looked for, in lower case and in order.
+    forms: Vec<Vec<u8>>,
 }
 
 impl Scrubber {
@@ -37,6 +39,9 @@ impl Scrubber {
         if patterns.is_empty() {
             return Ok(Self::default());
         }
+        let mut forms: Vec<Vec<u8>> = patterns.iter().map(|form| form.to_ascii_lowercase()).collect();
+        forms.sort_unstable();
+        forms.dedup();
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             // Hexadecimal and percent encodings come in both cases.
@@ -45,7 +50,46 @@ impl Scrubber {
             .map_err(|_| TooManySecrets)?;
         Ok(Self {
             secrets: Some(search),
+            forms,
         })
+    }
+
+    /// True when there is nothing to look for.
+    pub(crate) const fn knows_nothing(&self) -> bool {
+        self.secrets.is_none()
+    }
+
+    /// The bytes without secrets. A body is no text for a terminal: everything else stays.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let Some(search) = &self.secrets else {
+            return bytes.to_vec();
+        };
+        let mut clean = Vec::with_capacity(bytes.len());
+        let mut rest = 0;
+        for found in search.find_iter(bytes) {
+            clean.extend_from_slice(bytes.get(rest..found.start()).unwrap_or_default());
+            clean.extend_from_slice(REMOVED.as_bytes());
+            rest = found.end();
+        }
+        clean.extend_from_slice(bytes.get(rest..).unwrap_or_default());
+        clean
+    }
+
+    /// How many bytes at the end could be the beginning of a secret.
+    pub(crate) fn could_begin_at_end(&self, bytes: &[u8]) -> usize {
+        let longest = self.forms.iter().map(Vec::len).max().unwrap_or(0);
+        let most = bytes.len().min(longest.saturating_sub(1));
+        let tail = bytes
+            .get(bytes.len() - most..)
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let begins = |end: &[u8]| {
+            let at = self.forms.partition_point(|form| form.as_slice() < end);
+            self.forms.get(at).is_some_and(|form| form.starts_with(end))
+        };
+        (0..tail.len())
+            .find(|&start| tail.get(start..).is_some_and(begins))
+            .map_or(0, |start| tail.len() - start)
     }
 
     /// The text without secrets, escape sequences and control characters (new lines and tabs stay).

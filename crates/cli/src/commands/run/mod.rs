@@ -1,5 +1,6 @@
 //! `remit run`: opens a task, runs a command in it, confined and attested, and ends the task with the command.
 
+mod egress;
 mod environment;
 mod process;
 mod settings;
@@ -26,6 +27,9 @@ pub struct Args {
     /// The agent it runs as; named after the command, and registered as yours, when absent
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
+    /// How its HTTP goes through Remit; through the proxy when absent and systems are registered
+    #[arg(long, value_name = "HOW")]
+    pub egress: Option<egress::Mode>,
     #[command(flatten)]
     pub acting: Acting,
     /// The command and its arguments
@@ -78,7 +82,8 @@ async fn work(
 ) -> Result<u8, Failure> {
     let servers = control.get("/v1/servers").await?;
     let settings = Settings::write(opened, &servers)?;
-    let (variables, secrets) = environment::for_run(std::env::vars_os(), opened, &settings);
+    let (mut variables, secrets) = environment::for_run(std::env::vars_os(), opened, &settings);
+    way_out(context, control, args, opened, &settings, &mut variables).await?;
     if !secrets.is_empty() && !context.out.json {
         context.out.note(Text::new().careful("  note   ").plain(format!(
             "the command inherits {}; what it does with them does not pass through Remit",
@@ -103,6 +108,40 @@ async fn work(
             .note(format!("ended {left} processes the command left behind"));
     }
     Ok(status)
+}
+
+/// Leads the command's HTTP through Remit, and says what was set for that.
+async fn way_out(
+    context: &Context,
+    control: &Control,
+    args: &Args,
+    opened: &Value,
+    settings: &Settings,
+    variables: &mut Vec<(OsString, OsString)>,
+) -> Result<(), Failure> {
+    let path = format!("/v1/runs/{}/egress", part(&fields::text(opened, "run")));
+    let said = match control.get(&path).await {
+        Err(missing) if missing.is_not_found() && args.egress.is_none() => return Ok(()),
+        said => said?,
+    };
+    let token = fields::text(opened, "token");
+    let egress = egress::Egress::make(args.egress, &said, &token, settings.folder())?;
+    egress.put(variables);
+    if context.out.json {
+        context.out.json_note(&egress.said());
+    } else if egress.mode != egress::Mode::Off {
+        let said = egress.said();
+        let names: Vec<String> = fields::list(&said, "variables")
+            .iter()
+            .map(|name| fields::as_text(Some(name)))
+            .collect();
+        context.out.note(format!(
+            "  http      {} ({})",
+            fields::text(&said, "mode"),
+            names.join(" ")
+        ));
+    }
+    Ok(())
 }
 
 /// Tells the server which process the run is, before that process may do anything.

@@ -41,6 +41,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The folder itself.
+    pub(super) fn folder(&self) -> &Path {
+        &self.0
+    }
+
     /// Settings in the form most MCP clients read.
     pub(super) fn mcp_config(&self) -> PathBuf {
         self.0.join("mcp.json")

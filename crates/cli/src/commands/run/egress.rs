@@ -1,0 +1,201 @@
+//! The way out of a run: the proxy, the run's own certificate authority, and the variables clients read them from.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::fields;
+
+/// How the command's HTTP goes through Remit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Through the proxy, which speaks TLS with a certificate authority of the run's own
+    Proxy,
+    /// Clients that take a base address are pointed at Remit; nothing is intercepted
+    BaseUrl,
+    /// Not at all
+    Off,
+}
+
+/// Where systems keep the authorities they trust.
+const ROOTS: [&str; 5] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Variables that name a file with every trusted authority: OpenSSL, curl, Python requests, pip, git, npm, cargo, AWS.
+const WHOLE: [&str; 8] = [
+    "SSL_CERT_FILE",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "npm_config_cafile",
+    "CARGO_HTTP_CAINFO",
+    "AWS_CA_BUNDLE",
+];
+
+/// Variables that name a file with a further authority: Node, Deno.
+const FURTHER: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+
+/// SDKs that take a base address: system, variable, path below it, variable of the key.
+const BASES: [(&str, &str, &str, Option<&str>); 5] = [
+    ("openai", "OPENAI_BASE_URL", "/v1", Some("OPENAI_API_KEY")),
+    ("anthropic", "ANTHROPIC_BASE_URL", "", Some("ANTHROPIC_API_KEY")),
+    ("github", "GITHUB_API_URL", "", Some("GITHUB_TOKEN")),
+    ("s3", "AWS_ENDPOINT_URL_S3", "", None),
+    ("sts", "AWS_ENDPOINT_URL_STS", "", None),
+];
+
+/// The way out, ready to be put into an environment.
+pub(super) struct Egress {
+    pub(super) mode: Mode,
+    variables: Vec<(String, OsString)>,
+}
+
+impl Egress {
+    /// Makes it for a run; `None` when there is none.
+    pub(super) fn make(
+        asked: Option<Mode>,
+        said: &Value,
+        token: &str,
+        folder: &Path,
+    ) -> Result<Self, Failure> {
+        let systems = fields::list(said, "systems");
+        let mode = asked.unwrap_or(if systems.is_empty() {
+            Mode::Off
+        } else {
+            Mode::Proxy
+        });
+        let address = fields::text(said, "proxy");
+        let variables = match mode {
+            Mode::Off => Vec::new(),
+            Mode::Proxy => proxy(&address, token, &trust(said, folder)?),
+            Mode::BaseUrl => bases(&address, token, systems),
+        };
+        Ok(Self { mode, variables })
+    }
+
+    /// Puts its variables into an environment, in place of what stood there.
+    pub(super) fn put(&self, into: &mut Vec<(OsString, OsString)>) {
+        into.retain(|(name, _)| !self.variables.iter().any(|(ours, _)| name == ours.as_str()));
+        into.extend(
+            self.variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.clone())),
+        );
+    }
+
+    /// What was set, by name: values carry the token.
+    pub(super) fn said(&self) -> Value {
+        let names: Vec<&str> = self.variables.iter().map(|(name, _)| name.as_str()).collect();
+        let mode = match self.mode {
+            Mode::Proxy => "proxy",
+            Mode::BaseUrl => "base-url",
+            Mode::Off => "off",
+        };
+        json!({"event": "egress", "mode": mode, "variables": names})
+    }
+}
+
+/// Files with the run's authority: alone, and together with those of the machine.
+struct Trust {
+    alone: PathBuf,
+    all: PathBuf,
+}
+
+fn trust(said: &Value, folder: &Path) -> Result<Trust, Failure> {
+    let own = fields::text(said, "ca");
+    let trust = Trust {
+        alone: folder.join("ca.pem"),
+        all: folder.join("trust.pem"),
+    };
+    let machine = std::env::var_os("SSL_CERT_FILE")
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(ROOTS.map(PathBuf::from))
+        .find_map(|path| fs::read_to_string(path).ok())
+        .unwrap_or_default();
+    let failed = |error| Failure::local(format!("cannot write the authority of the run: {error}"));
+    fs::write(&trust.alone, &own).map_err(failed)?;
+    fs::write(&trust.all, format!("{}\n{own}", machine.trim_end())).map_err(failed)?;
+    Ok(trust)
+}
+
+fn proxy(address: &str, token: &str, trust: &Trust) -> Vec<(String, OsString)> {
+    let with_token = address.replacen("http://", &format!("http://run:{token}@"), 1);
+    let mut variables: Vec<(String, OsString)> = Vec::new();
+    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
+        variables.push((name.to_owned(), with_token.clone().into()));
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        variables.push((name.to_owned(), "127.0.0.1,localhost,::1".into()));
+    }
+    for name in WHOLE {
+        variables.push((name.to_owned(), trust.all.clone().into()));
+    }
+    for name in FURTHER {
+        variables.push((name.to_owned(), trust.alone.clone().into()));
+    }
+    variables.push(("NODE_USE_ENV_PROXY".to_owned(), "1".into()));
+    variables.push(("GIT_HTTP_PROXY_AUTHMETHOD".to_owned(), "basic".into()));
+    variables
+}
+
+fn bases(address: &str, token: &str, systems: &[Value]) -> Vec<(String, OsString)> {
+    let known = |system: &str| systems.iter().any(|one| fields::text(one, "name") == system);
+    let mut variables = Vec::new();
+    for (system, variable, path, key) in BASES {
+        if known(system) {
+            variables.push((
+                variable.to_owned(),
+                format!("{address}/egress/{system}{path}").into(),
+            ));
+            variables.extend(key.map(|key| (key.to_owned(), token.into())));
+        }
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stood_there_is_replaced_and_the_token_is_not_said() {
+        let folder = std::env::temp_dir().join(format!("remit-egress-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let said = json!({"proxy": "http://127.0.0.1:7420", "ca": "PEM", "systems": [{"name": "openai"}]});
+        let egress = Egress::make(None, &said, "remit_secret", &folder).unwrap();
+        let mut variables = vec![
+            ("https_proxy".into(), "http://elsewhere".into()),
+            ("PATH".into(), "/bin".into()),
+        ];
+        egress.put(&mut variables);
+        let of = |wanted: &str| {
+            let found: Vec<_> = variables.iter().filter(|(name, _)| name == wanted).collect();
+            assert_eq!(found.len(), 1, "{wanted}");
+            found[0].1.to_string_lossy().into_owned()
+        };
+        assert_eq!(of("https_proxy"), "http://run:remit_secret@127.0.0.1:7420");
+        assert!(
+            fs::read_to_string(of("SSL_CERT_FILE"))
+                .unwrap()
+                .ends_with("\nPEM")
+        );
+        assert_eq!(fs::read_to_string(of("NODE_EXTRA_CA_CERTS")).unwrap(), "PEM");
+        assert!(!egress.said().to_string().contains("secret"));
+        let bases = Egress::make(Some(Mode::BaseUrl), &said, "remit_secret", &folder).unwrap();
+        assert_eq!(
+            bases.said()["variables"],
+            json!(["OPENAI_BASE_URL", "OPENAI_API_KEY"])
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

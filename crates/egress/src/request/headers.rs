@@ -1,0 +1,156 @@
+//! Headers: which are part of a call, which carry credentials, which are dropped, which refuse the request.
+
+use http::HeaderMap;
+
+use super::carried::{Carried, read_credentials};
+use crate::describe::{Credential, System};
+use crate::refusal::{Refusal, shown};
+
+/// Headers that are part of every call.
+const KEPT: [&str; 13] = [
+    "accept",
+    "accept-language",
+    "content-language",
+    "content-type",
+    "git-protocol",
+    "idempotency-key",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "prefer",
+    "range",
+    "user-agent",
+];
+
+/// Headers that make a server do something else than the request line says.
+const OVERRIDES: [&str; 8] = [
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-forwarded-prefix",
+    "x-original-host",
+    "x-original-method",
+];
+
+/// Longest value that is kept, in bytes.
+const VALUE_BYTES_MAX: usize = 4096;
+
+/// What the headers of one request came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sorted {
+    /// Part of the call: name in lower case, value.
+    pub kept: Vec<(String, String)>,
+    /// Credentials, in no record.
+    pub carried: Vec<Carried>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `gzip`, where the body is.
+    pub gzip: bool,
+    /// The body comes in `aws-chunked` pieces.
+    pub aws_chunked: bool,
+}
+
+/// Sorts headers. What is neither kept nor a credential is not sent.
+///
+/// # Errors
+/// [`Refusal`] for headers that change the meaning of the request behind our back, and for what cannot be looked into
+/// (WebSocket, gRPC).
+pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
+    let mut sorted = Sorted::default();
+    if headers.contains_key(http::header::UPGRADE) {
+        return Err(Refusal::opaque(
+            "a WebSocket or another upgrade cannot be looked into",
+        ));
+    }
+    for (name, value) in headers {
+        let name = name.as_str();
+        if OVERRIDES.contains(&name) {
+            return Err(Refusal::opaque(format!(
+                "`{name}` would make the server do something else than was decided"
+            )));
+        }
+        if let Some(extra) = is_kept(system, name) {
+            let text = value
+                .to_str()
+                .ok()
+                .filter(|text| text.len() <= VALUE_BYTES_MAX)
+                .ok_or_else(|| {
+                    Refusal::opaque(format!("the header `{name}` is too long or not plain text"))
+                })?;
+            let repeated = sorted.kept.iter().any(|(before, _)| before == name);
+            if repeated && (!extra || name == "content-type") {
+                return Err(Refusal::opaque(format!("the header `{name}` stands there twice")));
+            }
+            sorted.kept.push((name.to_owned(), text.trim().to_owned()));
+        }
+    }
+    sorted.content_type = sorted
+        .kept
+        .iter()
+        .find(|(name, _)| name == "content-type")
+        .map(|(_, value)| value.clone());
+    if sorted
+        .content_type
+        .as_deref()
+        .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/grpc"))
+    {
+        return Err(Refusal::opaque("gRPC cannot be looked into"));
+    }
+    encoding(headers, &mut sorted)?;
+    sorted.carried = read_credentials(system, headers)?;
+    sorted.kept.sort();
+    Ok(sorted)
+}
+
+/// `Some(true)` for a header the description adds, `Some(false)` for one of every call.
+fn is_kept(system: &System, name: &str) -> Option<bool> {
+    let is_credential = system
+        .credentials
+        .iter()
+        .any(|credential: &Credential| credential.is_header(name));
+    if is_credential {
+        return None;
+    }
+    let extra = system
+        .headers
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(front) => name.starts_with(front),
+            None => name == pattern,
+        });
+    if KEPT.contains(&name) {
+        Some(false)
+    } else {
+        extra.then_some(true)
+    }
+}
+
+fn encoding(headers: &HeaderMap, sorted: &mut Sorted) -> Result<(), Refusal> {
+    for value in headers.get_all(http::header::CONTENT_ENCODING) {
+        for part in value.to_str().unwrap_or("?").split(',') {
+            match part.trim().to_ascii_lowercase().as_str() {
+                "" | "identity" => {}
+                "gzip" | "x-gzip" if !sorted.gzip => sorted.gzip = true,
+                "aws-chunked" => sorted.aws_chunked = true,
+                other => {
+                    return Err(Refusal::opaque(format!(
+                        "the body is encoded as `{}`: send it plain or as gzip",
+                        shown(other)
+                    )));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every credential in the headers, without judging the rest.
+///
+/// # Errors
+/// [`Refusal`] when one cannot be read.
+pub fn credentials(system: &System, headers: &HeaderMap) -> Result<Vec<Carried>, Refusal> {
+    read_credentials(system, headers)
+}

@@ -1,0 +1,281 @@
+//! Every shipped description compiles, and says of telling requests what it should.
+
+use remit_core::json::Value;
+use remit_egress::authority::Authority;
+use remit_egress::describe::{SHIPPED, System};
+use remit_egress::request::{Head, read};
+use remit_egress::spool::Spooled;
+use remit_egress::target::Target;
+
+fn system(name: &str) -> System {
+    let text = remit_egress::describe::shipped(name).unwrap();
+    System::parse(&name.parse().unwrap(), text).unwrap()
+}
+
+/// Operation, class and resources of a request.
+fn ask(system_name: &str, request: &str, content_type: &str, body: &str) -> Result<String, String> {
+    let system = system(system_name);
+    let (method, url) = request.split_once(' ').unwrap();
+    let rest = url.strip_prefix("https://").unwrap();
+    let (host, target) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let head = Head {
+        method: method.to_owned(),
+        authority: Authority::parse(host, 443).unwrap(),
+        target: Target::parse(if target.is_empty() { "/" } else { target })
+            .map_err(|refusal| refusal.sentence)?,
+        headers: Vec::new(),
+        content_type: (!content_type.is_empty()).then(|| content_type.to_owned()),
+    };
+    let reading =
+        read(&system, &head, &Spooled::of(body.as_bytes()).unwrap()).map_err(|refusal| refusal.sentence)?;
+    let operation = system
+        .all_operations()
+        .find(|o| o.name == reading.operation)
+        .unwrap();
+    let touched: Vec<&str> = reading
+        .arguments
+        .get("resources")
+        .and_then(Value::as_array)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    Ok(
+        format!("{} {} {}", operation.name, operation.class, touched.join(" "))
+            .trim_end()
+            .to_owned(),
+    )
+}
+
+#[test]
+fn every_description_compiles() {
+    for (name, _) in SHIPPED {
+        let system = system(name);
+        assert!(system.all_operations().count() > 3, "{name}");
+    }
+}
+
+#[test]
+fn telling_requests() {
+    const JSON: &str = "application/json";
+    const FORM: &str = "application/x-www-form-urlencoded";
+    for (name, request, kind, body, expected) in [
+        (
+            "github",
+            "GET https://api.github.com/repos/acme/web",
+            "",
+            "",
+            "repos.get read acme/web",
+        ),
+        (
+            "github",
+            "DELETE https://api.github.com/repos/acme/web",
+            "",
+            "",
+            "repos.delete delete acme/web",
+        ),
+        (
+            "github",
+            "POST https://api.github.com/repos/acme/web/issues",
+            JSON,
+            r#"{"title":"x"}"#,
+            "issues.create write acme/web/issues",
+        ),
+        (
+            "github",
+            "PATCH https://api.github.com/repos/acme/web/git/refs/heads/main",
+            JSON,
+            r#"{"sha":"a"}"#,
+            "refs.update write acme/web/refs/heads/main",
+        ),
+        (
+            "github",
+            "PATCH https://api.github.com/repos/acme/web/git/refs/heads/main",
+            JSON,
+            r#"{"sha":"a","force":true}"#,
+            "refs.force delete acme/web/refs/heads/main",
+        ),
+        (
+            "github",
+            "POST https://api.github.com/graphql",
+            JSON,
+            r#"{"query":"{viewer{login}}"}"#,
+            "query read",
+        ),
+        (
+            "github",
+            "POST https://api.github.com/graphql",
+            JSON,
+            r#"{"query":"mutation{deleteRef(input:{refId:\"x\"}){clientMutationId}}"}"#,
+            "mutation.deleteRef delete",
+        ),
+        (
+            "github",
+            "GET https://github.com/acme/web.git/info/refs?service=git-upload-pack",
+            "",
+            "",
+            "git.fetch_refs read acme/web",
+        ),
+        (
+            "gitlab",
+            "GET https://gitlab.com/api/v4/projects/acme%2Fteam%2Fweb/issues",
+            "",
+            "",
+            "projects.read read acme/team/web/issues",
+        ),
+        (
+            "gitlab",
+            "GET https://gitlab.com/acme/team/web.git/info/refs?service=git-receive-pack",
+            "",
+            "",
+            "git.push_refs read acme/team/web",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/chat.postMessage",
+            JSON,
+            r##"{"channel":"#ops","text":"hi"}"##,
+            "chat.post_message transfer channels/#ops",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/chat.postMessage",
+            FORM,
+            "channel=%23ops&text=hi",
+            "chat.post_message transfer channels/#ops",
+        ),
+        (
+            "stripe",
+            "POST https://api.stripe.com/v1/refunds",
+            FORM,
+            "charge=ch_1&amount=500",
+            "refunds.create transfer charges/ch_1",
+        ),
+        (
+            "sts",
+            "POST https://sts.amazonaws.com/",
+            FORM,
+            "Action=AssumeRole&RoleArn=arn:aws:iam::1:role/x&RoleSessionName=s",
+            "assume_role privilege arn:aws:iam::1:role/x",
+        ),
+        (
+            "s3",
+            "DELETE https://s3.amazonaws.com/b/k/l?versionId=3",
+            "",
+            "",
+            "objects.delete_version delete b/k/l",
+        ),
+        (
+            "s3",
+            "PUT https://s3.amazonaws.com/b?policy",
+            JSON,
+            "{}",
+            "buckets.set_policy privilege b",
+        ),
+        (
+            "openai",
+            "POST https://api.openai.com/v1/chat/completions",
+            JSON,
+            r#"{"model":"m","messages":[]}"#,
+            "chat.completions read models/m",
+        ),
+        (
+            "anthropic",
+            "POST https://api.anthropic.com/v1/messages",
+            JSON,
+            r#"{"model":"m","messages":[]}"#,
+            "messages read models/m",
+        ),
+        (
+            "packages",
+            "PUT https://packages.example/left-pad",
+            JSON,
+            "{}",
+            "publish transfer packages.example/left-pad",
+        ),
+        (
+            "http",
+            "DELETE https://api.example/a/b",
+            "",
+            "",
+            "delete delete api.example/a/b",
+        ),
+    ] {
+        assert_eq!(
+            ask(name, request, kind, body).as_deref(),
+            Ok(expected),
+            "{request}"
+        );
+    }
+}
+
+#[test]
+fn what_is_unknown_or_hidden_is_refused() {
+    const JSON: &str = "application/json";
+    for (name, request, kind, body) in [
+        ("github", "POST https://api.github.com/admin/users", JSON, "{}"),
+        ("github", "DELETE https://api.github.com/user", "", ""),
+        (
+            "github",
+            "POST https://github.com/repos/acme/web/issues",
+            JSON,
+            r#"{"title":"x"}"#,
+        ),
+        (
+            "github",
+            "POST https://api.github.com/graphql",
+            JSON,
+            r#"[{"query":"{viewer{login}}"}]"#,
+        ),
+        (
+            "github",
+            "POST https://api.github.com/graphql",
+            JSON,
+            r#"{"query":"mutation{enablePullRequestAutoMerge(input:{}){clientMutationId}}"}"#,
+        ),
+        (
+            "github",
+            "GET https://api.github.com/repos/acme/..%2fevil/web",
+            "",
+            "",
+        ),
+        (
+            "github",
+            "GET https://api.github.com/repos/acme/web?x=1",
+            JSON,
+            "{}",
+        ),
+        (
+            "github",
+            "POST https://api.github.com/repos/acme/web/issues",
+            JSON,
+            r#"{"title":"x","title":"y"}"#,
+        ),
+        (
+            "github",
+            "POST https://api.github.com/repos/acme/web/issues",
+            "text/plain",
+            r#"{"title":"x"}"#,
+        ),
+        (
+            "stripe",
+            "POST https://api.stripe.com/v1/refunds",
+            JSON,
+            r#"{"charge":"ch_1"}"#,
+        ),
+        (
+            "stripe",
+            "POST https://api.stripe.com/v1/refunds",
+            "application/x-www-form-urlencoded",
+            "charge=ch_1;amount=9",
+        ),
+        (
+            "sts",
+            "POST https://sts.amazonaws.com/",
+            "application/x-www-form-urlencoded",
+            "Action=AssumeRole&Action=GetCallerIdentity",
+        ),
+    ] {
+        assert!(ask(name, request, kind, body).is_err(), "{request} {body}");
+    }
+}

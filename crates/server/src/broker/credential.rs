@@ -1,0 +1,142 @@
+//! The credential of one system for one task: what belongs at a declared credential position, after the decision.
+
+use std::sync::Arc;
+
+use remit_core::id::LeaseId;
+use remit_core::lease::{LeaseClass, LeaseState};
+use remit_core::name::Name;
+use remit_core::time::Timestamp;
+use secrecy::SecretString;
+
+use super::leases::{self, Plan};
+use super::vault;
+use crate::app::{App, Failure};
+use crate::engine::live::Live;
+
+/// The backend of secrets that are injected as they are.
+pub(super) const STATIC: &str = "static";
+
+/// What a system is opened with.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Key, token or password.
+    pub value: SecretString,
+    /// The account it belongs to: a user name, or the id of an access key.
+    pub user: Option<String>,
+    /// A session token that goes with it (AWS).
+    pub session: Option<SecretString>,
+    /// The secret it comes from, where it comes from one: its placeholder is what the agent carries.
+    pub secret: Option<Name>,
+    /// Its lease, which ends with the task.
+    pub lease: LeaseId,
+    /// How surely it dies.
+    pub class: LeaseClass,
+    /// The last moment it can be used.
+    pub expires_at: Timestamp,
+}
+
+/// Why there is none. Nothing was asked of the system then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialFailure {
+    /// Nothing opens this system: none is configured, so none is sent.
+    #[error("no credential is known for `{0}`: `remit secret add NAME --system {0}`")]
+    None(Name),
+    /// The user has to sign in again there; the call waits for that.
+    #[error("the sign-in to `{system}` has ended: sign in again at {link}")]
+    NeedsReauth {
+        /// The system.
+        system: Name,
+        /// Where to sign in.
+        link: String,
+    },
+    /// The authority behind it ended.
+    #[error("{0}")]
+    Ended(String),
+    /// It cannot be had now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<Failure> for CredentialFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict(why) => Self::Ended(why),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// The credential of `system` for a live task; the lease behind it is made at first use.
+///
+/// # Errors
+/// [`CredentialFailure`]: what to tell the agent, and whether waiting helps.
+pub async fn credential(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &Name,
+) -> Result<Credential, CredentialFailure> {
+    let secrets = app.broker.secrets();
+    let mut fitting = secrets.values().filter(|s| s.system.as_ref() == Some(system));
+    let (first, second) = (fitting.next(), fitting.next());
+    let named_alike = secrets.get(system).filter(|s| s.system.as_ref() == Some(system));
+    let secret = match (first, second, named_alike) {
+        (None, ..) => return Err(CredentialFailure::None(system.clone())),
+        (Some(only), None, _) => only,
+        (Some(_), Some(_), Some(alike)) => alike,
+        (Some(_), Some(_), None) => {
+            return Err(CredentialFailure::Unavailable(format!(
+                "several secrets open `{system}` and none has its name: the request has to carry the placeholder of one"
+            )));
+        }
+    };
+    credential_of(app, live, system, &secret.name).await
+}
+
+/// As [`credential`], of the secret whose placeholder the request carried.
+///
+/// # Errors
+/// As [`credential`]; a secret of another system is none.
+pub async fn credential_of(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &Name,
+    secret: &Name,
+) -> Result<Credential, CredentialFailure> {
+    let secrets = app.broker.secrets();
+    let known = secrets.get(secret).filter(|s| s.system.as_ref() == Some(system));
+    let known = known.ok_or_else(|| CredentialFailure::None(system.clone()))?;
+    let snapshot = live.snapshot();
+    let slot = app.broker.slot(snapshot.task.id, format!("{STATIC}/{secret}"));
+    let mut held = slot.lock().await;
+    let lease = match held.as_ref().filter(|lease| lease.state == LeaseState::Live) {
+        Some(lease) => lease.clone(),
+        None => {
+            let id = LeaseId::fresh(app.clock.now(), &*app.entropy).map_err(Failure::from)?;
+            let plan = Plan {
+                system: system.clone(),
+                backend: STATIC.parse().map_err(Failure::unavailable)?,
+                handle: secret.to_string(),
+                class: LeaseClass::R0,
+                expires_at: snapshot.task.expires_at,
+            };
+            let lease = leases::plan(app, live, id, plan).await?;
+            *held = Some(lease.clone());
+            lease
+        }
+    };
+    drop(held);
+    if live.lifeline().state().is_some() {
+        return Err(CredentialFailure::Ended(
+            "the task is not open any more".to_owned(),
+        ));
+    }
+    Ok(Credential {
+        value: vault::value(app, secret, Some(live)).await?,
+        user: known.account.clone(),
+        session: None,
+        secret: Some(secret.clone()),
+        lease: lease.id,
+        class: lease.class,
+        expires_at: lease.expires_at,
+    })
+}

@@ -1,0 +1,74 @@
+//! Leases as they are issued: a row first, tied to the open task it dies with.
+
+use std::sync::Arc;
+
+use remit_core::id::LeaseId;
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
+use remit_core::name::Name;
+use remit_core::time::Timestamp;
+use remit_ledger::record::Record;
+
+use crate::app::{App, Failure};
+use crate::engine::live::Live;
+use crate::engine::record;
+
+/// What is planned.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub system: Name,
+    pub backend: Name,
+    pub handle: String,
+    pub class: LeaseClass,
+    /// Never later than the task's own end.
+    pub expires_at: Timestamp,
+}
+
+/// Records a lease before anybody is asked for it. The task must be open; a credential that never leaves us is live at once.
+pub(super) async fn plan(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    id: LeaseId,
+    plan: Plan,
+) -> Result<Lease, Failure> {
+    let snapshot = live.snapshot();
+    let task = &snapshot.task;
+    let lease = Lease {
+        id,
+        task: task.id,
+        run: task.run,
+        system: plan.system,
+        backend: plan.backend,
+        handle: plan.handle,
+        class: plan.class,
+        state: if plan.class == LeaseClass::R0 {
+            LeaseState::Live
+        } else {
+            LeaseState::Planned
+        },
+        planned_at: app.clock.now(),
+        ended_at: None,
+        expires_at: plan.expires_at.min(task.expires_at),
+    };
+    let mut entry = record::of_live("lease.plan", live);
+    about(&mut entry, &lease);
+    let row = lease.clone();
+    app.store
+        .append(entry, move |tx| {
+            remit_store::tasks::expect_open(tx, row.task)?;
+            remit_store::leases::plan(tx, &row)
+        })
+        .await?;
+    Ok(lease)
+}
+
+/// The parts of a record that say which lease it is about.
+pub(super) fn about(entry: &mut Record, lease: &Lease) {
+    entry.task = Some(lease.task.to_string());
+    entry.run = Some(lease.run.to_string());
+    entry.detail.insert("lease", lease.id.to_string());
+    entry.detail.insert("system", lease.system.as_str());
+    entry.detail.insert("backend", lease.backend.as_str());
+    entry.detail.insert("class", lease.class.as_str());
+    entry.detail.insert("name", lease.handle.as_str());
+    entry.detail.insert("expires_at", lease.expires_at.to_string());
+}

@@ -1,0 +1,25 @@
+//! The broker: agents work with credentials they never hold, and none outlives its task.
+//!
+//! The contract of whoever sends bytes outside: after the decision is recorded, [`credential`] gives what belongs at a
+//! declared credential position of a system, or says why there is none. What agents carry instead is a [`placeholder`];
+//! [`resolve`] leads back, for the run it was made for and towards the system of its secret only. Everything opened is
+//! known to the scrubber (`crate::secrets::known`).
+//!
+//! A lease is a row before anybody is asked for it (`leases.rs`) and ends inside the transaction that ends its task.
+
+mod credential;
+mod leases;
+mod placeholder;
+mod reach;
+mod state;
+pub mod vault;
+
+pub use credential::{Credential, CredentialFailure, credential, credential_of};
+pub use placeholder::{PLACEHOLDER, placeholder, resolve};
+pub use reach::Reach;
+pub use state::Broker;
+
+/// What the broker does when a task has ended: its leases are over in the store already; memory follows.
+pub(crate) fn task_ended(app: &crate::app::App, task: remit_core::id::TaskId) {
+    app.broker.forget_task(task);
+}

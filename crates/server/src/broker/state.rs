@@ -1,0 +1,141 @@
+//! What the broker keeps in memory: the key-encryption key, the list of secrets, and what is opened at the moment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use remit_broker::vault::LocalKek;
+use remit_core::entropy::Entropy;
+use remit_core::id::TaskId;
+use remit_core::lease::Lease;
+use remit_core::name::Name;
+use remit_store::secrets::Secret;
+use remit_store::{Store, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::app::Failure;
+use crate::config::{Config, KeyPlace};
+use crate::keys::{Key, Keys};
+use crate::paths::Paths;
+use crate::start::StartError;
+
+/// The variable that names systemd's credential folder.
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// The broker's memory.
+pub struct Broker {
+    /// The key-encryption key, when it is on this machine.
+    pub(super) kek: Option<Arc<LocalKek>>,
+    /// Makes placeholders.
+    pub(super) placeholders: Key,
+    secrets: ArcSwap<BTreeMap<Name, Secret>>,
+    opened: Mutex<HashMap<String, SecretString>>,
+    issued: Mutex<HashMap<(TaskId, String), Slot>>,
+}
+
+/// One lease of one task, or its making: whoever holds the lock makes it.
+pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Lease>>>;
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Broker(…)")
+    }
+}
+
+impl Broker {
+    /// Opens the key-encryption key and reads the list of secrets.
+    ///
+    /// # Errors
+    /// [`StartError`] when the key or the store cannot be used: nothing is half open then.
+    pub async fn open(
+        config: &Config,
+        paths: &Paths,
+        keys: &Keys,
+        entropy: &Arc<dyn Entropy>,
+        store: &Store,
+    ) -> Result<Self, StartError> {
+        let place = config.vault.place().map_err(Failure::invalid)?;
+        let key = match place {
+            KeyPlace::File => Some(Key::in_file(&paths.keys().join("vault.key"), &**entropy)?),
+            KeyPlace::Credential(name) => {
+                let folder = std::env::var_os(CREDENTIALS).ok_or_else(|| {
+                    Failure::invalid(format!(
+                        "`[vault] key` names a systemd credential, but `{CREDENTIALS}` is not set: is `LoadCredential=` missing?"
+                    ))
+                })?;
+                Some(Key::given(&PathBuf::from(folder).join(name))?)
+            }
+            KeyPlace::Transit { .. } => None,
+        };
+        let kek = key
+            .map(|key| LocalKek::new(key.bytes(), Arc::clone(entropy)).map(Arc::new))
+            .transpose()
+            .map_err(Failure::unavailable)?;
+        Ok(Self {
+            kek,
+            placeholders: keys.seal.derive("placeholders"),
+            secrets: ArcSwap::from_pointee(load(store).await?),
+            opened: Mutex::default(),
+            issued: Mutex::default(),
+        })
+    }
+
+    /// The secrets that are not retired, by name, without values.
+    #[must_use]
+    pub fn secrets(&self) -> Arc<BTreeMap<Name, Secret>> {
+        self.secrets.load_full()
+    }
+
+    /// Reads the list of secrets again after a change.
+    pub(super) async fn reload(&self, store: &Store) -> Result<(), Failure> {
+        self.secrets.store(Arc::new(load(store).await?));
+        Ok(())
+    }
+
+    /// Every value that is opened at the moment: what nobody may ever send back.
+    #[must_use]
+    pub fn opened(&self) -> Vec<String> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened
+            .values()
+            .map(|value| value.expose_secret().to_owned())
+            .collect()
+    }
+
+    /// Remembers a value as opened, under a name that is never shown.
+    pub(super) fn remember(&self, what: String, value: &SecretString) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(what, value.clone());
+    }
+
+    /// Forgets opened values whose name starts with `what`.
+    pub(super) fn forget(&self, what: &str) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|name, _| !name.starts_with(what));
+    }
+
+    /// The slot of one lease.
+    pub(super) fn slot(&self, task: TaskId, what: String) -> Slot {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(issued.entry((task, what)).or_default())
+    }
+
+    /// Forgets the leases of a task that ended.
+    pub(super) fn forget_task(&self, task: TaskId) {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.retain(|(of, _), _| *of != task);
+    }
+}
+
+async fn load(store: &Store) -> Result<BTreeMap<Name, Secret>, Failure> {
+    let listed = store
+        .read(|conn| Ok::<_, StoreError>(remit_store::secrets::list(conn)?))
+        .await?;
+    Ok(listed
+        .into_iter()
+        .map(|stored| stored.value)
+        .filter(|secret| !secret.retired)
+        .map(|secret| (secret.name.clone(), secret))
+        .collect())
+}

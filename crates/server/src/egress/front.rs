@@ -1,0 +1,83 @@
+//! The agents' listener: the proxy's requests go to the proxy, everything else to the gateway.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use remit_egress::{Front, FrontConfig, Who};
+
+use super::port::{Port, session_of};
+use crate::app::App;
+use crate::engine::live::Live;
+
+/// The proxy before this app.
+#[must_use]
+pub fn front(app: &Arc<App>) -> Arc<Front<Port>> {
+    let (for_hosts, for_url) = (Arc::clone(app), Arc::clone(app));
+    let config = FrontConfig {
+        is_ours: Arc::new(move |host| is_ours(&for_hosts, host)),
+        base_url: Arc::new(move || for_url.base_url.borrow().clone()),
+    };
+    Front::new(Arc::new(Port(Arc::clone(app))), config)
+}
+
+/// True for the names and the port of our own listener.
+fn is_ours(app: &App, text: &str) -> bool {
+    let base = app.base_url.borrow();
+    let own = base.strip_prefix("http://").unwrap_or(&base);
+    let text = text.to_ascii_lowercase();
+    let port = own.rsplit_once(':').map_or("", |(_, port)| port);
+    text == *own
+        || text == format!("localhost:{port}")
+        || text == format!("127.0.0.1:{port}")
+        || text == format!("[::1]:{port}")
+        || app.config.listen.hosts.iter().any(|host| *host == text)
+}
+
+/// Serves a connection that only one run can reach, under its authority: the way out of a network of its own.
+pub async fn bound<IO>(app: &Arc<App>, live: Arc<Live>, stream: IO)
+where
+    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    front(app).serve_bound(stream, session_of(live)).await;
+}
+
+/// What is behind the agents' listener.
+#[derive(Clone)]
+pub struct Door {
+    front: Arc<Front<Port>>,
+    gateway: Router,
+}
+
+impl Door {
+    /// The proxy and the gateway.
+    #[must_use]
+    pub fn new(app: &Arc<App>, gateway: Router) -> Self {
+        Self {
+            front: front(app),
+            gateway,
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Door {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        if self.front.takes(&request) {
+            let front = Arc::clone(&self.front);
+            return Box::pin(async move { Ok(front.handle(request, Who::Token).await.map(Body::new)) });
+        }
+        let gateway = TowerToHyperService::new(self.gateway.clone());
+        Box::pin(async move { gateway.call(request).await })
+    }
+}

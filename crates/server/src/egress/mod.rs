@@ -1,0 +1,82 @@
+//! The egress proxy's side of the house: systems in the registry, requests as calls, the way out.
+
+pub mod attachment;
+mod front;
+mod inject;
+mod port;
+pub mod send;
+pub mod systems;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remit_core::id::{RunId, TaskId};
+use remit_core::time::Timestamp;
+use remit_egress::ca::RunCa;
+use remit_egress::describe::HostPattern;
+use remit_upstream::Outlet;
+
+pub use front::{Door, bound, front};
+
+use crate::app::App;
+use crate::engine::live::Live;
+
+/// What the proxy keeps in memory.
+#[derive(Debug, Default)]
+pub struct Egress {
+    /// Connections to systems.
+    pub(crate) outlet: Outlet,
+    authorities: Mutex<HashMap<RunId, Arc<RunCa>>>,
+}
+
+impl Egress {
+    /// The certificate authority of a run, made at first use: for the hosts of the systems its task may use then.
+    ///
+    /// # Errors
+    /// A sentence, when no key can be made.
+    pub fn authority(&self, app: &App, live: &Live) -> Result<Arc<RunCa>, String> {
+        let run = live.run().id;
+        let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = authorities.get(&run) {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(RunCa::new(&run.to_string(), &hosts(app, live), now(app))?);
+        authorities.insert(run, Arc::clone(&made));
+        Ok(made)
+    }
+
+    /// Forgets everything of a task.
+    pub fn end_task(&self, app: &App, task: TaskId) {
+        self.outlet.forget(task);
+        if let Some(live) = app.live.by_task(task) {
+            let run = live.run().id;
+            self.authorities
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&run);
+        }
+    }
+}
+
+fn now(app: &App) -> Timestamp {
+    app.clock.now()
+}
+
+/// Hosts of every system the task may use anything of.
+fn hosts(app: &App, live: &Live) -> Vec<HostPattern> {
+    let world = app.world();
+    let authority = &live.snapshot().task.authority;
+    let may_use = |entry: &crate::registry::snapshot::ServerEntry| {
+        entry
+            .tools
+            .values()
+            .any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
+    };
+    world
+        .registry
+        .servers()
+        .filter(|entry| may_use(entry))
+        .filter_map(|entry| entry.system.as_ref())
+        .flat_map(|system| system.hosts.iter().cloned())
+        .collect()
+}

@@ -1,0 +1,219 @@
+//! The engine as the egress proxy knows it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use remit_core::call::Operation;
+use remit_core::decision::Decision;
+use remit_core::destination::{Destination, DestinationKind};
+use remit_core::digest::Digest;
+use remit_core::id::ApprovalId;
+use remit_core::json::Object;
+use remit_core::name::Name;
+use remit_egress::authority::Authority;
+use remit_egress::ca::RunCa;
+use remit_egress::describe::System;
+use remit_egress::ports::{Answer, Asked as Request, AuthFailure, Engine, Refused, Session};
+use remit_gateway::ports::{Answer as Given, AuthFailure as McpAuthFailure, Era};
+use remit_upstream::CallOptions;
+use tokio::sync::mpsc;
+
+use super::attachment::Attachment;
+use super::{inject, send};
+use crate::app::{App, Failure};
+use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
+use crate::engine::decide::Prepared;
+use crate::engine::live::Live;
+use crate::engine::send::Manner;
+use crate::engine::{redeem, session, waiting};
+
+/// The server in calls to hosts nobody registered.
+const UNKNOWN: &str = "unknown-host";
+
+/// The app behind the proxy's port.
+#[derive(Clone, Debug)]
+pub struct Port(pub Arc<App>);
+
+impl Port {
+    fn live(&self, session: &Session) -> Result<Arc<Live>, Failure> {
+        let known = Arc::clone(&session.handle).downcast::<Live>();
+        known.map_err(|_| Failure::Unavailable("the session is not one of ours".to_owned()))
+    }
+
+    async fn supervised<F>(&self, work: F) -> Answer
+    where
+        F: Future<Output = Result<Answer, Failure>> + Send + 'static,
+    {
+        let done = self.0.background.spawn(work).await;
+        let done =
+            done.unwrap_or_else(|error| Err(Failure::Unavailable(format!("the request broke off: {error}"))));
+        done.unwrap_or_else(|failure| Answer::Refused(Box::new(unavailable(&self.0, &failure))))
+    }
+}
+
+/// A session of this run.
+pub(super) fn session_of(live: Arc<Live>) -> Session {
+    let snapshot = live.snapshot();
+    Session {
+        task: snapshot.task.id,
+        run: snapshot.task.run,
+        handle: live,
+    }
+}
+
+impl Engine for Port {
+    async fn authenticate(&self, token: Option<&str>) -> Result<Session, AuthFailure> {
+        let live = session::authenticate(&self.0, token)
+            .await
+            .map_err(|failure| match failure {
+                McpAuthFailure::Missing => AuthFailure::Missing,
+                McpAuthFailure::TaskEnded(how) => AuthFailure::TaskEnded(how),
+                McpAuthFailure::Unavailable(why) => AuthFailure::Unavailable(why),
+                _ => AuthFailure::Unknown,
+            })?;
+        Ok(session_of(live))
+    }
+
+    fn system_at(&self, authority: &Authority) -> Option<Arc<System>> {
+        self.0
+            .world()
+            .registry
+            .system_at(authority.host(), authority.port())
+            .cloned()
+    }
+
+    fn system(&self, name: &Name) -> Option<Arc<System>> {
+        self.0.world().registry.server(name)?.system.clone()
+    }
+
+    fn authority_of(&self, session: &Session) -> Result<Arc<RunCa>, String> {
+        let live = self.live(session).map_err(|failure| failure.to_string())?;
+        self.0.egress.authority(&self.0, &live)
+    }
+
+    async fn call(&self, session: &Session, request: Request) -> Answer {
+        let (app, live) = (Arc::clone(&self.0), self.live(session));
+        self.supervised(async move { call(&app, &live?, request).await })
+            .await
+    }
+
+    async fn resume(&self, session: &Session, approval: ApprovalId) -> Answer {
+        let (app, live) = (Arc::clone(&self.0), self.live(session));
+        self.supervised(async move {
+            let live = live?;
+            let given = waiting::again(&app, &live, approval).await?;
+            Ok(given_to(&app, &live, given))
+        })
+        .await
+    }
+
+    async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
+        let (app, live) = (Arc::clone(&self.0), self.live(session));
+        let work = async move { refuse(&app, &live?, refused).await };
+        let done = self.0.background.spawn(work).await;
+        let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
+        Box::new(done.unwrap_or_else(|failure| unavailable(&self.0, &failure)))
+    }
+
+    async fn gone(&self, session: &Session) {
+        if let Ok(live) = self.live(session) {
+            live.lifeline().gone().await;
+        }
+    }
+}
+
+/// One request: decided, and sent, held or refused.
+async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answer, Failure> {
+    if let Err(refusal) = inject::judge(&request.system.name, &request.carried) {
+        let refused = Refused {
+            system: Some(request.system.name.clone()),
+            authority: Some(request.head.authority.clone()),
+            request: format!("{} {}", request.head.method, request.head.target.path()),
+            refusal,
+        };
+        return Ok(Answer::Refused(Box::new(refuse(app, live, refused).await?)));
+    }
+    let asked = Asked {
+        server: request.system.name.clone(),
+        operation: Operation::CallTool(request.reading.operation),
+        arguments: request.reading.arguments,
+        era: Era::Modern,
+        attachment: Some(Arc::new(Attachment {
+            body: request.body,
+            carried: request.carried,
+        })),
+    };
+    match decide(app, live, &asked, &Redeemed::Nothing).await? {
+        Decided::Allowed(allowed) => send::stream(app, live, *allowed).await,
+        Decided::Denied { decision, .. } => Ok(Answer::Refused(decision)),
+        Decided::Asks(asks) => {
+            let manner = Manner {
+                era: Era::Modern,
+                options: CallOptions::default(),
+                keep: false,
+            };
+            // Nothing happens meanwhile that an HTTP client could be told of.
+            let (events, _listener) = mpsc::channel(1);
+            let given = waiting::ask_people(app, live, &asked, manner, &asks, events).await?;
+            Ok(given_to(app, live, given))
+        }
+    }
+}
+
+/// What people's answer came to, as HTTP.
+fn given_to(app: &Arc<App>, live: &Arc<Live>, given: waiting::Given) -> Answer {
+    let answer = match given.answer {
+        Given::Refused(refusal) => return Answer::Refused(Box::new(refusal.decision)),
+        Given::Result(result) => send::give(&result),
+        Given::UpstreamError { .. } => None,
+    };
+    if let Some((approval, call)) = given.redeemed {
+        redeem::delivered(app, live, approval, call);
+    }
+    answer.unwrap_or_else(|| Answer::Failed {
+        sentence: "the kept answer is not one of HTTP: redeem it over MCP".to_owned(),
+        certain: false,
+    })
+}
+
+/// Records a request that is refused by what it is.
+async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<Decision, Failure> {
+    let server = match refused.system {
+        Some(system) => system,
+        None => UNKNOWN.parse().map_err(Failure::unavailable)?,
+    };
+    let operation = "refused".parse().map_err(Failure::unavailable)?;
+    let mut arguments = Object::new();
+    arguments.insert("request", refused.request);
+    let mut call = remit_core::call::Call {
+        server: server.clone(),
+        server_identity: Digest::of(b""),
+        operation: Operation::CallTool(operation),
+        fingerprint: Digest::of(b""),
+        arguments,
+        resources: Vec::new(),
+        destinations: Vec::new(),
+        opaque: Vec::new(),
+    };
+    if let Some(authority) = &refused.authority {
+        call.arguments.insert("host", authority.host());
+        call.destinations
+            .extend(Destination::new(DestinationKind::Host, authority.host()));
+    }
+    let prepared = Prepared {
+        digest: call.digest(),
+        entry: None,
+        server: app.world().registry.server(&server).cloned(),
+        salient: Vec::new(),
+        refused: None,
+        call,
+    };
+    deny_for(
+        app,
+        live,
+        &prepared,
+        refused.refusal.reason,
+        refused.refusal.sentence,
+    )
+    .await
+}

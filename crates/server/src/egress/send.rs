@@ -1,0 +1,349 @@
+//! Sending a permitted request: the outcome is recorded before the agent sees the last bytes of the answer.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use remit_core::call::Call;
+use remit_core::id::CallId;
+use remit_core::json::{Object, Value};
+use remit_core::limits::RESPONSE_BYTES_MAX;
+use remit_egress::ports::{Answer, Broken, Response};
+use remit_enforce::Permitted;
+use remit_gateway::ports::Answer as Whole;
+use remit_store::calls::CallState;
+use remit_upstream::{EgressResponse, Outbound, UpstreamError};
+use tokio::sync::mpsc;
+
+use super::attachment::{Attachment, Kept};
+use super::inject;
+use crate::app::{App, Failure};
+use crate::engine::call::Allowed;
+use crate::engine::decide::Prepared;
+use crate::engine::live::Live;
+use crate::engine::record;
+use crate::engine::send::seal_answer;
+
+/// Pieces of an answer that may wait for a slow agent.
+const PIECES_WAITING: usize = 16;
+/// Where a kept answer is inside a result.
+pub(super) const HTTP: &str = "http";
+
+/// What belongs to the record of one outcome.
+struct Outcome {
+    call: CallId,
+    decision: remit_core::decision::Decision,
+    prepared: Prepared,
+}
+
+/// How it went, as far as it is known.
+struct Went {
+    outcome: &'static str,
+    state: CallState,
+    status: Option<u16>,
+    bytes: u64,
+    why: Option<String>,
+}
+
+impl Went {
+    fn failed(error: &UpstreamError) -> Self {
+        let certain = error.is_certain_failure();
+        Self {
+            outcome: if certain { "failed" } else { "indeterminate" },
+            state: if certain {
+                CallState::Failed
+            } else {
+                CallState::Indeterminate
+            },
+            status: None,
+            bytes: 0,
+            why: Some(error.to_string()),
+        }
+    }
+
+    const fn done(status: u16, bytes: u64) -> Self {
+        Self {
+            outcome: "done",
+            state: CallState::Done,
+            status: Some(status),
+            bytes,
+            why: None,
+        }
+    }
+}
+
+async fn out(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    permitted: Permitted<Call>,
+    prepared: &Prepared,
+    attachment: &Attachment,
+) -> Result<(EgressResponse, remit_upstream::Environment), UpstreamError> {
+    let system = prepared.call.server.clone();
+    let no = |detail: String| UpstreamError {
+        server: system.clone(),
+        kind: remit_upstream::ErrorKind::BadSpec,
+        sent: remit_upstream::Sent::No,
+        detail,
+    };
+    let injections = inject::injections(app, live, &system, &attachment.carried).await?;
+    let environment =
+        crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
+    let outbound = Outbound {
+        task: live.snapshot().task.id,
+        allow_private: prepared
+            .server
+            .as_ref()
+            .is_some_and(|server| server.server.allow_private),
+        injections,
+        body: Arc::new(Kept(attachment.body.clone())),
+    };
+    let sent = app.egress.outlet.send(permitted, outbound, &environment).await?;
+    Ok((sent, environment))
+}
+
+/// Sends, and streams the answer on. Its last piece is withheld until the outcome is recorded.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the outcome cannot be recorded: the answer is then withheld.
+pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -> Result<Answer, Failure> {
+    let Allowed {
+        permitted,
+        call,
+        decision,
+        prepared,
+        attachment,
+    } = allowed;
+    let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
+    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let about = Outcome {
+        call,
+        decision,
+        prepared,
+    };
+    match sent {
+        Err(error) => {
+            record_outcome(app, live, &about, Went::failed(&error), None).await?;
+            Ok(Answer::Failed {
+                certain: error.is_certain_failure(),
+                sentence: error.to_string(),
+            })
+        }
+        Ok((response, environment)) => {
+            let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+            let passed = Response {
+                status: response.status,
+                headers: response.headers.clone(),
+                length: response.length,
+                body: receiver,
+            };
+            let (app, live) = (Arc::clone(app), Arc::clone(live));
+            let background = Arc::clone(&app);
+            background.background.spawn(async move {
+                follow(&app, &live, about, response, environment, sender).await;
+            });
+            Ok(Answer::Response(passed))
+        }
+    }
+}
+
+async fn follow(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    about: Outcome,
+    mut response: EgressResponse,
+    environment: remit_upstream::Environment,
+    to: mpsc::Sender<Result<bytes::Bytes, Broken>>,
+) {
+    let system = about.prepared.call.server.clone();
+    let mut held: Option<bytes::Bytes> = None;
+    let went = loop {
+        let next = tokio::select! {
+            next = response.body.next(&system, &environment) => next,
+            // The agent is gone. It was sent and answered; how the answer went on is nobody's business any more.
+            () = to.closed() => break Went::done(response.status, response.body.len()),
+        };
+        match next {
+            Ok(Some(piece)) => {
+                if let Some(before) = held.replace(piece)
+                    && to.send(Ok(before)).await.is_err()
+                {
+                    break Went::done(response.status, response.body.len());
+                }
+            }
+            Ok(None) => break Went::done(response.status, response.body.len()),
+            Err(error) => {
+                held = None;
+                break Went {
+                    status: Some(response.status),
+                    bytes: response.body.len(),
+                    ..Went::failed(&error)
+                };
+            }
+        }
+    };
+    let broken = went.why.clone();
+    let recorded = record_outcome(app, live, &about, went, None).await;
+    let last = match (recorded, broken) {
+        (Err(failure), _) => Some(Err(Broken(failure.to_string()))),
+        (Ok(()), Some(why)) => Some(Err(Broken(why))),
+        (Ok(()), None) => held.map(Ok),
+    };
+    if let Some(last) = last {
+        // An agent that is gone misses nothing.
+        let _ = to.send(last).await;
+    }
+}
+
+/// Sends, and keeps the whole answer: for a held request, whose agent may be away.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the outcome cannot be recorded: the answer is then withheld.
+pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: bool) -> Result<Whole, Failure> {
+    let Allowed {
+        permitted,
+        call,
+        decision,
+        prepared,
+        attachment,
+    } = allowed;
+    let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
+    let system = prepared.call.server.clone();
+    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let about = Outcome {
+        call,
+        decision,
+        prepared,
+    };
+    let read = match sent {
+        Ok((mut response, environment)) => {
+            let mut body = Vec::new();
+            loop {
+                match response.body.next(&system, &environment).await {
+                    Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
+                        body.extend_from_slice(&piece)
+                    }
+                    Ok(Some(_)) => {
+                        break Err(UpstreamError {
+                            server: system.clone(),
+                            kind: remit_upstream::ErrorKind::TooLarge,
+                            sent: remit_upstream::Sent::Yes,
+                            detail: format!(
+                                "an answer longer than {RESPONSE_BYTES_MAX} bytes cannot be kept"
+                            ),
+                        });
+                    }
+                    Ok(None) => break Ok((response.status, response.headers, body)),
+                    Err(error) => break Err(error),
+                }
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let (went, answer) = match read {
+        Ok((status, headers, body)) => (
+            Went::done(status, body.len() as u64),
+            kept(status, &headers, &body),
+        ),
+        Err(error) => {
+            let went = Went::failed(&error);
+            let mut object = Object::new();
+            object.insert("failed", error.to_string());
+            object.insert("certain", error.is_certain_failure());
+            (went, object)
+        }
+    };
+    let mut result = Object::new();
+    result.insert(HTTP, answer);
+    let answer = Whole::Result(result);
+    let sealed = if keep {
+        Some(seal_answer(app, live, call, &answer)?)
+    } else {
+        None
+    };
+    record_outcome(app, live, &about, went, sealed).await?;
+    Ok(answer)
+}
+
+fn kept(status: u16, headers: &[(String, String)], body: &[u8]) -> Object {
+    let mut object = Object::new();
+    object.insert("status", i64::from(status));
+    let headers: Vec<Value> = headers
+        .iter()
+        .map(|(name, value)| Value::Array(vec![name.as_str().into(), value.as_str().into()]))
+        .collect();
+    object.insert("headers", headers);
+    object.insert("body", STANDARD.encode(body));
+    object
+}
+
+/// A kept answer, as it is given to the agent.
+pub(super) fn give(kept: &Object) -> Option<Answer> {
+    let http = kept.get(HTTP)?;
+    if let Some(sentence) = http.get("failed").and_then(Value::as_str) {
+        return Some(Answer::Failed {
+            sentence: sentence.to_owned(),
+            certain: http.get("certain").and_then(Value::as_bool).unwrap_or(false),
+        });
+    }
+    let body = STANDARD.decode(http.get("body")?.as_str()?).ok()?;
+    let headers = http.get("headers")?.as_array()?.iter().filter_map(|pair| {
+        let pair = pair.as_array()?;
+        Some((
+            pair.first()?.as_str()?.to_owned(),
+            pair.get(1)?.as_str()?.to_owned(),
+        ))
+    });
+    let (sender, receiver) = mpsc::channel(1);
+    let length = body.len() as u64;
+    if !body.is_empty() {
+        // There is room for one.
+        let _ = sender.try_send(Ok(body.into()));
+    }
+    Some(Answer::Response(Response {
+        status: u16::try_from(http.get("status")?.as_i64()?).ok()?,
+        headers: headers.collect(),
+        length: Some(length),
+        body: receiver,
+    }))
+}
+
+async fn record_outcome(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    about: &Outcome,
+    went: Went,
+    kept: Option<Vec<u8>>,
+) -> Result<(), Failure> {
+    let mut entry = record::of_live("outcome", live);
+    record::about_call(
+        &mut entry,
+        &about.prepared.call,
+        about.prepared.classification().map(|c| c.class.as_str()),
+    );
+    entry.decision_id = Some(about.decision.id.to_string());
+    entry.approval = about.decision.approval.map(|id| id.to_string());
+    entry.outcome = Some(went.outcome.to_owned());
+    entry.detail.insert("call", about.call.to_string());
+    if let Some(status) = went.status {
+        entry.detail.insert("status", i64::from(status));
+        entry
+            .detail
+            .insert("bytes", i64::try_from(went.bytes).unwrap_or(i64::MAX));
+    }
+    if let Some(why) = &went.why {
+        let why: String = why.chars().take(500).collect();
+        entry.detail.insert("why", crate::approvals::card::escape(&why));
+    }
+    let snapshot = live.snapshot();
+    let (task, run, call, state) = (snapshot.task.id, snapshot.task.run, about.call, went.state);
+    app.store
+        .append(entry, move |tx| {
+            if let Some(sealed) = &kept {
+                remit_store::results::keep(tx, call, task, run, sealed)?;
+            }
+            remit_store::calls::finish(tx, call, state)
+        })
+        .await?;
+    Ok(())
+}
