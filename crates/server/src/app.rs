@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::engine::carried::KnownSecrets;
 use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
 use crate::engine::rooms::Rooms;
@@ -48,6 +49,8 @@ pub struct App {
     pub rooms: Rooms,
     /// Connections to servers.
     pub links: Links,
+    /// The search for secrets that no call may carry.
+    pub known_secrets: KnownSecrets,
     /// What people let us do at servers that want OAuth.
     pub logins: Logins,
     /// What the dialler needs, made at first use.

@@ -161,6 +161,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         live: Default::default(),
         rooms: Default::default(),
         links: Default::default(),
+        known_secrets: Default::default(),
         logins: Default::default(),
         dialler: Default::default(),
         egress: Default::default(),

@@ -24,7 +24,7 @@ use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::world::World;
-use super::{body, record};
+use super::{body, carried, record};
 use super::{hold, session};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
@@ -128,6 +128,8 @@ pub async fn decide(
 ) -> Result<Decided, Failure> {
     let mut exhausted: Vec<Budget> = Vec::new();
     let mut linked = false;
+    // What a call carries does not change; what was looked at when it was stored was looked at.
+    let mut looked = false;
     for _ in 0..TRIES {
         let world = app.world();
         let snapshot = session::current(live, &world);
@@ -143,6 +145,13 @@ pub async fn decide(
         if let Some((reason, message)) = misplaced(&prepared, asked) {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
+        if matches!(redeemed, Redeemed::Nothing)
+            && !looked
+            && let Some((reason, message)) = carried::judge(app, live, &prepared).await?
+        {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
+        looked = true;
         let labels = labels(app, live, &world).await?;
         let given = match redeemed {
             Redeemed::Nothing => None,

@@ -4,6 +4,8 @@
 mod broker;
 mod calls;
 #[cfg(test)]
+mod carried;
+#[cfg(test)]
 mod closings;
 #[cfg(test)]
 mod house;
