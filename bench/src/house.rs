@@ -109,6 +109,7 @@ impl House {
             mode: None,
             parent: None,
             process: None,
+            more: Default::default(),
         };
         Ok(open(self.app(), new, &"alice".parse()?).await?)
     }

@@ -52,6 +52,14 @@ impl Context {
         Control::open(&self.paths)
     }
 
+    /// The way to the lane that only kills.
+    ///
+    /// # Errors
+    /// As [`Self::control`].
+    pub fn kill_lane(&self) -> Result<Control, Failure> {
+        Control::open_lane(&self.paths)
+    }
+
     /// Prints the answer as JSON when asked for: a list line by line. True when it did.
     ///
     /// # Errors

@@ -41,6 +41,17 @@ impl Control {
         })
     }
 
+    /// As [`Self::open`], for the lane that only kills.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_lane(paths: &Paths) -> Result<Self, Failure> {
+        Ok(Self {
+            socket: paths.kill_socket(),
+            ..Self::open(paths)?
+        })
+    }
+
     /// Asks.
     ///
     /// # Errors

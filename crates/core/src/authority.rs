@@ -372,6 +372,29 @@ impl Authority {
         }
     }
 
+    /// What a task delegated from one that holds this may hold of `asked`; `None` when no delegation may hang below.
+    ///
+    /// Where this one declares no roots, a person looks at each write; roots that a run names for another do not change
+    /// that, so writes are then held in the delegated task, whatever its roots.
+    #[must_use]
+    pub fn delegate(&self, asked: &Self) -> Option<Self> {
+        let mut limit = self.clone();
+        limit.depth = limit.depth.checked_sub(1)?;
+        let mut held = asked.attenuate(&limit);
+        if !self.resources.is_bounded() && held.resources.is_bounded() {
+            let writes = ToolSelector {
+                server: None,
+                tool: None,
+                class: Some(ToolClass::Write),
+            };
+            held.stricter
+                .entry(writes)
+                .and_modify(|tier| *tier = (*tier).max(Tier::Approve))
+                .or_insert(Tier::Approve);
+        }
+        Some(held)
+    }
+
     /// True when the tool is selected and its class allowed.
     #[must_use]
     pub fn selects(&self, tool: &ToolRef, class: ToolClass) -> bool {
@@ -400,12 +423,34 @@ impl Authority {
                     .map(|place| format!("destination `{place}`: {why}")),
             );
         }
+        if let (Scope::Any, Scope::Only(theirs)) = (&self.resources, &limited.resources) {
+            let roots: Vec<String> = theirs.iter().map(|root| format!("`{root}`")).collect();
+            cut.push(format!("resources held to {}: {why}", listed(&roots)));
+        }
+        if let (Scope::Any, Scope::Only(theirs)) = (&self.destinations, &limited.destinations) {
+            let places: Vec<String> = theirs.iter().map(|place| format!("`{place}`")).collect();
+            cut.push(format!("destinations held to {}: {why}", listed(&places)));
+        }
+        if limited.depth < self.depth {
+            cut.push(format!("depth lowered to {}: {why}", limited.depth));
+        }
+        if limited.fan_out < self.fan_out {
+            cut.push(format!("fan-out lowered to {}: {why}", limited.fan_out));
+        }
         for (budget, max) in &limited.budgets {
             if self.budgets.get(budget).is_some_and(|mine| mine > max) {
                 cut.push(format!("budget {budget:?} lowered to {max}: {why}"));
             }
         }
         cut
+    }
+}
+
+fn listed(items: &[String]) -> String {
+    if items.is_empty() {
+        "nothing".to_owned()
+    } else {
+        items.join(", ")
     }
 }
 

@@ -39,6 +39,15 @@ impl Mode {
         }
     }
 
+    /// The mode of a task delegated from one in this mode: who proposes has nobody act for it.
+    #[must_use]
+    pub const fn delegate(self, asked: Self) -> Self {
+        match self {
+            Self::Assist => Self::Assist,
+            Self::Execute | Self::Coordinate => asked,
+        }
+    }
+
     /// Reads the word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -85,7 +85,7 @@ pub(crate) static RUN: [Attribute; 6] = [
 ];
 
 /// Attributes of `principal.task`.
-pub(crate) static TASK: [Attribute; 21] = [
+pub(crate) static TASK: [Attribute; 22] = [
     plain(
         "agreed",
         "Set<String>",
@@ -199,6 +199,9 @@ pub(crate) static TASK: [Attribute; 21] = [
         "selectors of calls this task wants approved by two people",
         |f| stricter(f, Tier::TwoPerson),
     ),
+    plain("untrusted", "Bool", "strangers asked for it", |f| {
+        values::boolean(f.task.untrusted)
+    }),
 ];
 
 /// A set of classes. There are few of them, so every task with the same ones shares it.

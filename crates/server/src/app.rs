@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 use crate::engine::carried::KnownSecrets;
+use crate::engine::flights::Flights;
 use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
 use crate::engine::rooms::Rooms;
@@ -26,6 +27,7 @@ use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::paths::Paths;
 use crate::seal::{SealError, Sealer};
+use crate::tasks::pulse::Pulses;
 
 /// Everything that is wired once and shared by all use cases.
 pub struct App {
@@ -45,6 +47,10 @@ pub struct App {
     pub world: ArcSwap<World>,
     /// Tasks in memory.
     pub live: LiveTasks,
+    /// When runs were last heard of.
+    pub pulses: Pulses,
+    /// Calls under way.
+    pub flights: Flights,
     /// Who waits for which approval.
     pub rooms: Rooms,
     /// Connections to servers.
@@ -63,8 +69,6 @@ pub struct App {
     pub broker: crate::broker::Broker,
     /// Work that outlives the request it came with.
     pub background: Background,
-    /// The world is read again by one at a time.
-    pub(crate) reloading: tokio::sync::Mutex<()>,
     /// Checkpoints are signed one after the other.
     pub signing: tokio::sync::Mutex<()>,
     /// The newest signed checkpoint.
@@ -191,18 +195,40 @@ impl App {
     /// # Errors
     /// [`Failure::Unavailable`] when it cannot be read: the old one stays, and its decisions are refused by their appends.
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
-        // One after the other: what was read first must not replace what was read later.
-        let _reading = self.reloading.lock().await;
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
-        let world = self
+        let loaded = self
             .store
             .read(move |conn| crate::engine::world::load(conn, now, &sources))
-            .await
-            .map_err(|error: crate::engine::world::LoadError| Failure::Unavailable(error.to_string()))?;
+            .await;
+        self.loaded(loaded)
+    }
+
+    /// As [`Self::reload`], over the connection nothing else waits for: for what takes authority away.
+    ///
+    /// # Errors
+    /// As [`Self::reload`].
+    pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
+        let now = self.clock.now();
+        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
+        let loaded = self
+            .store
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources))
+            .await;
+        self.loaded(loaded)
+    }
+
+    fn loaded(&self, loaded: Result<World, crate::engine::world::LoadError>) -> Result<Arc<World>, Failure> {
+        let world = loaded.map_err(|error| Failure::Unavailable(error.to_string()))?;
         let world = Arc::new(world);
-        self.world.store(Arc::clone(&world));
-        Ok(world)
+        // Two may read at once: what was read first must not replace what was read later.
+        let newest = |kept: &Arc<World>| {
+            let (old, new) = (kept.epochs, world.epochs);
+            let later = old.policy > new.policy || old.registry > new.registry || old.kill > new.kill;
+            Arc::clone(if later { kept } else { &world })
+        };
+        self.world.rcu(newest);
+        Ok(self.world())
     }
 
     /// Reads the world again when it is older than `epochs`.

@@ -32,6 +32,10 @@ pub async fn run(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
 pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
     log("tasks could not be expired", crate::tasks::end::expire(app).await);
     log(
+        "signs of life could not be looked for",
+        crate::tasks::pulse::look(app).await,
+    );
+    log(
         "approvals could not be expired",
         crate::approvals::vote::expire(app).await,
     );

@@ -74,6 +74,12 @@ impl Paths {
         self.runtime.join("control.sock")
     }
 
+    /// The socket of the kill lane.
+    #[must_use]
+    pub fn kill_socket(&self) -> PathBuf {
+        self.runtime.join("kill.sock")
+    }
+
     /// The capability that control demands: a file no confined run can read.
     #[must_use]
     pub fn control_key(&self) -> PathBuf {

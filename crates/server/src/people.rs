@@ -6,7 +6,7 @@ use std::sync::Arc;
 use remit_core::authority::Authority;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
-use remit_core::people::{Agent, Human, Role, Standing};
+use remit_core::people::{Agent, Human, Kind, Role, Standing};
 use remit_store::{Epoch, Refused};
 
 use crate::app::{App, Failure};
@@ -96,27 +96,53 @@ pub async fn add_agent(app: &Arc<App>, new: NewAgent, by: &Name) -> Result<Agent
     Ok(agent)
 }
 
-/// Registers a human.
+/// A person, or a system that opens tasks, as an administrator describes them.
+#[derive(Clone, Debug)]
+pub struct NewHuman {
+    /// Name.
+    pub name: Name,
+    /// Whether it is a person.
+    pub kind: Kind,
+    /// Roles and groups.
+    pub roles: BTreeSet<Role>,
+    /// Their own rights; `None` = not limited below the guardrails.
+    pub authority: Option<Authority>,
+}
+
+impl NewHuman {
+    /// A person with these roles.
+    #[must_use]
+    pub const fn new(name: Name, roles: BTreeSet<Role>) -> Self {
+        Self {
+            name,
+            kind: Kind::Human,
+            roles,
+            authority: None,
+        }
+    }
+}
+
+/// Registers a human, or a system that opens tasks.
 ///
 /// # Errors
-/// [`Failure`] when the name is taken or the person may not.
-pub async fn add_human(
-    app: &Arc<App>,
-    name: Name,
-    roles: BTreeSet<Role>,
-    by: &Name,
-) -> Result<Human, Failure> {
+/// [`Failure`] when the name is taken, a system would get more than opening tasks, or the person may not.
+pub async fn add_human(app: &Arc<App>, new: NewHuman, by: &Name) -> Result<Human, Failure> {
     expect_role(app, by, &Role::Administrator)?;
-    if roles.is_empty() {
+    if new.roles.is_empty() {
         return Err(Failure::invalid(
             "a human needs at least one role: initiator, approver, auditor, administrator or a group",
         ));
     }
+    if new.kind != Kind::Human && new.roles != BTreeSet::from([Role::Initiator]) {
+        return Err(Failure::invalid(
+            "a system only opens tasks: its one role is `initiator`",
+        ));
+    }
     let human = Human {
-        name,
-        kind: remit_core::people::Kind::Human,
-        authority: None,
-        roles,
+        name: new.name,
+        kind: new.kind,
+        authority: new.authority,
+        roles: new.roles,
         standing: Standing::Active,
     };
     put_human(app, human, by).await
@@ -133,6 +159,10 @@ pub(crate) async fn put_human(app: &Arc<App>, human: Human, by: &Name) -> Result
             .map(|role| Value::from(role.to_string()))
             .collect::<Vec<_>>(),
     );
+    detail.insert("kind", human.kind.as_str());
+    if let Some(rights) = &human.authority {
+        detail.insert("rights", remit_store::codec::authority_to_json(rights));
+    }
     let entry = record::by_human("human.add", by, detail);
     let added = human.clone();
     app.store

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::{App, Background, Failure};
 use crate::config::Config;
+use crate::control::lane::Lane;
 use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
@@ -87,6 +88,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    lane: Lane,
     stop: watch::Sender<bool>,
 }
 
@@ -106,6 +108,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .merge(crate::health::router(&app))
         .merge(crate::logins::callback::router(&app));
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let lane = crate::control::bind_lane(&app.paths, &bound)?;
+    let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
@@ -126,6 +130,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         serving,
         control,
         jobs,
+        lane,
         stop,
     })
 }
@@ -159,6 +164,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         live: Default::default(),
+        pulses: Default::default(),
+        flights: Default::default(),
         rooms: Default::default(),
         links: Default::default(),
         known_secrets: Default::default(),
@@ -169,7 +176,6 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         broker,
         head: watch::channel(None).0,
         signing: Default::default(),
-        reloading: Default::default(),
         mint: Mint::at_start(),
         life: LifelineHolder::new().0,
         background: Background::default(),
@@ -293,6 +299,12 @@ impl Running {
         self.control.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        let mut lane = self.lane;
+        let joined = tokio::task::spawn_blocking(move || lane.join());
+        within(Duration::from_secs(2), async {
+            drop(joined.await);
+        })
+        .await;
         self.app.store.close();
     }
 

@@ -5,7 +5,7 @@ use remit_core::authority::Authority;
 use remit_core::id::{RunId, TaskId};
 use remit_core::limits::{DELEGATION_DEPTH_MAX, FAN_OUT_MAX, TREE_TASKS_MAX};
 use remit_core::name::Name;
-use remit_core::task::{Ending, Intent, Task, TaskState};
+use remit_core::task::{Ending, Intent, Life, Task, TaskState};
 use remit_core::time::Timestamp;
 
 mod ends;
@@ -229,6 +229,58 @@ pub fn due(conn: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Stored<Sto
         &[now.0.into(), i64::from(limit).into()],
     )?;
     rows.into_iter().map(read).collect()
+}
+
+/// What is watched of an open task between calls: bounds on its life, and the process of its run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The task.
+    pub task: TaskId,
+    /// Bounds on its life.
+    pub life: Life,
+    /// The process of its run, where it is known.
+    pub process: Option<crate::runs::Process>,
+}
+
+/// Up to `limit` open tasks with a heartbeat, an idle time or a known process. Only looked at: whatever is done about
+/// one reads its row, and checks it, again.
+///
+/// # Errors
+/// [`StoreError`] when they cannot be read.
+pub fn watched(conn: &mut Conn, limit: u32) -> Result<Vec<Watched>, StoreError> {
+    let rows = conn.query(
+        "SELECT tasks.id, tasks.life, runs.process FROM tasks JOIN runs ON runs.id = tasks.run \
+         WHERE tasks.state = 'open' AND (tasks.life <> '{}' OR runs.process IS NOT NULL) ORDER BY tasks.id LIMIT $1",
+        &[i64::from(limit).into()],
+    )?;
+    let bad = |why: String| StoreError::Tampered {
+        table: "tasks",
+        key: "*".to_owned(),
+        why: if why.is_empty() {
+            "a row cannot be read"
+        } else {
+            "a life cannot be read"
+        },
+    };
+    rows.iter()
+        .map(|row| {
+            let life =
+                crate::codec::read(row.text(1)?.as_bytes()).and_then(|json| row::life_from_json(&json));
+            let process = match row.opt_text(2)? {
+                None => None,
+                Some(text) => Some(
+                    crate::codec::read(text.as_bytes())
+                        .and_then(|json| crate::codec::process_from_json(&json))
+                        .map_err(|error| bad(error.to_string()))?,
+                ),
+            };
+            Ok(Watched {
+                task: row.text(0)?.parse().map_err(|_| bad(String::new()))?,
+                life: life.map_err(|error| bad(error.to_string()))?,
+                process,
+            })
+        })
+        .collect()
 }
 
 /// Narrows a task to `authority` and `expires_at`, and everything below it with it. What is wider is cut, never

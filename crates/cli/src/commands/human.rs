@@ -23,6 +23,16 @@ pub struct Add {
     /// A role policies speak of, for example `approver`
     #[arg(long = "role", value_name = "ROLE", required = true)]
     pub roles: Vec<String>,
+    /// Their own right to a tool: `server/tool`, `server/*`, `server:read`; no task they open holds more. Without any they
+    /// are not limited below the guardrails
+    #[arg(long = "limit", value_name = "TOOL")]
+    pub limits: Vec<String>,
+    /// Their own right to a resource and what is below: `system:path`
+    #[arg(long = "limit-resource", value_name = "RESOURCE")]
+    pub limit_resources: Vec<String>,
+    /// A person; a system that opens tasks; or a system through which strangers do, held to the template `public`
+    #[arg(long, value_name = "KIND", value_parser = ["human", "system", "stranger"])]
+    pub kind: Option<String>,
     #[command(flatten)]
     pub acting: Acting,
 }
@@ -36,9 +46,17 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Verb(verb) => return people::run(context, "/v1/humans", &["roles"], verb).await,
         Command::Add(args) => args,
     };
+    let rights = (!args.limits.is_empty() || !args.limit_resources.is_empty()).then(|| {
+        Body::new()
+            .list("allow", &args.limits)
+            .list("resources", &args.limit_resources)
+            .done()
+    });
     let body = Body::new()
         .with("name", args.name.as_str())
         .list("roles", &args.roles)
+        .maybe("kind", args.kind.clone())
+        .maybe("rights", rights)
         .acting(&args.acting)
         .done();
     let human = context.control()?.post("/v1/humans", &body).await?;
@@ -46,7 +64,8 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         return Ok(());
     }
     context.out.line(format!(
-        "human {} registered, roles {}",
+        "{} {} registered, roles {}",
+        args.kind.as_deref().unwrap_or("human"),
         args.name,
         args.roles.join(", ")
     ))

@@ -5,11 +5,15 @@ use crate::failure::Failure;
 use crate::fields;
 use crate::out::text::Text;
 
-/// Ends authority at once.
+/// Ends authority at once. It has a way of its own to the server, and works while everything else is busy.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A task (`task_…`), a run (`run_…`), an agent (its name), or `all`
+    /// A task (`task_…`), a run (`run_…`), an agent (`agent:NAME`), all a human opened or owns (`human:NAME`), a tool
+    /// (`SERVER/TOOL`), a destination (`host:NAME`), or `all`
     pub id: String,
+    /// Lift the stop of a destination again
+    #[arg(long)]
+    pub lift: bool,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -25,11 +29,22 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let body = Body::new()
         .with("id", args.id.as_str())
         .maybe("reason", args.reason.clone())
+        .with("lift", args.lift)
         .acting(&args.acting)
         .done();
-    let answer = context.control()?.post("/v1/kill", &body).await?;
+    let answer = context.kill_lane()?.post("/v1/kill", &body).await?;
     if context.print_json(&answer)? {
         return Ok(());
+    }
+    if args.lift {
+        return context
+            .out
+            .line(Text::new().good("lifted ").plain(args.id.as_str()));
+    }
+    if args.id.starts_with("host:") || args.id.contains('/') {
+        context
+            .out
+            .line(Text::new().strong("stopped ").plain(args.id.as_str()))?;
     }
     let killed = fields::list(&answer, "killed");
     let processes = fields::list(&answer, "processes");
@@ -37,12 +52,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     context.out.line(
         Text::new()
             .strong("dead")
-            .plain(format!(": {}", fields::counted(number(killed), "task")))
-            .plain(match processes.len() {
-                0 => String::new(),
-                1 => ", 1 process".to_owned(),
-                more => format!(", {more} processes"),
-            }),
+            .plain(format!(": {}", fields::counted(number(killed), "task"))),
     )?;
     for task in killed {
         context.out.line(
@@ -58,6 +68,15 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
                 "{} since {}",
                 fields::text(call, "call"),
                 fields::text(call, "since")
+            )))?;
+    }
+    for process in processes {
+        context
+            .out
+            .line(Text::new().careful("  alive      ").plain(format!(
+                "process {} of {}, without authority",
+                fields::text(process, "pid"),
+                fields::text(process, "run")
             )))?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use remit_core::call::Operation;
 use remit_core::id::ApprovalId;
 use remit_core::json::{Object, Value};
+use remit_core::name::Name;
 
 use crate::ports::{Catalog, Continuation, Endpoint, Era, Request};
 use crate::rpc::RpcError;
@@ -12,6 +13,9 @@ use crate::rpc::RpcError;
 use super::client::Client;
 use super::names::{self, Kind};
 use super::resume;
+
+/// What stands in front of the names of our own tools.
+const OURS: &str = "remit__";
 
 /// What to do for a request.
 #[derive(Debug)]
@@ -114,7 +118,10 @@ pub(crate) fn ask(
         }
         other => return Err(RpcError::method_not_found(other)),
     };
-    let (server, own) = names::resolve(endpoint, catalog, kind, &exposed)?;
+    let (server, own) = match ours(kind, &exposed) {
+        Some(ours) => ours,
+        None => names::resolve(endpoint, catalog, kind, &exposed)?,
+    };
     let operation = match (&subject, kind) {
         (Subject::Tool, _) => Operation::CallTool(
             own.parse()
@@ -137,6 +144,13 @@ pub(crate) fn ask(
         continuation,
     };
     Ok((Work::Call(Box::new(request)), subject))
+}
+
+/// A tool of ours has the same name on every endpoint: `remit__` and its own.
+fn ours(kind: Kind, exposed: &str) -> Option<(Name, String)> {
+    let own = exposed.strip_prefix(OURS)?;
+    let server = OURS.trim_end_matches('_').parse().ok()?;
+    (kind == Kind::Tool).then(|| (server, own.to_owned()))
 }
 
 /// A required string.

@@ -2,9 +2,10 @@
 
 use super::{Template, TemplateError};
 
-const SHIPPED: [&str; 4] = [
+const SHIPPED: [&str; 5] = [
     include_str!("../../../../policies/templates/coding.toml"),
     include_str!("../../../../policies/templates/conformance.toml"),
+    include_str!("../../../../policies/templates/public.toml"),
     include_str!("../../../../policies/templates/support.toml"),
     include_str!("../../../../policies/templates/triage.toml"),
 ];

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod load;

@@ -188,5 +188,5 @@ fn the_shipped_templates_are_read_and_can_be_used() {
         .iter()
         .map(|t| t.name.to_string())
         .collect();
-    assert_eq!(names, ["coding", "conformance", "support", "triage"]);
+    assert_eq!(names, ["coding", "conformance", "public", "support", "triage"]);
 }

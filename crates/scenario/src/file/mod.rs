@@ -14,7 +14,7 @@ mod verbs;
 
 pub(crate) use entries::Entries;
 pub(crate) use expect::{ACCEPTED, Acted, Answered, Expect, Reading};
-pub(crate) use people::{Agent, Confinement, Freeze, Human, Mode, TaskSpec};
+pub(crate) use people::{Agent, Confinement, Freeze, Human, Limits, Mode, TaskSpec};
 pub(crate) use scalars::{Moment, Span, Texts};
 pub(crate) use server::{Admit, Answer, Server};
 pub(crate) use setup::{Revision, Scenario};

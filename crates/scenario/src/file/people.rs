@@ -11,6 +11,50 @@ use super::{Entries, Moment, Span};
 pub(crate) struct Human {
     /// Roles (`initiator`, `approver`, `auditor`, `administrator`) and names of approver groups.
     pub roles: Vec<String>,
+    /// `human` (the default), `system`, or `stranger`: a system through which outsiders open tasks.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Their own rights: no task they open holds more. Default: not limited below the guardrails.
+    #[serde(default)]
+    pub rights: Option<Limits>,
+}
+
+/// What kind of initiator.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// A person.
+    #[default]
+    Human,
+    /// A system that opens tasks.
+    System,
+    /// A system through which strangers open tasks.
+    Stranger,
+}
+
+impl Kind {
+    pub(crate) const fn as_core(self) -> remit_core::people::Kind {
+        use remit_core::people::Kind as Core;
+        match self {
+            Self::Human => Core::Human,
+            Self::System => Core::System,
+            Self::Stranger => Core::Stranger,
+        }
+    }
+}
+
+/// The most somebody may ever hold; what is not named is not limited.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Tools: `server/tool`, `server/*`, `server:read`.
+    #[serde(default)]
+    pub allow: Vec<String>,
+    /// Roots: `<system>:<path>`.
+    #[serde(default)]
+    pub resources: Vec<String>,
 }
 
 /// An agent.
@@ -26,6 +70,9 @@ pub(crate) struct Agent {
     /// What it is for.
     #[serde(default)]
     pub purpose: Option<String>,
+    /// The most it may ever hold. Default: no ceiling beyond policy.
+    #[serde(default)]
+    pub ceiling: Option<Limits>,
 }
 
 /// A task to be opened.
@@ -66,6 +113,21 @@ pub(crate) struct TaskSpec {
     /// The task it is delegated from.
     #[serde(default)]
     pub parent: Option<String>,
+    /// How many delegations may hang below it. Default: what the template says, else none.
+    #[serde(default)]
+    pub depth: Option<u8>,
+    /// How many tasks may be delegated from it and live at the same time. Default: 10 where there is depth.
+    #[serde(default, rename = "fan out")]
+    pub fan_out: Option<u16>,
+    /// A sign of life is due this often; two missed end it.
+    #[serde(default)]
+    pub heartbeat: Option<Span>,
+    /// It ends without a call for this long.
+    #[serde(default)]
+    pub idle: Option<Span>,
+    /// No renewal goes beyond this, counted from its opening.
+    #[serde(default, rename = "max life")]
+    pub max_life: Option<Span>,
     /// How well the run is shut in; it is attested as this. Default: `own-uid`.
     #[serde(default)]
     pub confinement: Option<Confinement>,

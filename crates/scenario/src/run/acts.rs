@@ -13,7 +13,7 @@ use remit_server::approvals::vote::{self, Reach};
 use remit_server::registry::servers::{Added, AddedTool};
 use remit_server::registry::{admit, servers};
 use remit_server::tasks::end::{Gone, done};
-use remit_server::tasks::kill::{Target, kill};
+use remit_server::tasks::kill::{Target, kill, lift};
 use remit_server::{freezes, people, tasks};
 use serde_json::{Value, json};
 
@@ -128,6 +128,7 @@ impl Stage<'_> {
         let target = match step.kill.split_once(':') {
             Some(("run", task)) => Target::Run(self.task(task)?.run),
             Some(("agent", agent)) => Target::Agent(parse(agent)?),
+            Some(("human" | "tool" | "host", _)) => Target::parse(&step.kill).map_err(Failure::Invalid)?,
             _ if step.kill == "all" => Target::All,
             _ => Target::Task(self.task(&step.kill)?.id),
         };
@@ -135,6 +136,12 @@ impl Stage<'_> {
             acting(step.by.as_ref())?,
             step.because.clone().unwrap_or_default(),
         );
+        if step.lift {
+            self.engine()?
+                .run(|app| async move { lift(&app, target, &by).await })
+                .await?;
+            return Ok(json!({}));
+        }
         let gone = self
             .engine()?
             .run(|app| async move { kill(&app, target, &by, &why).await })
@@ -180,20 +187,30 @@ impl Stage<'_> {
         }
         let until = step.ttl.map(|ttl| self.clock.now().plus_ms(ttl.ms()));
         let by = acting(step.by.as_ref())?;
-        self.engine()?
-            .run(move |app| async move { tasks::amend(&app, task, limit, until, &by).await })
+        let change = tasks::Change {
+            keep: limit,
+            tools: parse_all(&step.add_tools)?,
+            resources: parse_all(&step.add_resources)?,
+            destinations: parse_all(&step.add_destinations)?,
+            goal: step.intent.clone(),
+            expires_at: until,
+            ..tasks::Change::default()
+        };
+        let amended = self
+            .engine()?
+            .run(move |app| async move { tasks::amend(&app, task, change, &by).await })
             .await?;
-        Ok(json!({}))
+        Ok(json!({ "version": amended.version, "cut": amended.cut }))
     }
 
     pub async fn renew(&self, step: &file::TaskRenew) -> Output {
         let (task, ttl) = (self.task(&step.task_renew)?.id, step.ttl.ms());
         let by = acting(step.by.as_ref())?;
-        let until = self
+        let renewed = self
             .engine()?
             .run(move |app| async move { tasks::renew(&app, task, ttl, &by).await })
             .await?;
-        Ok(json!({ "expires_at": until.to_string() }))
+        Ok(json!({ "expires_at": renewed.expires_at.to_string(), "narrowed": renewed.narrowed }))
     }
 
     pub async fn suspend_task(&self, step: &file::TaskSuspend) -> Output {
@@ -207,10 +224,11 @@ impl Stage<'_> {
 
     pub async fn resume_task(&self, step: &file::TaskResume) -> Output {
         let (task, by) = (self.task(&step.task_resume)?.id, acting(step.by.as_ref())?);
-        self.engine()?
+        let narrowed = self
+            .engine()?
             .run(move |app| async move { tasks::resume(&app, task, &by).await })
             .await?;
-        Ok(json!({}))
+        Ok(json!({ "narrowed": narrowed }))
     }
 
     pub async fn stand_agent(&self, agent: &str, standing: Standing, by: Option<&String>) -> Output {

@@ -9,11 +9,13 @@ use remit_server::app::Failure;
 use serde_json::{Map, Value, json};
 
 use super::judge::{Seen, describe, judge};
-use super::stage::{NamedCall, Stage, Target};
+use super::stage::{NamedCall, OpenTask, Stage, Target};
 use super::{Miss, Missed, Misses, all_of};
 use crate::client::{Answer, Ask, Client, Outcome};
 use crate::file::{self, Answered, Expect, From, ListKind, Reading};
 
+/// The built-in server.
+const OURS: &str = "remit";
 /// How long a call in the background may take to get anywhere.
 const UNDER_WAY: Duration = Duration::from_secs(30);
 /// Between two looks.
@@ -149,8 +151,31 @@ impl Stage<'_> {
                 .shown()
                 .and_then(|shown| shown.approval_id?.parse().ok());
             self.remember(name, asking, approval, None, records, reached);
+            self.delegated(name, &seen.answer);
         }
-        missed(expect, &seen, Some(1))
+        // What is asked of Remit itself reaches no server.
+        let turns = (asking.target.server != OURS).then_some(1);
+        missed(expect, &seen, turns)
+    }
+
+    /// A task that was delegated is known by the name of the call.
+    fn delegated(&mut self, name: &str, answer: &Answer) {
+        let Outcome::Result(result) = &answer.outcome else {
+            return;
+        };
+        let shown = &result["structuredContent"];
+        let text = |key: &str| shown[key].as_str();
+        let opened = (|| {
+            Some(OpenTask {
+                id: text("task")?.parse().ok()?,
+                run: text("run")?.parse().ok()?,
+                agent: text("agent")?.to_owned(),
+                token: text("token")?.to_owned(),
+            })
+        })();
+        if let Some(opened) = opened {
+            self.tasks.insert(name.to_owned(), opened);
+        }
     }
 
     /// Sends a request in the background; goes on once it waits for people, has reached its server or is answered.
@@ -342,9 +367,9 @@ fn listed(expect: &Reading, answer: &Answer) -> Misses {
 }
 
 fn names(expect: &Reading, answer: &Answer, misses: &mut Vec<Miss>) {
-    // The built-in tool is on every list and says nothing about the task.
+    // The built-in tools are on every list and say nothing about the task.
     let mut names = Client::items(answer);
-    names.retain(|name| name != "remit__resume");
+    names.retain(|name| !name.starts_with("remit__"));
     names.sort_unstable();
     if let Some(wanted) = &expect.names {
         let mut wanted = wanted.clone();

@@ -1,19 +1,19 @@
 //! Building the stage: everything a scenario declares, put in place through the same use cases people use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use remit_core::authority::{Authority, Scope};
 use remit_core::limits::TASK_TTL_MS_DEFAULT;
 use remit_core::name::Name;
-use remit_core::people::Role;
 use remit_core::task::{Intent, Mode};
 use remit_core::time::Timestamp;
 use remit_core::tool::ToolRef;
 use remit_server::app::Failure;
 use remit_server::config::Hold;
-use remit_server::people::NewAgent;
+use remit_server::people::{NewAgent, NewHuman};
 use remit_server::registry::admit::{self, Said};
 use remit_server::registry::servers::{self, NewServer};
-use remit_server::tasks::open::{NewTask, open};
+use remit_server::tasks::open::{More, NewTask, open};
 use remit_server::tasks::process::attest;
 use remit_store::runs::Process;
 use remit_store::servers::Transport;
@@ -25,7 +25,7 @@ use super::folder::Folder;
 use super::stage::{OpenTask, Stage};
 use crate::clock::ScenarioClock;
 use crate::engine_handle::{OWNER, Place};
-use crate::file::{Admit, Confinement, Mode as FileMode, Scenario, Server, TaskSpec};
+use crate::file::{Admit, Confinement, Human, Limits, Mode as FileMode, Scenario, Server, TaskSpec};
 use crate::stub::Stub;
 
 /// What the clock shows at the start, unless the file says so: Monday, 2026-01-05T09:00:00Z.
@@ -101,7 +101,7 @@ impl<'s> Stage<'s> {
 
     async fn people(&self) -> Result<(), Unready> {
         for human in &self.scenario.humans.0 {
-            let added = self.human(&human.name, &human.value.roles).await;
+            let added = self.human(&human.name, &human.value).await;
             added.map_err(unready(human.line, format!("human {}", human.name)))?;
         }
         for agent in &self.scenario.agents.0 {
@@ -111,7 +111,7 @@ impl<'s> Stage<'s> {
                     owner: parse(&agent.value.owner)?,
                     backup_owner: agent.value.backup_owner.as_deref().map(parse).transpose()?,
                     purpose: agent.value.purpose.clone().unwrap_or_default(),
-                    ceiling: None,
+                    ceiling: agent.value.ceiling.as_ref().map(limits).transpose()?,
                 })
             };
             let added = async {
@@ -127,10 +127,13 @@ impl<'s> Stage<'s> {
         Ok(())
     }
 
-    async fn human(&self, name: &str, roles: &[String]) -> Result<(), Failure> {
-        let (name, roles, by): (Name, BTreeSet<Role>, Name) = (parse(name)?, parse_all(roles)?, owner()?);
+    async fn human(&self, name: &str, human: &Human) -> Result<(), Failure> {
+        let mut new = NewHuman::new(parse(name)?, parse_all(&human.roles)?);
+        new.kind = human.kind.as_core();
+        new.authority = human.rights.as_ref().map(limits).transpose()?;
+        let by = owner()?;
         self.engine()?
-            .run(|app| async move { remit_server::people::add_human(&app, name, roles, &by).await })
+            .run(|app| async move { remit_server::people::add_human(&app, new, &by).await })
             .await?;
         Ok(())
     }
@@ -266,8 +269,27 @@ impl<'s> Stage<'s> {
                 .map(|parent| self.task(parent).map(|task| task.id))
                 .transpose()?,
             process: None,
+            more: More {
+                depth: spec.depth,
+                fan_out: spec.fan_out,
+                heartbeat_ms: spec.heartbeat.map(crate::file::Span::ms),
+                idle_ms: spec.idle.map(crate::file::Span::ms),
+                max_life_ms: spec.max_life.map(crate::file::Span::ms),
+            },
         })
     }
+}
+
+/// Limits as an authority.
+fn limits(said: &Limits) -> Result<Authority, Failure> {
+    let mut limit = Authority::unbounded();
+    if !said.allow.is_empty() {
+        limit.tools = parse_all(&said.allow)?;
+    }
+    if !said.resources.is_empty() {
+        limit.resources = Scope::Only(parse_all(&said.resources)?);
+    }
+    Ok(limit)
 }
 
 fn owner() -> Result<Name, Failure> {

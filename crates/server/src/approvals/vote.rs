@@ -15,6 +15,7 @@ use remit_store::approvals::StoredApproval;
 use crate::app::{App, Failure};
 use crate::engine::{body, closing, record, redeem, session};
 use crate::registry::arguments;
+use crate::tasks::builtin;
 
 /// How far a yes reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,9 @@ async fn vote(
     let human = human.ok_or_else(|| Failure::Forbidden(format!("no human `{by}` is registered")))?;
     let before = get(app, id).await?;
     let live = session::of_task(app, before.approval.task).await?;
+    if verdict == Verdict::Approve && asks_for_more(&before.approval) {
+        crate::tasks::amend::expect_may_widen(&world, &live.snapshot().task, by)?;
+    }
     // The run could have given this verdict itself when nothing keeps it from the channel people use.
     let weak = live.run().confinement.reaches_people();
     // A no is the agent's denial; a yes only counts.
@@ -155,6 +159,14 @@ async fn vote(
         .await?;
     app.rooms.ring(id);
     Ok(after)
+}
+
+/// True when an agent asks for more authority: only who may give it may agree.
+fn asks_for_more(approval: &Approval) -> bool {
+    approval
+        .tool
+        .as_ref()
+        .is_some_and(|tool| builtin::is(&tool.server) && tool.tool.as_str() == builtin::REQUEST_ACCESS)
 }
 
 /// One approval.

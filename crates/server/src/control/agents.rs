@@ -25,19 +25,21 @@ pub(super) struct Add {
     backup_owner: Option<String>,
     #[serde(default)]
     purpose: String,
-    ceiling: Option<Ceiling>,
+    ceiling: Option<Limits>,
     #[serde(rename = "as")]
     by: Option<String>,
 }
 
-/// The most an agent may ever hold, as flags say it.
+/// The most somebody may ever hold, as flags say it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ceiling {
+pub(super) struct Limits {
     #[serde(default)]
     allow: Vec<String>,
     #[serde(default)]
     resources: Vec<String>,
+    #[serde(default)]
+    destinations: Vec<String>,
 }
 
 pub(super) async fn add(State(Control { app, .. }): State<Control>, Body(body): Body<Add>) -> Answer {
@@ -47,21 +49,25 @@ pub(super) async fn add(State(Control { app, .. }): State<Control>, Body(body): 
         owner: body.owner.as_deref().map_or_else(|| Ok(by.clone()), parse)?,
         backup_owner: body.backup_owner.as_deref().map(parse).transpose()?,
         purpose: body.purpose,
-        ceiling: body.ceiling.as_ref().map(ceiling).transpose()?,
+        ceiling: body.ceiling.as_ref().map(authority).transpose()?,
     };
     Ok(Json(shown(&crate::people::add_agent(&app, new, &by).await?)))
 }
 
-fn ceiling(said: &Ceiling) -> Result<Authority, Failure> {
-    let mut ceiling = Authority::unbounded();
+/// Limits as an authority; what is not named is not limited.
+pub(super) fn authority(said: &Limits) -> Result<Authority, Failure> {
+    let mut limit = Authority::unbounded();
     if !said.allow.is_empty() {
-        ceiling.tools = parse_all(&said.allow)?;
-        ceiling.classes = ToolClass::ALL.into_iter().collect();
+        limit.tools = parse_all(&said.allow)?;
+        limit.classes = ToolClass::ALL.into_iter().collect();
     }
     if !said.resources.is_empty() {
-        ceiling.resources = Scope::Only(parse_all(&said.resources)?);
+        limit.resources = Scope::Only(parse_all(&said.resources)?);
     }
-    Ok(ceiling)
+    if !said.destinations.is_empty() {
+        limit.destinations = Scope::Only(parse_all(&said.destinations)?);
+    }
+    Ok(limit)
 }
 
 pub(super) async fn list(State(Control { app, .. }): State<Control>) -> Answer {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use remit_core::name::Name;
+use remit_core::people::{Kind, Role};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -50,6 +51,22 @@ pub(super) fn by(app: &App, named: Option<&String>) -> Result<Name, Failure> {
     Err(Failure::Forbidden(format!(
         "`{name}` is no active human here: see `remit human list`"
     )))
+}
+
+/// Who opens a task: as [`by`], or a system that may.
+pub(super) fn opener(app: &App, named: Option<&String>) -> Result<Name, Failure> {
+    if let Some(named) = named {
+        let name: Name = parse(named)?;
+        let world = app.world();
+        if world
+            .humans
+            .get(&name)
+            .is_some_and(|known| known.kind != Kind::Human && known.may(&Role::Initiator))
+        {
+            return Ok(name);
+        }
+    }
+    by(app, named)
 }
 
 /// Reads a text.

@@ -95,7 +95,7 @@ async fn admit(guard: &Guard, caller: &Caller, headers: &HeaderMap) -> Result<u3
 /// The processes of all runs that have not ended.
 async fn run_processes(app: &Arc<App>) -> Result<Vec<ProcessId>, Failure> {
     app.store
-        .read(|conn| {
+        .read_urgent(|conn| {
             let rows = conn
                 .query(
                     "SELECT process FROM runs WHERE ended_at IS NULL AND process IS NOT NULL",

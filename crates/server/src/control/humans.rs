@@ -3,15 +3,18 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use remit_core::name::Name;
-use remit_core::people::Human;
+use remit_core::people::{Human, Kind};
+use remit_store::codec::authority_to_json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::agents::standing;
+use super::agents::{Limits, authority, standing};
 use super::body::{Acting, Body, by, parse, parse_all};
 use super::error::Answer;
+use super::view;
 use crate::app::{App, Failure};
+use crate::people::NewHuman;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,13 +22,24 @@ pub(super) struct Add {
     name: String,
     #[serde(default)]
     roles: Vec<String>,
+    /// `human`, `system` or `stranger`.
+    kind: Option<String>,
+    /// Their own rights.
+    rights: Option<Limits>,
     #[serde(rename = "as")]
     by: Option<String>,
 }
 
 pub(super) async fn add(State(Control { app, .. }): State<Control>, Body(body): Body<Add>) -> Answer {
     let by = by(&app, body.by.as_ref())?;
-    let human = crate::people::add_human(&app, parse(&body.name)?, parse_all(&body.roles)?, &by).await?;
+    let mut new = NewHuman::new(parse(&body.name)?, parse_all(&body.roles)?);
+    if let Some(kind) = &body.kind {
+        new.kind = Kind::parse(kind).ok_or_else(|| {
+            Failure::invalid(format!("`{kind}` is no kind: it is human, system or stranger"))
+        })?;
+    }
+    new.authority = body.rights.as_ref().map(authority).transpose()?;
+    let human = crate::people::add_human(&app, new, &by).await?;
     Ok(Json(shown(&human)))
 }
 
@@ -62,6 +76,8 @@ fn one(app: &App, name: &str) -> Result<Value, Failure> {
 fn shown(human: &Human) -> Value {
     json!({
         "name": human.name.as_str(),
+        "kind": human.kind.as_str(),
+        "rights": human.authority.as_ref().map(|rights| view::plain(&authority_to_json(rights))),
         "roles": human.roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "state": human.standing.as_str(),
     })

@@ -12,6 +12,7 @@ mod grants;
 mod guard;
 mod humans;
 mod kill;
+pub mod lane;
 mod logins;
 mod policy;
 mod records;
@@ -34,7 +35,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 pub(crate) use socket::remove;
-pub use socket::{Bound, ControlError, bind};
+pub use socket::{Bound, BoundLane, ControlError, bind, bind_lane};
 
 /// What the handlers share.
 #[derive(Clone)]

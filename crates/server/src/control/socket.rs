@@ -28,6 +28,44 @@ impl std::fmt::Debug for Bound {
     }
 }
 
+/// The listener of the kill lane, before it begins to serve.
+pub struct BoundLane {
+    pub(super) listener: std::os::unix::net::UnixListener,
+    pub(super) capability: Capability,
+}
+
+impl std::fmt::Debug for BoundLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BoundLane")
+            .field("listener", &self.listener)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the socket of the kill lane, under the capability of `control`.
+///
+/// # Errors
+/// [`ControlError::Io`].
+pub fn bind_lane(paths: &Paths, control: &Bound) -> Result<BoundLane, ControlError> {
+    let socket = paths.kill_socket();
+    let io = |source| ControlError::Io {
+        path: socket.clone(),
+        source,
+    };
+    // Whoever held it before is gone: control was taken first.
+    match fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let listener = std::os::unix::net::UnixListener::bind(&socket).map_err(io)?;
+    fs::set_permissions(&socket, Permissions::from_mode(0o600)).map_err(io)?;
+    listener.set_nonblocking(true).map_err(io)?;
+    Ok(BoundLane {
+        listener,
+        capability: control.capability.clone(),
+    })
+}
+
 /// Why control cannot be offered.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -97,5 +135,6 @@ fn write_key(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub(crate) fn remove(paths: &Paths) {
     // Left behind, they are replaced at the next start.
     let _ = fs::remove_file(paths.control_socket());
+    let _ = fs::remove_file(paths.kill_socket());
     let _ = fs::remove_file(paths.control_key());
 }

@@ -13,12 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Control;
-use super::body::{Acting, Body, by, id, parse, parse_all};
+use super::body::{Acting, Body, by, id, opener, parse, parse_all};
 use super::error::Answer;
 use super::view;
 use crate::app::{App, Failure};
 use crate::evidence::checkpoint;
-use crate::tasks::open::NewTask;
+use crate::tasks::Change;
+use crate::tasks::open::{More, NewTask};
 
 /// Most tasks one list answers with.
 const LIST_MAX: u32 = 1000;
@@ -42,12 +43,17 @@ pub(super) struct Open {
     ttl_ms: Option<i64>,
     mode: Option<String>,
     parent: Option<String>,
+    depth: Option<u8>,
+    fan_out: Option<u16>,
+    heartbeat_ms: Option<i64>,
+    idle_ms: Option<i64>,
+    max_life_ms: Option<i64>,
     #[serde(rename = "as")]
     by: Option<String>,
 }
 
 pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body): Body<Open>) -> Answer {
-    let by = by(&app, body.by.as_ref())?;
+    let by = opener(&app, body.by.as_ref())?;
     let mode = body.mode.as_deref().map(|text| {
         Mode::parse(text).ok_or_else(|| {
             Failure::invalid(format!(
@@ -71,6 +77,13 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
         mode: mode.transpose()?,
         parent: body.parent.as_deref().map(task_id).transpose()?,
         process: None,
+        more: More {
+            depth: body.depth,
+            fan_out: body.fan_out,
+            heartbeat_ms: body.heartbeat_ms,
+            idle_ms: body.idle_ms,
+            max_life_ms: body.max_life_ms,
+        },
     };
     let opened = crate::tasks::open::open(&app, new, &by).await?;
     let mut shown = view::task(&opened.task);
@@ -118,6 +131,14 @@ pub(super) struct Amend {
     resources: Vec<String>,
     #[serde(default)]
     destinations: Vec<String>,
+    /// Tools to add.
+    #[serde(default)]
+    add_tools: Vec<String>,
+    #[serde(default)]
+    add_resources: Vec<String>,
+    #[serde(default)]
+    add_destinations: Vec<String>,
+    intent: Option<String>,
     ttl_ms: Option<i64>,
     #[serde(rename = "as")]
     by: Option<String>,
@@ -140,8 +161,16 @@ pub(super) async fn amend(
     if !body.destinations.is_empty() {
         limit.destinations = Scope::Only(parse_all::<_, BTreeSet<_>>(&body.destinations)?);
     }
-    let until = body.ttl_ms.map(|ttl| app.clock.now().plus_ms(ttl));
-    crate::tasks::amend(&app, task, limit, until, &by(&app, body.by.as_ref())?).await?;
+    let change = Change {
+        keep: limit,
+        tools: parse_all(&body.add_tools)?,
+        resources: parse_all(&body.add_resources)?,
+        destinations: parse_all(&body.add_destinations)?,
+        goal: body.intent,
+        expires_at: body.ttl_ms.map(|ttl| app.clock.now().plus_ms(ttl)),
+        ..Change::default()
+    };
+    crate::tasks::amend(&app, task, change, &by(&app, body.by.as_ref())?).await?;
     Ok(Json(shown(&app, task).await?))
 }
 
@@ -159,8 +188,10 @@ pub(super) async fn renew(
     Body(body): Body<Renew>,
 ) -> Answer {
     let task = task_id(&task)?;
-    crate::tasks::renew(&app, task, body.ttl_ms, &by(&app, body.by.as_ref())?).await?;
-    Ok(Json(shown(&app, task).await?))
+    let renewed = crate::tasks::renew(&app, task, body.ttl_ms, &by(&app, body.by.as_ref())?).await?;
+    let mut shown = shown(&app, task).await?;
+    view::add(&mut shown, "narrowed", renewed.narrowed);
+    Ok(Json(shown))
 }
 
 pub(super) async fn suspend(
@@ -180,8 +211,10 @@ pub(super) async fn resume(
     Body(body): Body<Acting>,
 ) -> Answer {
     let task = task_id(&task)?;
-    crate::tasks::resume(&app, task, &by(&app, body.by.as_ref())?).await?;
-    Ok(Json(shown(&app, task).await?))
+    let narrowed = crate::tasks::resume(&app, task, &by(&app, body.by.as_ref())?).await?;
+    let mut shown = shown(&app, task).await?;
+    view::add(&mut shown, "narrowed", narrowed);
+    Ok(Json(shown))
 }
 
 #[derive(Deserialize)]

@@ -42,6 +42,10 @@ pub(super) fn task(task: &Task) -> Value {
         "cut": task.cut,
         "opened_at": task.opened_at.to_string(),
         "expires_at": task.expires_at.to_string(),
+        "heartbeat_ms": task.life.heartbeat_ms,
+        "idle_ms": task.life.idle_ms,
+        "ends_by": task.life.ends_by.map(|at| at.to_string()),
+        "untrusted": task.untrusted,
     })
 }
 

@@ -23,11 +23,13 @@ use remit_store::{AppendError, Refused};
 use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
+use super::origin::INITIAL;
 use super::world::World;
 use super::{body, carried, record};
 use super::{hold, session};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
+use crate::tasks::builtin;
 
 /// Tries before a decision gives up on facts that keep changing.
 const TRIES: usize = 12;
@@ -139,7 +141,14 @@ pub async fn decide(
             asked.operation.clone(),
             asked.arguments.clone(),
         );
-        if let Some((reason, message)) = standing(app, &snapshot).or_else(|| prepared.refused.clone()) {
+        let stopped = || {
+            let why = world.stopped(&prepared, app.clock.now())?;
+            Some((Reason::DestinationNotAllowed, why))
+        };
+        if let Some((reason, message)) = standing(app, &snapshot)
+            .or_else(stopped)
+            .or_else(|| prepared.refused.clone())
+        {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         if let Some((reason, message)) = misplaced(&prepared, asked) {
@@ -186,6 +195,7 @@ pub async fn decide(
         if !linked
             && let Some(server) = &prepared.server
             && server.system.is_none()
+            && !builtin::is(&server.server.name)
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
@@ -233,10 +243,8 @@ pub async fn decide(
                 if let Refused::BudgetExceeded { budget, .. } = &refused {
                     exhausted.extend(
                         snapshot
-                            .task
-                            .authority
-                            .budgets
-                            .keys()
+                            .line()
+                            .flat_map(|task| task.authority.budgets.keys())
                             .find(|b| text_of(b) == *budget)
                             .cloned(),
                     );
@@ -419,6 +427,7 @@ async fn allowed(
         snapshot.task.version,
         snapshot.task.expires_at,
     );
+    let digest_of_call = prepared.digest;
     let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
     let take = reservations(snapshot, &prepared);
     let (seen, labelled) = (labels.clone(), carries_labels(world));
@@ -431,8 +440,8 @@ async fn allowed(
                 let state = TaskState::Ended(remit_core::task::Ending::Expired);
                 return Err(Refused::NotOpen { task, state }.into());
             }
-            for (budget, amount, max) in &take {
-                remit_store::budgets::reserve(tx, task, budget, *amount, *max)?;
+            for take in &take {
+                remit_store::budgets::reserve(tx, take.task, &take.budget, take.amount, take.max)?;
             }
             if let Some(approval) = spend {
                 remit_store::approvals::spend(tx, approval, digest)?;
@@ -451,6 +460,7 @@ async fn allowed(
         })
         .await
         .map_err(Recording::Again)?;
+    live.attempts.let_out(digest_of_call, call_id);
     live.calls.fetch_add(1, Ordering::Relaxed);
     live.denials_in_a_row.store(0, Ordering::Relaxed);
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
@@ -495,7 +505,7 @@ async fn deny(
         allowed_instead: denial.allowed_instead,
         approval: None,
     };
-    record_refusal(app, live, prepared, &decision).await?;
+    record_refusal(app, live, prepared, &decision, INITIAL).await?;
     let in_a_row = live.denials_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
     if in_a_row == u64::from(DENIALS_IN_A_ROW_MAX) {
         let task = live.snapshot().task.id;
@@ -519,8 +529,10 @@ pub async fn record_refusal(
     live: &Live,
     prepared: &Prepared,
     decision: &Decision,
+    origin: &str,
 ) -> Result<(), Failure> {
     let mut entry = record::of_live("decision", live);
+    entry.origin = Some(origin.to_owned());
     record::about_call(
         &mut entry,
         &prepared.call,
@@ -560,6 +572,21 @@ pub async fn refuse_for(
     reason: Reason,
     message: String,
 ) -> Result<Decision, Failure> {
+    refuse_as(app, live, prepared, reason, message, INITIAL).await
+}
+
+/// The same for a call of another origin.
+///
+/// # Errors
+/// As [`refuse_for`].
+pub async fn refuse_as(
+    app: &Arc<App>,
+    live: &Live,
+    prepared: &Prepared,
+    reason: Reason,
+    message: String,
+    origin: &str,
+) -> Result<Decision, Failure> {
     let decision = Decision {
         id: DecisionId::fresh(app.clock.now(), &*app.entropy)?,
         effect: Effect::Deny,
@@ -571,7 +598,7 @@ pub async fn refuse_for(
         allowed_instead: Vec::new(),
         approval: None,
     };
-    record_refusal(app, live, prepared, &decision).await?;
+    record_refusal(app, live, prepared, &decision, origin).await?;
     Ok(decision)
 }
 

@@ -16,12 +16,20 @@ use super::live::Live;
 use super::world::World;
 use crate::app::App;
 use crate::registry::snapshot::{SURFACE, ServerEntry};
+use crate::tasks::builtin;
+
+/// What stands in front of the names of our own tools.
+const OURS: &str = "remit__";
 
 /// What the task may see at an endpoint, after asking its servers. Those that cannot be reached show what the registry
 /// knows of them.
 pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era: Era) -> Arc<Catalog> {
     let task = Arc::clone(&live.snapshot().task);
     let servers = visible(&app.world(), &task.authority, endpoint);
+    let servers: Vec<_> = servers
+        .into_iter()
+        .filter(|entry| !builtin::is(&entry.server.name))
+        .collect();
     let opening = servers.iter().map(|entry| link(app, For::Task(live), entry, era));
     for (entry, opened) in servers.iter().zip(futures_util::future::join_all(opening).await) {
         match opened {
@@ -58,9 +66,22 @@ pub fn known(app: &App, live: &Live, endpoint: &Endpoint) -> Arc<Catalog> {
             &live.resources_of(&entry.server.name),
         );
     }
+    own(&mut catalog);
     let catalog = Arc::new(catalog);
     live.keep_catalog(endpoint.clone(), world.epochs, task.version, Arc::clone(&catalog));
     catalog
+}
+
+/// What every run may ask of Remit itself, under the same names on every endpoint.
+fn own(catalog: &mut Catalog) {
+    for tool in builtin::tools() {
+        let (server, name) = (&tool.tool.name.server, tool.tool.name.tool.as_str());
+        let definition = tool.definition.object.clone();
+        let exposed = format!("{server}__{name}");
+        catalog
+            .tools
+            .push(listed(server, name, exposed, "name", definition));
+    }
 }
 
 /// Servers of which the task may use anything.
@@ -101,6 +122,10 @@ fn list(
         .filter(|tool| !tool.is_surface() && tool.is_callable())
     {
         let name = tool.tool.name.tool.as_str();
+        // Names that are ours on every endpoint stand for nothing else.
+        if !prefixed && name.starts_with(OURS) {
+            continue;
+        }
         if authority.selects(&tool.tool.name, tool.tool.classification.class) {
             let exposed = if prefixed {
                 aggregated(server, name, &mut taken)

@@ -7,6 +7,7 @@ use remit_core::call::{Call, Operation};
 use remit_core::decision::Reason;
 use remit_core::destination::Destination;
 use remit_core::digest::Digest;
+use remit_core::id::TaskId;
 use remit_core::json::{Object, Value};
 use remit_core::label::Labels;
 use remit_core::name::Name;
@@ -19,6 +20,7 @@ use super::live::{Live, Snapshot};
 use super::world::World;
 use crate::registry::arguments::{self, uri_resource};
 use crate::registry::snapshot::{SURFACE, ServerEntry, ToolEntry};
+use crate::tasks::builtin;
 
 /// A request that became a call, with what the registry says about it.
 #[derive(Clone, Debug)]
@@ -295,34 +297,60 @@ fn risk(classification: Option<&Classification>, labels: &Labels) -> Risk {
     }
 }
 
-/// What a call takes from each budget of its task: budget, amount, maximum.
+/// What a call takes from one budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reservation {
+    /// The task whose budget it is: the call's own, or one above it.
+    pub task: TaskId,
+    /// The budget.
+    pub budget: Budget,
+    /// How much.
+    pub amount: u64,
+    /// The most there is.
+    pub max: u64,
+}
+
+/// What a call takes from the budgets of its task and of every task above it. What a run asks of Remit itself takes
+/// nothing.
 #[must_use]
-pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<(Budget, u64, u64)> {
-    let authority = &snapshot.task.authority;
+pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<Reservation> {
+    if builtin::is(&prepared.call.server) {
+        return Vec::new();
+    }
     let class = prepared.classification().map(|c| c.class);
     let tool = prepared
         .entry
         .as_ref()
         .filter(|_| class.is_some())
         .map(|entry| &entry.tool.name);
-    let whole = Value::Object(prepared.call.arguments.clone());
-    authority
-        .budgets
-        .iter()
-        .filter_map(|(budget, max)| {
-            let amount = match budget {
-                Budget::Calls => 1,
-                Budget::Class(counted) => u64::from(class == Some(*counted)),
-                Budget::Tool(counted) => u64::from(tool == Some(counted)),
-                Budget::Sum(argument) if tool == Some(&argument.tool) => whole
-                    .pointer(&argument.pointer)
-                    .and_then(Value::as_f64)
-                    .map_or(0, whole_units),
-                Budget::Sum(_) => 0,
-            };
-            (amount > 0).then(|| (budget.clone(), amount, *max))
-        })
-        .collect()
+    let amount = |budget: &Budget| match budget {
+        Budget::Calls => 1,
+        Budget::Class(counted) => u64::from(class == Some(*counted)),
+        Budget::Tool(counted) => u64::from(tool == Some(counted)),
+        Budget::Sum(argument) if tool == Some(&argument.tool) => {
+            let whole = Value::Object(prepared.call.arguments.clone());
+            whole
+                .pointer(&argument.pointer)
+                .and_then(Value::as_f64)
+                .map_or(0, whole_units)
+        }
+        Budget::Sum(_) => 0,
+    };
+    let mut all = Vec::new();
+    for task in snapshot.line() {
+        for (budget, max) in &task.authority.budgets {
+            let amount = amount(budget);
+            if amount > 0 {
+                all.push(Reservation {
+                    task: task.id,
+                    budget: budget.clone(),
+                    amount,
+                    max: *max,
+                });
+            }
+        }
+    }
+    all
 }
 
 /// A quantity as whole units, rounded up; what is negative or too large counts as everything.

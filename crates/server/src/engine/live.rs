@@ -20,6 +20,8 @@ use remit_policy::Principal;
 use remit_store::Epochs;
 use remit_store::runs::StoredRun;
 
+use super::origin::Attempts;
+
 /// Live tasks kept at most; the one idle longest goes first.
 pub const LIVE_TASKS_MAX: usize = 20_000;
 
@@ -45,6 +47,8 @@ pub struct Live {
     /// A call of this task may wait for a login, or have been made after one; not known to be otherwise yet.
     pub waited_for_login: AtomicBool,
     used_at: AtomicU64,
+    /// What a repeated call would be compared with.
+    pub attempts: Attempts,
     handed_over: Mutex<HashSet<CallId>>,
     shown: Mutex<Shown>,
 }
@@ -61,10 +65,19 @@ struct Shown {
 pub struct Snapshot {
     /// The task.
     pub task: Arc<Task>,
+    /// The tasks it was delegated from, nearest first; their budgets are its own too.
+    pub above: Arc<[Arc<Task>]>,
     /// The run, agent, initiator and task as policy reads them; built under these epochs.
     pub principal: Arc<Principal>,
     /// The epochs the principal was built under.
     pub epochs: Epochs,
+}
+
+impl Snapshot {
+    /// The task and those above it, itself first.
+    pub fn line(&self) -> impl Iterator<Item = &Arc<Task>> {
+        std::iter::once(&self.task).chain(self.above.iter())
+    }
 }
 
 impl Live {
@@ -88,6 +101,7 @@ impl Live {
             denials_in_a_row: AtomicU64::new(0),
             waited_for_login: AtomicBool::new(true),
             used_at: AtomicU64::new(0),
+            attempts: Attempts::default(),
             handed_over: Mutex::default(),
             shown: Mutex::default(),
         }

@@ -17,12 +17,15 @@ use tokio::sync::mpsc;
 
 use super::call::{Allowed, Asked, Decided, Redeemed, decide, unavailable};
 use super::continuation::Second;
+use super::decide::prepare;
 use super::live::Live;
+use super::origin::{Origin, origin};
 use super::redeem::delivered;
 use super::send::{Manner, send};
 use super::waiting::{self, Given};
 use super::{catalog, continuation, features, session};
 use crate::app::{App, Failure};
+use crate::tasks::builtin;
 
 /// Notices that may wait to be taken by one stream.
 const NOTICES_WAITING: usize = 64;
@@ -195,21 +198,57 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
         return waiting::again(app, live, approval).await;
     }
+    let task = Arc::clone(&live.snapshot().task);
+    if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
+        app.pulses.call(task.id, app.clock.boot());
+    }
+    let first = prepare(
+        &app.world(),
+        &asked.server,
+        asked.operation.clone(),
+        asked.arguments.clone(),
+    );
+    // A further round of a call is no repeat of it.
+    let ticket = if request.continuation.is_some() {
+        None
+    } else {
+        match origin(app, live, &first).await? {
+            Origin::Same(answer) => return Ok((*answer).into()),
+            Origin::New(ticket) => ticket,
+        }
+    };
+    let client = events.clone();
     let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
     if let Decided::Allowed(allowed) = decided {
         match send_on(app, live, *allowed, manner.clone(), events.clone()).await {
             // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
             Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
-            sent => return Ok(sent?.into()),
+            sent => {
+                let answer = sent?;
+                if let Some(ticket) = ticket {
+                    ticket.over(&answer, !client.is_closed());
+                }
+                return Ok(answer.into());
+            }
         }
     }
     match decided {
-        Decided::Allowed(allowed) => Ok(send_on(app, live, *allowed, manner, events).await?.into()),
+        Decided::Allowed(allowed) => {
+            let answer = send_on(app, live, *allowed, manner, events).await?;
+            if let Some(ticket) = ticket {
+                ticket.over(&answer, !client.is_closed());
+            }
+            Ok(answer.into())
+        }
         Decided::Denied {
             decision,
             has_output_schema,
         } => Ok(refused(*decision, has_output_schema).into()),
-        Decided::Asks(asks) => waiting::ask_people(app, live, &asked, manner, &asks, events).await,
+        Decided::Asks(asks) => {
+            // Waiting calls have an approval of their own that finds them.
+            drop(ticket);
+            waiting::ask_people(app, live, &asked, manner, &asks, events).await
+        }
     }
 }
 

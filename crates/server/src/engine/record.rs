@@ -2,7 +2,9 @@
 
 use remit_core::call::{Call, Operation};
 use remit_core::decision::Decision;
+use remit_core::digest::Digest;
 use remit_core::json::Object;
+use remit_core::limits::INTENT_IN_RECORD_BYTES_MAX;
 use remit_core::name::Name;
 use remit_core::task::Task;
 use remit_ledger::record::Record;
@@ -55,6 +57,17 @@ pub fn of_live(kind: &str, live: &Live) -> Record {
     record.confinement = Some(live.run().confinement.as_str().to_owned());
     record.proof = Some(live.proof.as_str().to_owned());
     record.lane = Some(ENFORCED.to_owned());
+    record.origin = Some("initial".to_owned());
+    let (task, goal) = (&snapshot.task, &snapshot.task.intent.goal);
+    record.detail.insert("task_version", task.version);
+    // The intent as it stands now: a later amendment changes no record.
+    if goal.len() <= INTENT_IN_RECORD_BYTES_MAX {
+        record.detail.insert("intent", goal.as_str());
+    } else {
+        record
+            .detail
+            .insert("intent_digest", Digest::of(goal.as_bytes()).to_string());
+    }
     record
 }
 

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use remit_core::call::Call;
+use remit_core::decision::Decision;
 use remit_core::id::CallId;
 use remit_core::json::{Object, Value};
+use remit_core::tool::ToolClass;
+use remit_enforce::Permitted;
 use remit_gateway::ports::{Answer, Era, Event, Events};
 use remit_store::calls::CallState;
 use remit_upstream::{CallOptions, ErrorKind, Reply as UpstreamReply, UpstreamError, UpstreamEvent};
@@ -16,6 +20,7 @@ use super::live::Live;
 use super::{features, record};
 use crate::app::{App, Failure};
 use crate::registry::snapshot::ServerEntry;
+use crate::tasks::builtin;
 
 /// Events of one call that may wait to be taken.
 const EVENTS_WAITING: usize = 64;
@@ -65,30 +70,50 @@ pub async fn send(
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
     let mut locked_out = None;
-    let sent = match link(app, For::Task(live), &server, manner.era).await {
-        Ok(link) => {
-            let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
-            let pump = pump(app, live, &server.server.name, manner.era, receiver, events);
-            let send = link.connection.send(permitted, options, sender);
-            tokio::pin!(pump);
-            tokio::pin!(send);
-            tokio::select! {
-                sent = &mut send => sent,
-                // The client is gone: the receiver is dropped with the pump, and the dialler cancels.
-                () = &mut pump => send.await,
+    let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
+    let name = server.server.name.clone();
+    let sending = async {
+        if builtin::is(&server.server.name) {
+            return perform(app, live, permitted, &decision).await;
+        }
+        match link(app, For::Task(live), &server, manner.era).await {
+            Ok(link) => {
+                let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
+                let pump = pump(app, live, &server.server.name, manner.era, receiver, events);
+                let send = link.connection.send(permitted, options, sender);
+                tokio::pin!(pump);
+                tokio::pin!(send);
+                tokio::select! {
+                    sent = &mut send => sent,
+                    // The client is gone: the receiver is dropped with the pump, and the dialler cancels.
+                    () = &mut pump => send.await,
+                }
+            }
+            Err(failure) => {
+                let error = not_reached(&server.server.name, &failure);
+                locked_out = Some(failure).filter(|failure| matches!(failure, Failure::NeedsReauth(_)));
+                Err(error)
             }
         }
-        Err(failure) => {
-            let error = not_reached(&server.server.name, &failure);
-            locked_out = Some(failure).filter(|failure| matches!(failure, Failure::NeedsReauth(_)));
-            Err(error)
-        }
     };
+    let sent = tokio::select! {
+        sent = sending => sent,
+        () = boarded.cut() => Err(stopped(&name)),
+    };
+    drop(boarded);
     let (outcome, state, why) = match &sent {
         Ok(UpstreamReply::Result(_) | UpstreamReply::Error(_)) => ("done", CallState::Done, None),
         Err(error) if error.is_certain_failure() => ("failed", CallState::Failed, Some(error.to_string())),
         Err(error) => ("indeterminate", CallState::Indeterminate, Some(error.to_string())),
     };
+    if state == CallState::Indeterminate
+        && prepared
+            .classification()
+            .is_some_and(|c| c.class != ToolClass::Read)
+        && decision.approval.is_none()
+    {
+        live.attempts.unknown(prepared.digest, call);
+    }
     if let Err(error) = &sent
         && matches!(error.kind, ErrorKind::Refused(401 | 403))
     {
@@ -159,6 +184,32 @@ async fn other_tokens(app: &Arc<App>, live: &Arc<Live>, server: &Arc<ServerEntry
             tracing::info!(server = %server.server.name, %failure, "a refused login");
             None
         }
+    }
+}
+
+/// What a run asks of Remit itself goes nowhere: it is done here, while its permit holds.
+async fn perform(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    permitted: Permitted<Call>,
+    decision: &Decision,
+) -> Result<UpstreamReply, UpstreamError> {
+    let (call, permit) = permitted.into_parts();
+    if !permit.is_fresh(app.clock.boot()) {
+        let over = Failure::Conflict("the authority for this has gone".to_owned());
+        return Err(not_reached(&call.server, &over));
+    }
+    let (result, _) = builtin::perform(app, live, &call, decision).await;
+    Ok(UpstreamReply::Result(result))
+}
+
+/// A person stopped the tool or the host while the call was under way.
+fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+    UpstreamError {
+        server: server.clone(),
+        kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),
+        sent: remit_upstream::Sent::Maybe,
+        detail: "it was stopped while it was under way".to_owned(),
     }
 }
 

@@ -29,10 +29,15 @@ pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Li
         Some(live) => live,
         None => load(app, digest).await?,
     };
-    live.touch(app.clock.boot());
-    match live.snapshot().task.state {
+    let boot = app.clock.boot();
+    live.touch(boot);
+    let snapshot = live.snapshot();
+    if snapshot.task.life != remit_core::task::Life::default() {
+        app.pulses.sign(snapshot.task.id, boot);
+    }
+    match snapshot.task.state {
         TaskState::Ended(ending) => Err(AuthFailure::TaskEnded(ending.as_str().to_owned())),
-        TaskState::Open if app.clock.now() >= live.snapshot().task.expires_at => {
+        TaskState::Open if app.clock.now() >= snapshot.task.expires_at => {
             Err(AuthFailure::TaskEnded("expired".to_owned()))
         }
         TaskState::Open | TaskState::Suspended => Ok(live),
@@ -45,13 +50,17 @@ async fn load(app: &Arc<App>, digest: Digest) -> Result<Arc<Live>, AuthFailure> 
             return Ok(None);
         };
         let chain = remit_store::tasks::chain(conn, run.run.task)?;
-        Ok(Some((run, chain)))
+        let unknown = remit_store::calls::unknown_of(conn, run.run.id)?;
+        Ok(Some((run, chain, unknown)))
     });
     let unavailable = |failure: Failure| AuthFailure::Unavailable(failure.to_string());
-    let Some((run, chain)) = read.await.map_err(unavailable)? else {
+    let Some((run, chain, unknown)) = read.await.map_err(unavailable)? else {
         return Err(AuthFailure::Unknown);
     };
     let live = enliven(app, &run, &chain).map_err(unavailable)?;
+    for call in unknown.iter().filter(|call| call.reference.is_none()) {
+        live.attempts.unknown(call.digest, call.id);
+    }
     Ok(app.live.insert(Arc::new(live)))
 }
 
@@ -63,16 +72,24 @@ pub async fn of_task(app: &Arc<App>, task: remit_core::id::TaskId) -> Result<Arc
     if let Some(live) = app.live.by_task(task) {
         return Ok(live);
     }
-    let (run, chain) = app
+    let (run, chain, unknown) = app
         .store
         .read(move |conn| -> Result<_, Failure> {
             let run = remit_store::runs::of_task(conn, task)?.into_iter().next();
             let chain = remit_store::tasks::chain(conn, task)?;
-            Ok((run, chain))
+            let unknown = match &run {
+                Some(run) => remit_store::calls::unknown_of(conn, run.run.id)?,
+                None => Vec::new(),
+            };
+            Ok((run, chain, unknown))
         })
         .await?;
     let run = run.ok_or_else(|| Failure::NotFound(format!("no task `{task}`: see `remit task list`")))?;
-    Ok(app.live.insert(Arc::new(enliven(app, &run, &chain)?)))
+    let live = enliven(app, &run, &chain)?;
+    for call in unknown.iter().filter(|call| call.reference.is_none()) {
+        live.attempts.unknown(call.digest, call.id);
+    }
+    Ok(app.live.insert(Arc::new(live)))
 }
 
 /// A live task from what is stored, with the entities policy reads.
@@ -89,21 +106,27 @@ pub fn enliven(app: &App, run: &StoredRun, chain: &[Stored<StoredTask>]) -> Resu
         .iter()
         .filter_map(|stored| stored.task.template.clone())
         .collect();
-    let task = chain
-        .first()
-        .ok_or_else(|| Failure::NotFound("the task of this run is gone".to_owned()))?;
     let world = app.world();
-    let snapshot = snapshot(&world, Arc::new(task.task.clone()), &run.run, &agents, &templates);
+    let snapshot = snapshot(&world, line_of(chain), &run.run, &agents, &templates)
+        .ok_or_else(|| Failure::NotFound("the task of this run is gone".to_owned()))?;
     Ok(Live::new(run, agents, templates, snapshot))
 }
 
+/// A task and those above it, itself first.
+fn line_of(chain: &[Stored<StoredTask>]) -> Vec<Arc<Task>> {
+    chain.iter().map(|stored| Arc::new(stored.task.clone())).collect()
+}
+
+/// `None` without a task.
 fn snapshot(
     world: &World,
-    task: Arc<Task>,
+    line: Vec<Arc<Task>>,
     run: &remit_core::task::Run,
     chain: &[Name],
     templates: &[Name],
-) -> Snapshot {
+) -> Option<Snapshot> {
+    let mut line = line.into_iter();
+    let task = line.next()?;
     let agent = world
         .agents
         .get(&task.agent)
@@ -128,11 +151,12 @@ fn snapshot(
         chain,
         templates,
     };
-    Snapshot {
+    Some(Snapshot {
         principal: Arc::new(Principal::new(&facts)),
         task,
+        above: line.collect(),
         epochs: world.epochs,
-    }
+    })
 }
 
 /// An agent that is not registered any more has no ceiling above nothing.
@@ -151,16 +175,37 @@ fn unknown_agent(task: &Task) -> Agent {
 #[must_use]
 pub fn current(live: &Live, world: &World) -> Arc<Snapshot> {
     let held = live.snapshot();
-    if held.epochs != world.epochs {
-        live.refresh(snapshot(
-            world,
-            Arc::clone(&held.task),
-            &live.run(),
-            &live.chain,
-            &live.templates,
-        ));
+    if held.epochs != world.epochs
+        && let Some(fresh) = again(world, live, held.line().cloned().collect())
+    {
+        live.refresh(fresh);
     }
     live.snapshot()
+}
+
+fn again(world: &World, live: &Live, line: Vec<Arc<Task>>) -> Option<Snapshot> {
+    snapshot(world, line, &live.run(), &live.chain, &live.templates)
+}
+
+/// The task as policy would see it in another state; nothing is changed by it.
+#[must_use]
+pub fn as_if(world: &World, live: &Live, state: TaskState) -> Arc<Snapshot> {
+    let held = live.snapshot();
+    let mut task = Task::clone(&held.task);
+    task.state = state;
+    let line = std::iter::once(Arc::new(task)).chain(held.above.iter().cloned());
+    again(world, live, line.collect()).map_or(held, Arc::new)
+}
+
+/// Puts a state that was just recorded in at once, before anything is read again.
+pub fn stand(world: &World, live: &Live, state: TaskState) {
+    let held = live.snapshot();
+    let mut task = Task::clone(&held.task);
+    task.state = state;
+    let line = std::iter::once(Arc::new(task)).chain(held.above.iter().cloned());
+    if let Some(fresh) = again(world, live, line.collect()) {
+        live.refresh(fresh);
+    }
 }
 
 /// Reads the task again after an append found it stale.
@@ -171,18 +216,9 @@ pub async fn reload(app: &Arc<App>, live: &Arc<Live>) -> Result<(), Failure> {
     let id = live.snapshot().task.id;
     let stored = app
         .store
-        .read(move |conn| Ok::<_, Failure>(remit_store::tasks::get(conn, id)?))
+        .read(move |conn| Ok::<_, Failure>(remit_store::tasks::chain(conn, id)?))
         .await?;
-    let Some(stored) = stored else {
-        return Err(Failure::NotFound(format!("task `{id}` is gone")));
-    };
-    let world = app.world();
-    live.refresh(snapshot(
-        &world,
-        Arc::new(stored.value.task),
-        &live.run(),
-        &live.chain,
-        &live.templates,
-    ));
+    let fresh = again(&app.world(), live, line_of(&stored));
+    live.refresh(fresh.ok_or_else(|| Failure::NotFound(format!("task `{id}` is gone")))?);
     Ok(())
 }

@@ -136,7 +136,9 @@ async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result
         server: asks.prepared.call.server.clone(),
         tool: tool.clone(),
     };
-    let (task, now) = (live.snapshot().task.id, app.clock.now());
+    // Those of the tasks above count too, for what both allow; they die with those.
+    let tasks: Vec<_> = live.snapshot().line().map(|task| task.id).collect();
+    let now = app.clock.now();
     let (fingerprint, arguments) = (
         asks.prepared.call.fingerprint,
         asks.prepared.call.arguments.clone(),
@@ -144,10 +146,11 @@ async fn covering_grant(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result
     let found = app
         .store
         .read(move |conn| -> Result<_, Failure> {
-            let grants: Vec<Grant> = remit_store::grants::of_task(conn, task)?
-                .into_iter()
-                .map(|g| g.value)
-                .collect();
+            let mut grants: Vec<Grant> = Vec::new();
+            for task in tasks {
+                let of_task = remit_store::grants::of_task(conn, task)?;
+                grants.extend(of_task.into_iter().map(|g| g.value));
+            }
             let Some(grant) = grants
                 .into_iter()
                 .find(|g| g.covers(&name, fingerprint, &arguments, now))

@@ -12,8 +12,10 @@ use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_policy::Bundle;
 use remit_store::Epochs;
+use remit_store::servers::{Server, Transport};
 
-use crate::registry::snapshot::Registry;
+use super::decide::Prepared;
+use crate::registry::snapshot::{Registry, ToolEntry};
 
 /// One snapshot.
 #[derive(Debug)]
@@ -45,6 +47,70 @@ pub struct Freeze {
     pub why: String,
 }
 
+/// The system of resources that stand for hosts: a freeze on one is a stop of everything that goes there.
+pub const STOPPED_SYSTEM: &str = "host";
+
+impl Freeze {
+    /// True for the stop of a host.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        self.resource.system().as_str() == STOPPED_SYSTEM
+    }
+}
+
+/// True when `host` is the one that is stopped, or lies below it.
+#[must_use]
+pub fn is_below(host: &str, stopped: &Resource) -> bool {
+    let path: Vec<&str> = stopped.segments().collect();
+    let stopped = path.join("/");
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == stopped
+        || host
+            .strip_suffix(&stopped)
+            .is_some_and(|rest| rest.ends_with('.'))
+}
+
+/// The hosts a call reaches, as far as can be told before it leaves.
+#[must_use]
+pub fn hosts_of(prepared: &Prepared) -> Vec<String> {
+    use remit_core::destination::DestinationKind;
+    let destinations = prepared.call.destinations.iter();
+    let mut hosts: Vec<String> = destinations
+        .filter_map(|destination| match destination.kind() {
+            DestinationKind::Host => Some(destination.value().to_owned()),
+            DestinationKind::Url => host_of_url(destination.value()),
+            DestinationKind::Mail => destination.value().rsplit_once('@').map(|(_, at)| at.to_owned()),
+            _ => None,
+        })
+        .collect();
+    hosts.extend(
+        prepared
+            .server
+            .as_ref()
+            .and_then(|entry| host_of_server(&entry.server)),
+    );
+    hosts
+}
+
+fn host_of_server(server: &Server) -> Option<String> {
+    match &server.transport {
+        Transport::Url(url) => host_of_url(url),
+        // The call itself names the host it goes to.
+        Transport::Command(_) | Transport::System(_) => None,
+    }
+}
+
+fn host_of_url(url: &str) -> Option<String> {
+    let after = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = after.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    name.map(str::to_ascii_lowercase)
+}
+
 impl World {
     /// Roots frozen at `now`.
     #[must_use]
@@ -54,6 +120,37 @@ impl World {
             .filter(|freeze| now < freeze.until)
             .map(|freeze| freeze.resource.clone())
             .collect()
+    }
+
+    /// Why a call may not go where it goes: a stop is on for one of its hosts.
+    #[must_use]
+    pub fn stopped(&self, prepared: &Prepared, now: Timestamp) -> Option<String> {
+        if !self.freezes.iter().any(Freeze::is_stop) {
+            return None;
+        }
+        let hosts = hosts_of(prepared);
+        let on = self
+            .freezes
+            .iter()
+            .filter(|freeze| freeze.is_stop() && now < freeze.until);
+        on.flat_map(|stop| {
+            hosts
+                .iter()
+                .filter(|host| is_below(host, &stop.resource))
+                .map(move |host| (stop, host))
+        })
+        .map(|(stop, host)| format!("{} has stopped everything that goes to `{host}`", stop.by))
+        .next()
+    }
+
+    /// True when a server itself lies at a host that is stopped.
+    #[must_use]
+    pub fn stopped_server(&self, server: &Server, now: Timestamp) -> bool {
+        host_of_server(server).is_some_and(|host| {
+            self.freezes
+                .iter()
+                .any(|freeze| freeze.is_stop() && now < freeze.until && is_below(&host, &freeze.resource))
+        })
     }
 
     /// Roles and groups that have at least one active human in them.
@@ -144,13 +241,12 @@ pub fn compile(
     sources: &[remit_policy::Source],
     groups: &BTreeSet<Role>,
 ) -> Result<Bundle, Vec<remit_policy::Problem>> {
-    let schemas: Vec<_> = registry
-        .tools()
-        .map(|entry| {
-            let schema = remit_core::json::Value::Object(entry.definition.input_schema());
-            (entry.tool.name.clone(), entry.tool.classification.class, schema)
-        })
-        .collect();
+    let schema = |entry: &Arc<ToolEntry>| {
+        let schema = remit_core::json::Value::Object(entry.definition.input_schema());
+        (entry.tool.name.clone(), entry.tool.classification.class, schema)
+    };
+    let mut schemas: Vec<_> = registry.tools().map(schema).collect();
+    schemas.extend(crate::tasks::builtin::tools().map(schema));
     let tools = schemas
         .iter()
         .map(|(tool, class, input_schema)| remit_policy::ToolSchema {
@@ -163,7 +259,7 @@ pub fn compile(
 
 fn load_registry(conn: &mut remit_store::Conn) -> Result<Registry, LoadError> {
     use crate::registry::definition::Definition;
-    use crate::registry::snapshot::{ServerEntry, ToolEntry};
+    use crate::registry::snapshot::ServerEntry;
     let mut tools: BTreeMap<Name, BTreeMap<_, Arc<ToolEntry>>> = BTreeMap::new();
     for stored in remit_store::tools::list(conn)? {
         let registered = stored.value;

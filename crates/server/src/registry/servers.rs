@@ -79,14 +79,14 @@ pub struct AddedTool {
 /// [`Failure`] with what is wrong; when the server cannot be started or reached nothing is registered.
 pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Failure> {
     crate::people::expect_role(app, by, &remit_core::people::Role::Administrator)?;
+    if crate::tasks::builtin::is(&new.name) {
+        return Err(Failure::invalid("the name `remit` is ours: choose another"));
+    }
     if app.world().registry.server(&new.name).is_some() {
         return Err(Failure::Conflict(format!(
             "a server `{}` is registered already: retire it first, or use another name",
             new.name
         )));
-    }
-    if new.name.as_str() == "remit" {
-        return Err(Failure::invalid("the name `remit` is ours: choose another"));
     }
     let mut server = Server {
         name: new.name.clone(),

@@ -14,6 +14,7 @@ use remit_upstream::MirroredHeader;
 
 use super::definition::Definition;
 use super::schema::ArgumentCheck;
+use crate::tasks::builtin;
 
 /// The pseudo tool that stands for everything of a server that is not a tool: instructions, prompts, resource templates.
 pub const SURFACE: &str = ".surface";
@@ -62,13 +63,16 @@ impl Registry {
         }
     }
 
-    /// One server that is not retired.
+    /// One server that is not retired, or the built-in one.
     #[must_use]
     pub fn server(&self, name: &Name) -> Option<&Arc<ServerEntry>> {
+        if builtin::is(name) {
+            return builtin::server();
+        }
         self.servers.get(name).filter(|entry| !entry.server.retired)
     }
 
-    /// All servers that are not retired, by name.
+    /// All servers that are not retired, by name; the built-in one is in no list.
     pub fn servers(&self) -> impl Iterator<Item = &Arc<ServerEntry>> {
         self.servers.values().filter(|entry| !entry.server.retired)
     }

@@ -1,4 +1,4 @@
-//! Opening a task: its authority is the intersection of what is asked, the template, the parent and the agent's ceiling.
+//! Opening a task: what is asked, or the template, held to the agent's ceiling, the initiator's rights and the parent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,19 +8,28 @@ use remit_core::confinement::{Confinement, Proof};
 use remit_core::destination::Destination;
 use remit_core::id::{RunId, TaskId};
 use remit_core::json::{Object, Value};
-use remit_core::limits::{DELEGATION_DEPTH_MAX, INTENT_BYTES_MAX, TASK_TTL_MS_DEFAULT, TASK_TTL_MS_MAX};
+use remit_core::label::{Label, Labels};
+use remit_core::limits::{
+    FAN_OUT_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_MAX, INTENT_BYTES_MAX, TASK_TTL_MS_DEFAULT, TASK_TTL_MS_MAX,
+};
 use remit_core::name::Name;
-use remit_core::people::{Role, Standing};
+use remit_core::people::{Kind, Role, Standing};
 use remit_core::resource::Resource;
 use remit_core::task::{Intent, Life, Mode, Run, Task, TaskState};
+use remit_core::time::Timestamp;
 use remit_core::tool::ToolClass;
 use remit_store::runs::{Process, StoredRun};
 
+use super::rights;
 use crate::app::{App, Failure};
+use crate::engine::live::Live;
 use crate::engine::world::World;
 use crate::engine::{record, session};
 
-/// A task as a person asks for it.
+/// The template that holds what strangers open.
+pub const PUBLIC: &str = "public";
+
+/// A task as a person, a system or a run asks for it.
 #[derive(Clone, Debug)]
 pub struct NewTask {
     /// Agent.
@@ -47,6 +56,45 @@ pub struct NewTask {
     pub parent: Option<TaskId>,
     /// The process that is the run, where it is known already.
     pub process: Option<Process>,
+    /// Delegations and bounds on its whole life.
+    pub more: More,
+}
+
+/// What most tasks do without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct More {
+    /// How many delegations may hang below; a template's own number where it is not given.
+    pub depth: Option<u8>,
+    /// How many tasks may be delegated from it and live at the same time.
+    pub fan_out: Option<u16>,
+    /// A sign of life is due this often, in milliseconds.
+    pub heartbeat_ms: Option<i64>,
+    /// It ends without a call for this long, in milliseconds.
+    pub idle_ms: Option<i64>,
+    /// No renewal goes beyond this, in milliseconds from its opening.
+    pub max_life_ms: Option<i64>,
+}
+
+impl NewTask {
+    /// A task that asks for nothing but reading.
+    #[must_use]
+    pub fn new(agent: Name, intent: Intent) -> Self {
+        Self {
+            agent,
+            intent,
+            template: None,
+            set: BTreeMap::new(),
+            allow: Vec::new(),
+            resources: Vec::new(),
+            destinations: Vec::new(),
+            limit: None,
+            ttl_ms: None,
+            mode: None,
+            parent: None,
+            process: None,
+            more: More::default(),
+        }
+    }
 }
 
 /// An open task, with the one copy of its token.
@@ -60,21 +108,90 @@ pub struct Opened {
     pub token: String,
 }
 
-/// Opens a task.
+/// Opens a task for a person or a system. Below another task it is a delegation, which only the person who opened that
+/// one, or an administrator, may make in its place.
 ///
 /// # Errors
 /// [`Failure`] says what cannot be: an unknown agent or template, a person who may not, an authority that is empty.
 pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Failure> {
     crate::people::expect_role(app, by, &Role::Initiator)?;
+    let parent = match new.parent {
+        Some(parent) => {
+            let live = session::of_task(app, parent).await?;
+            super::expect_initiator(app, &live.snapshot().task.initiator, by)?;
+            Some(live)
+        }
+        None => None,
+    };
+    open_below(app, new, parent, by).await
+}
+
+/// Opens a task below that of a run, at its wish: the decision that allowed it is recorded already.
+///
+/// # Errors
+/// As [`open`].
+pub async fn delegate(app: &Arc<App>, mut new: NewTask, parent: &Arc<Live>) -> Result<Opened, Failure> {
+    let task = Arc::clone(&parent.snapshot().task);
+    new.parent = Some(task.id);
+    open_below(app, new, Some(Arc::clone(parent)), &task.agent).await
+}
+
+async fn open_below(
+    app: &Arc<App>,
+    new: NewTask,
+    parent: Option<Arc<Live>>,
+    by: &Name,
+) -> Result<Opened, Failure> {
     let world = app.world();
     expect_agent(&world, &new.agent)?;
     expect_intent(&new.intent)?;
-    let parent = match new.parent {
-        Some(parent) => Some(session::of_task(app, parent).await?.snapshot()),
-        None => None,
+    let above = parent.as_ref().map(|live| live.snapshot());
+    let initiator = above
+        .as_ref()
+        .map_or_else(|| by.clone(), |above| above.task.initiator.clone());
+    let untrusted = match &above {
+        Some(above) => above.task.untrusted,
+        None => world
+            .humans
+            .get(&initiator)
+            .is_some_and(|known| known.kind == Kind::Stranger),
     };
     let shape = shape(app, &new)?;
-    let (authority, cut) = cut_down(&world, &new, &shape.authority, parent.as_deref())?;
+    let held = rights::Held {
+        world: &world,
+        agent: &new.agent,
+        initiator: &initiator,
+        above: above.as_ref().map(|above| &*above.task),
+    };
+    let mut asked = shape.authority;
+    let mut cut = Vec::new();
+    if untrusted && above.is_none() {
+        let held = asked.attenuate(&public(app)?);
+        cut.extend(asked.cut(
+            &held,
+            "strangers opened this task: the template `public` does not allow it",
+        ));
+        asked = held;
+    }
+    let (authority, more) = held.cut_down(&asked)?;
+    cut.extend(more);
+    if authority.tools.is_empty() || authority.classes.is_empty() {
+        return Err(Failure::Forbidden(format!(
+            "nothing is left of what was asked: {}",
+            cut.join("; ")
+        )));
+    }
+    let asked_mode = new.mode.unwrap_or(shape.mode);
+    let mode = above
+        .as_ref()
+        .map_or(asked_mode, |above| above.task.mode.delegate(asked_mode));
+    if mode != asked_mode {
+        cut.push(format!(
+            "mode {}: the parent task only proposes, so this one does",
+            asked_mode.as_str()
+        ));
+    }
+    cut.extend(rights::in_force(&world, &authority, mode, app.clock.now()));
     let now = app.clock.now();
     let ttl = new.ttl_ms.or(shape.ttl_ms).unwrap_or(TASK_TTL_MS_DEFAULT);
     if !(1..=TASK_TTL_MS_MAX).contains(&ttl) {
@@ -82,9 +199,14 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
             "a task lives between a moment and 30 days: give another `--ttl`",
         ));
     }
+    let life = life(&new.more, now)?;
     let mut expires_at = now.plus_ms(ttl);
-    if let Some(parent) = &parent {
-        expires_at = expires_at.min(parent.task.expires_at);
+    for end in above
+        .iter()
+        .map(|above| above.task.expires_at)
+        .chain(life.ends_by)
+    {
+        expires_at = expires_at.min(end);
     }
     let run = Run {
         id: RunId::fresh(now, &*app.entropy)?,
@@ -95,22 +217,24 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
     let task = Task {
         id: run.task,
         parent: new.parent,
-        initiator: parent
-            .as_ref()
-            .map_or_else(|| by.clone(), |parent| parent.task.initiator.clone()),
+        initiator,
         agent: new.agent,
         run: run.id,
         intent: new.intent,
-        mode: new.mode.unwrap_or(shape.mode),
-        template: new.template,
+        mode,
+        template: new.template.or_else(|| {
+            (untrusted && above.is_none())
+                .then(|| PUBLIC.parse().ok())
+                .flatten()
+        }),
         authority,
         cut,
         state: TaskState::Open,
         version: 1,
         opened_at: now,
         expires_at,
-        life: Life::default(),
-        untrusted: false,
+        life,
+        untrusted,
     };
     let (token, digest) = super::token::fresh(&*app.entropy)?;
     let stored = StoredRun {
@@ -121,7 +245,7 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
         opened_at: now,
         ended_at: None,
     };
-    store(app, &world, &task, stored, by).await?;
+    store(app, &world, &task, stored, parent.as_deref(), by).await?;
     Ok(Opened {
         spiffe_id: run.spiffe_id(&app.config.listen.trust_domain),
         task,
@@ -129,8 +253,67 @@ pub async fn open(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Opened, Fai
     })
 }
 
-async fn store(app: &Arc<App>, world: &World, task: &Task, run: StoredRun, by: &Name) -> Result<(), Failure> {
+/// The authority of the shipped template that holds what strangers open.
+fn public(app: &App) -> Result<Authority, Failure> {
+    let templates = crate::policies::templates(&app.config, &app.paths)?;
+    let name: Name = PUBLIC.parse().map_err(Failure::invalid)?;
+    let template = templates
+        .get(&name)
+        .ok_or_else(|| Failure::Unavailable("the template `public` is gone".to_owned()))?;
+    let instance = template
+        .instantiate(&BTreeMap::new())
+        .map_err(|error| Failure::invalid(format!("the template `public` takes no parameters: {error}")))?;
+    Ok(instance.authority)
+}
+
+/// Bounds on the whole life of a task, as they were asked for.
+fn life(more: &More, now: Timestamp) -> Result<Life, Failure> {
+    if more
+        .heartbeat_ms
+        .is_some_and(|ms| !(HEARTBEAT_MS_MIN..=IDLE_MS_MAX).contains(&ms))
+    {
+        return Err(Failure::invalid(
+            "a heartbeat is between 1s and 24h: give another `--heartbeat`",
+        ));
+    }
+    if more
+        .idle_ms
+        .is_some_and(|ms| !(HEARTBEAT_MS_MIN..=IDLE_MS_MAX).contains(&ms))
+    {
+        return Err(Failure::invalid(
+            "an idle time is between 1s and 24h: give another `--idle`",
+        ));
+    }
+    if more
+        .max_life_ms
+        .is_some_and(|ms| !(1..=TASK_TTL_MS_MAX).contains(&ms))
+    {
+        return Err(Failure::invalid(
+            "a task lives 30 days at most: give another `--max-life`",
+        ));
+    }
+    Ok(Life {
+        heartbeat_ms: more.heartbeat_ms,
+        idle_ms: more.idle_ms,
+        ends_by: more.max_life_ms.map(|ms| now.plus_ms(ms)),
+    })
+}
+
+async fn store(
+    app: &Arc<App>,
+    world: &World,
+    task: &Task,
+    run: StoredRun,
+    parent: Option<&Live>,
+    by: &Name,
+) -> Result<(), Failure> {
     let mut entry = record::of_task("task.open", task);
+    entry.chain = parent
+        .iter()
+        .flat_map(|parent| parent.chain.iter())
+        .chain([&task.agent])
+        .map(ToString::to_string)
+        .collect();
     entry.detail.insert("by", by.as_str());
     entry.detail.insert("goal", task.intent.goal.as_str());
     entry.detail.insert("purpose", task.intent.purpose.as_str());
@@ -143,16 +326,39 @@ async fn store(app: &Arc<App>, world: &World, task: &Task, run: StoredRun, by: &
     if let Some(parent) = task.parent {
         entry.detail.insert("parent", parent.to_string());
     }
+    if task.untrusted {
+        entry.detail.insert("untrusted", true);
+    }
+    let cut: Vec<Value> = task.cut.iter().map(|cut| Value::from(cut.as_str())).collect();
+    if !cut.is_empty() {
+        entry.detail.insert("cut", cut);
+    }
     entry.policy_version = Some(world.policy.version().to_string());
     entry
         .detail
         .retain(|_, value| *value != Value::from("") && *value != Value::Object(Object::new()));
     let (epochs, task) = (world.epochs, task.clone());
+    let above = parent.map(|live| {
+        (
+            live.snapshot().task.id,
+            live.snapshot().task.version,
+            live.run().id,
+        )
+    });
     app.store
         .append(entry, move |tx| {
             tx.expect_epochs(epochs)?;
+            let mut labels = Labels::new();
+            if let Some((parent, version, run)) = above {
+                tx.expect_task(parent, version)?;
+                labels = remit_store::labels::get(tx, run)?;
+            } else if task.untrusted {
+                labels.extend(Label::parse("untrusted"));
+            }
             remit_store::tasks::open(tx, &task)?;
-            remit_store::runs::add(tx, &run)
+            remit_store::runs::add(tx, &run)?;
+            // What a run has seen, those it hands work to may have been told.
+            remit_store::labels::add(tx, run.run.id, &labels)
         })
         .await?;
     Ok(())
@@ -220,6 +426,7 @@ fn shape(app: &App, new: &NewTask) -> Result<Shape, Failure> {
         && new.resources.is_empty()
         && new.destinations.is_empty()
         && new.limit.is_none()
+        && new.more.depth.is_none()
     {
         instance.authority
     } else {
@@ -244,10 +451,21 @@ fn asked(new: &NewTask) -> Authority {
     }
     authority.resources = scope(&new.resources);
     authority.destinations = Scope::Only(new.destinations.iter().cloned().collect());
+    delegations(&mut authority, &new.more);
     if let Some(limit) = &new.limit {
         authority = authority.attenuate(limit);
     }
     authority
+}
+
+/// Delegations asked for; given depth without a fan-out means a few.
+fn delegations(authority: &mut Authority, more: &More) {
+    if let Some(depth) = more.depth {
+        authority.depth = depth;
+        authority.fan_out = more
+            .fan_out
+            .unwrap_or(if depth > 0 { FAN_OUT_DEFAULT } else { 0 });
+    }
 }
 
 /// Flags beside a template: each narrows what it names.
@@ -260,6 +478,7 @@ fn narrowing(new: &NewTask) -> Authority {
     if !new.destinations.is_empty() {
         limit.destinations = Scope::Only(new.destinations.iter().cloned().collect());
     }
+    delegations(&mut limit, &new.more);
     if let Some(more) = &new.limit {
         limit = limit.attenuate(more);
     }
@@ -272,45 +491,4 @@ fn scope(resources: &[Resource]) -> Scope<Resource> {
     } else {
         Scope::Only(resources.iter().cloned().collect())
     }
-}
-
-/// What is asked, cut by the agent's ceiling and the parent; with a sentence for everything that was cut.
-fn cut_down(
-    world: &World,
-    new: &NewTask,
-    asked: &Authority,
-    parent: Option<&crate::engine::live::Snapshot>,
-) -> Result<(Authority, Vec<String>), Failure> {
-    let mut cut = Vec::new();
-    let ceiling = world
-        .agents
-        .get(&new.agent)
-        .map(|agent| agent.ceiling.clone())
-        .unwrap_or_else(Authority::none);
-    let mut authority = asked.attenuate(&ceiling);
-    cut.extend(asked.cut(&authority, &format!("above the ceiling of agent `{}`", new.agent)));
-    if let Some(parent) = parent {
-        let depth = parent.task.authority.depth;
-        if depth == 0 || usize::from(depth) > DELEGATION_DEPTH_MAX && depth != u8::MAX {
-            return Err(Failure::Forbidden(format!(
-                "task {} may not delegate any further",
-                parent.task.id
-            )));
-        }
-        let mut limit = parent.task.authority.clone();
-        limit.depth = depth - 1;
-        let narrowed = authority.attenuate(&limit);
-        cut.extend(authority.cut(
-            &narrowed,
-            &format!("not held by the parent task {}", parent.task.id),
-        ));
-        authority = narrowed;
-    }
-    if authority.tools.is_empty() || authority.classes.is_empty() {
-        return Err(Failure::Forbidden(format!(
-            "nothing is left of what was asked: {}",
-            cut.join("; ")
-        )));
-    }
-    Ok((authority, cut))
 }

@@ -125,6 +125,17 @@ impl House {
         }
     }
 
+    /// Everything that was recorded, oldest first.
+    pub async fn records(&self) -> Vec<remit_ledger::record::Record> {
+        let stored = self
+            .app()
+            .store
+            .read(|conn| remit_store::records::range(conn, 0, u32::MAX))
+            .await
+            .unwrap();
+        stored.iter().map(|record| record.decode().unwrap()).collect()
+    }
+
     pub async fn add_stub(&self) -> Added {
         let new = NewServer {
             name: name("fs"),
@@ -156,6 +167,7 @@ impl House {
             mode: None,
             parent: None,
             process: None,
+            more: Default::default(),
         };
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await

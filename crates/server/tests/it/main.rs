@@ -8,11 +8,16 @@ mod carried;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod life;
 #[cfg(test)]
 mod locked;
 #[cfg(test)]
 mod logins;
+#[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 pub struct Inner {
     pub tools: Mutex<Value>,
     pub received: Mutex<Vec<Value>>,
+    pub delay: Mutex<std::time::Duration>,
     /// Answers a call without `requestState` with one that asks for another round, in this state.
     rounds: Option<&'static str>,
 }
@@ -35,6 +36,7 @@ impl StubServer {
         let inner = Arc::new(Inner {
             tools: Mutex::new(tools()),
             received: Mutex::default(),
+            delay: Mutex::default(),
             rounds,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,6 +50,11 @@ impl StubServer {
 
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
+    }
+
+    /// How long it takes to answer a call.
+    pub fn delay(&self, delay: std::time::Duration) {
+        *self.inner.delay.lock().unwrap() = delay;
     }
 
     /// Arguments of every tools/call that arrived.
@@ -97,6 +104,8 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
         Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
         Some("tools/call") => {
             inner.received.lock().unwrap().push(message["params"].clone());
+            let delay = *inner.delay.lock().unwrap();
+            tokio::time::sleep(delay).await;
             json!({"content": [{"type": "text", "text": format!("did {}", message["params"]["name"])}]})
         }
         _ => {

@@ -67,7 +67,7 @@ fn life_to_json(life: Life) -> Json {
     object.into()
 }
 
-fn life_from_json(value: &Json) -> Result<Life, BadJson> {
+pub(super) fn life_from_json(value: &Json) -> Result<Life, BadJson> {
     let mut fields = Fields::of(value)?;
     let mut number = |name: &'static str| {
         fields

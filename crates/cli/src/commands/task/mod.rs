@@ -22,7 +22,7 @@ pub enum Command {
     Show(show::Args),
     /// List tasks
     List(list::Args),
-    /// Narrow what a running task allows; for more, open a new task
+    /// Change what a running task allows, or what it is for: a new version of it
     Amend(amend::Args),
     /// Give a task more time: a decision of its own
     Renew(renew::Args),

@@ -54,6 +54,21 @@ pub struct Wish {
     /// How it works: a person drives, it works alone, or it only directs sub-agents
     #[arg(long, value_name = "MODE", value_parser = ["assist", "execute", "coordinate"])]
     pub mode: Option<String>,
+    /// Let it hand work on, this many levels deep
+    #[arg(long, value_name = "LEVELS")]
+    pub depth: Option<u8>,
+    /// Let it have this many delegated tasks under way at once
+    #[arg(long = "fan-out", value_name = "TASKS", requires = "depth")]
+    pub fan_out: Option<u16>,
+    /// Expect a sign of life this often; two missed end it: `30s`, `5m`
+    #[arg(long, value_name = "TIME", value_parser = duration_ms)]
+    pub heartbeat: Option<u64>,
+    /// End it when nothing is asked for this long: `10m`, `1h`
+    #[arg(long, value_name = "TIME", value_parser = duration_ms)]
+    pub idle: Option<u64>,
+    /// Renew it no further than this from now: `3d`
+    #[arg(long = "max-life", value_name = "TIME", value_parser = duration_ms)]
+    pub max_life: Option<u64>,
 }
 
 impl Wish {
@@ -76,6 +91,11 @@ impl Wish {
             .list("destinations", &self.destinations)
             .maybe("ttl_ms", self.ttl)
             .maybe("mode", self.mode.clone())
+            .maybe("depth", self.depth)
+            .maybe("fan_out", self.fan_out)
+            .maybe("heartbeat_ms", self.heartbeat)
+            .maybe("idle_ms", self.idle)
+            .maybe("max_life_ms", self.max_life)
     }
 }
 

@@ -38,5 +38,13 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             .good("renewed ")
             .plain(fields::text(&task, "task"))
             .plain(until),
-    )
+    )?;
+    for narrowed in fields::list(&task, "narrowed") {
+        context.out.line(
+            Text::new()
+                .careful("  less   ")
+                .plain(fields::as_text(Some(narrowed))),
+        )?;
+    }
+    Ok(())
 }

@@ -59,7 +59,12 @@ impl<'s> Known<'s> {
                 if call.with.is_some() && call.raw.is_some() {
                     return Err(Problem::at(0, "give the arguments either in `with` or in `raw`"));
                 }
-                self.asked(from, expect, call.name.as_deref())
+                self.asked(from, expect, call.name.as_deref())?;
+                // What is delegated is a task of that name.
+                if call.call == "remit/delegate" && expect.expect == Expect::Allow {
+                    self.tasks.extend(call.name.clone());
+                }
+                Ok(())
             }
             Do::Begin(begin, from) => {
                 self.tool(&begin.begin)?;
@@ -150,6 +155,9 @@ impl<'s> Known<'s> {
                 match step.kill.split_once(':') {
                     Some(("run", task)) => self.opened(task),
                     Some(("agent", agent)) => one_of("agent", agent, &self.scenario.agents),
+                    Some(("human", human)) => one_of("human", human, &self.scenario.humans),
+                    Some(("tool", tool)) => self.tool(tool),
+                    Some(("host", _)) => Ok(()),
                     _ if step.kill == "all" => Ok(()),
                     _ => self.opened(&step.kill),
                 }
@@ -248,6 +256,7 @@ impl<'s> Known<'s> {
 
     fn tool(&self, tool: &str) -> Result<(), Problem> {
         match tool.split_once('/') {
+            Some(("remit", _)) => Ok(()),
             Some((server, _)) => self.server(server),
             None => Err(Problem::at(
                 0,

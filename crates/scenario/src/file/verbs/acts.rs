@@ -74,8 +74,12 @@ shapes! {
 
     /// Takes authority away at once.
     Kill {
-        /// A task's name, `run:<task name>`, `agent:<name>` or `all`.
+        /// A task's name, `run:<task name>`, `agent:<name>`, `human:<name>` (all they opened or own), `tool:<server/tool>`,
+        /// `host:<name>` (nothing goes there any more) or `all`.
         kill: String,
+        /// Lifts the stop of a `host:` again.
+        #[serde(default)]
+        lift: bool,
         /// Why, for the record.
         #[serde(default)]
         because: Option<String>,
@@ -91,7 +95,8 @@ shapes! {
         task_open: String,
     }
 
-    /// Narrows a task: what it names becomes the most the task may do. Nothing is ever widened.
+    /// Amends a task: what `allow`, `resources` and `destinations` name becomes the most it may do; what is added, another
+    /// intent and more time take a person who may give them, and go no further than ceiling, rights and parent.
     TaskAmend {
         /// The task's name.
         #[serde(rename = "task amend")]
@@ -105,6 +110,18 @@ shapes! {
         /// The places data may go to from now on, at most.
         #[serde(default)]
         destinations: Option<Vec<String>>,
+        /// Tools it may use besides.
+        #[serde(default, rename = "add tools")]
+        add_tools: Vec<String>,
+        /// Roots it may touch besides.
+        #[serde(default, rename = "add resources")]
+        add_resources: Vec<String>,
+        /// Places data may go to besides.
+        #[serde(default, rename = "add destinations")]
+        add_destinations: Vec<String>,
+        /// What it shall reach from now on.
+        #[serde(default)]
+        intent: Option<String>,
         /// How long it may last from now on.
         #[serde(default)]
         ttl: Option<Span>,

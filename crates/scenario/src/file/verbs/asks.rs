@@ -8,7 +8,8 @@ use crate::file::verbs::ListKind;
 shapes! {
     /// A run calls a tool.
     Call {
-        /// `server/tool`.
+        /// `server/tool`; `remit/delegate`, `remit/request_access`, `remit/renew`, `remit/done`, `remit/heartbeat` and
+        /// `remit/task` are asked of Remit itself.
         call: String,
         /// The arguments.
         #[serde(default)]
@@ -22,7 +23,8 @@ shapes! {
         /// Makes the call this many times, one after the other; each must end as expected.
         #[serde(default)]
         repeat: Option<u32>,
-        /// A name for this call, for `approve`, `deny`, `resume`, `card` and `grant revoke`.
+        /// A name for this call, for `approve`, `deny`, `resume`, `card` and `grant revoke`. A task that `remit/delegate`
+        /// opens has it too.
         #[serde(default, rename = "as")]
         name: Option<String>,
     }
