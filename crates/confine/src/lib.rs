@@ -13,6 +13,8 @@ mod report;
 mod spec;
 
 #[cfg(target_os = "linux")]
+pub mod connection;
+#[cfg(target_os = "linux")]
 mod enter;
 #[cfg(target_os = "linux")]
 mod kill;
@@ -26,7 +28,7 @@ mod process;
 #[cfg(not(target_os = "linux"))]
 mod other;
 #[cfg(not(target_os = "linux"))]
-pub use other::{enter, peer, probe};
+pub use other::{connection, enter, peer, probe};
 #[cfg(not(target_os = "linux"))]
 use other::{kill, process};
 

@@ -32,6 +32,54 @@ pub mod enter {
     }
 }
 
+/// Connections cannot be told.
+pub mod connection {
+    use crate::process::ProcessId;
+    use std::io;
+    use std::net::SocketAddr;
+
+    /// Who holds a socket; never told here.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Holder {
+        /// A process of the run.
+        Run(ProcessId),
+        /// Nobody of the run.
+        Other,
+        /// It cannot be told.
+        Hidden,
+    }
+
+    /// Not told here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn socket_inode(_: SocketAddr, _: SocketAddr) -> io::Result<u32> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    /// Not told here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn holder(_: u32, _: ProcessId) -> io::Result<Holder> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+
+    /// Not told here.
+    #[must_use]
+    pub fn anybody(_: u32) -> Option<ProcessId> {
+        None
+    }
+
+    /// Not told here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn tree(_: ProcessId) -> io::Result<Vec<ProcessId>> {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
+    }
+}
+
 /// Peers cannot be told.
 pub mod peer {
     use crate::process::{Ancestry, ProcessId};

@@ -7,6 +7,9 @@ use crate::json::{Object, Value};
 use crate::name::{Name, ToolName};
 use crate::resource::Resource;
 
+/// What stands for a method where a credential is issued: no client asks for it over MCP.
+pub const ISSUE: &str = "identity/issue";
+
 /// What is asked of a server, or of the agent's client by a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
@@ -22,6 +25,8 @@ pub enum Operation {
     Subscribe(String),
     /// A server→client request: what leaves is the client's answer.
     AnswerServer(ClientFeature),
+    /// A token or identity document of the run, for the audience named: what leaves is a credential of ours.
+    Issue(String),
 }
 
 impl Operation {
@@ -35,6 +40,7 @@ impl Operation {
             Self::Complete(_) => "completion/complete",
             Self::Subscribe(_) => "resources/subscribe",
             Self::AnswerServer(feature) => feature.method(),
+            Self::Issue(_) => ISSUE,
         }
     }
 
@@ -46,7 +52,8 @@ impl Operation {
             Self::ReadResource(text)
             | Self::GetPrompt(text)
             | Self::Complete(text)
-            | Self::Subscribe(text) => text,
+            | Self::Subscribe(text)
+            | Self::Issue(text) => text,
             Self::AnswerServer(feature) => feature.as_str(),
         }
     }
@@ -60,6 +67,7 @@ impl Operation {
             "prompts/get" => Self::GetPrompt(target.to_owned()),
             "completion/complete" => Self::Complete(target.to_owned()),
             "resources/subscribe" => Self::Subscribe(target.to_owned()),
+            ISSUE => Self::Issue(target.to_owned()),
             other => Self::AnswerServer(
                 ClientFeature::ALL
                     .into_iter()

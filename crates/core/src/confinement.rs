@@ -74,6 +74,51 @@ impl Proof {
     }
 }
 
+/// The key a run must prove with every call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BoundKey {
+    /// JWK thumbprint of a DPoP key (RFC 9449, 6.1): base64url of a SHA-256.
+    Jkt(Box<str>),
+    /// SHA-256 of a client certificate (RFC 8705, 3.1), base64url.
+    Certificate(Box<str>),
+}
+
+impl BoundKey {
+    /// The thumbprint.
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
+        match self {
+            Self::Jkt(text) | Self::Certificate(text) => text,
+        }
+    }
+
+    /// Reads `jkt:…` or `x5t:…`, each with 43 letters of base64url.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, thumbprint) = text.split_once(':')?;
+        let letters = thumbprint
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if thumbprint.len() != 43 || !letters {
+            return None;
+        }
+        match kind {
+            "jkt" => Some(Self::Jkt(thumbprint.into())),
+            "x5t" => Some(Self::Certificate(thumbprint.into())),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BoundKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jkt(text) => write!(f, "jkt:{text}"),
+            Self::Certificate(text) => write!(f, "x5t:{text}"),
+        }
+    }
+}
+
 impl fmt::Display for Confinement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

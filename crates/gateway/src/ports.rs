@@ -1,10 +1,12 @@
 //! What the gateway needs from the rest of the house. It never sees the store, keys, Cedar or a connection.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_core::authority::ClientFeature;
 use remit_core::call::Operation;
+use remit_core::confinement::Proof;
 use remit_core::decision::Decision;
 use remit_core::id::{ApprovalId, RunId, TaskId};
 use remit_core::json::{Object, Value};
@@ -21,21 +23,99 @@ pub enum Era {
 }
 
 /// What came with a request to say who is asking.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Presented {
-    /// The bearer token, without the scheme.
-    pub bearer: Option<String>,
-    /// Process at the other end, where the transport knows it (stdio wrapper over the Unix socket).
-    pub peer: Option<PeerProcess>,
+    /// The access token, without its scheme.
+    pub token: Option<String>,
+    /// The scheme it came under.
+    pub scheme: Scheme,
+    /// The `DPoP` header, where there was exactly one (RFC 9449, 4.1).
+    pub dpop: Option<String>,
+    /// The request's method.
+    pub method: String,
+    /// The address that was asked, without its query: scheme, `Host` and path.
+    pub url: String,
+    /// The connection it came over.
+    pub connection: Arc<Connection>,
 }
 
-/// A process as the kernel named it.
+/// The authentication scheme of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer` (RFC 6750).
+    Bearer,
+    /// `DPoP` (RFC 9449, 7.1).
+    Dpop,
+}
+
+/// A process as the kernel named it when it connected to a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerProcess {
     /// Process id.
-    pub pid: i32,
+    pub pid: u32,
+    /// Start time in clock ticks since boot: tells a reused id apart.
+    pub start_time: u64,
     /// User id.
     pub uid: u32,
+}
+
+/// One connection, as its listener knows it. What the engine finds out about it is found out once.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// The other end, of a TCP connection.
+    pub remote: Option<SocketAddr>,
+    /// Our end, of a TCP connection.
+    pub local: Option<SocketAddr>,
+    /// The process at the other end, of a Unix socket.
+    pub peer: Option<PeerProcess>,
+    /// It came over TLS.
+    pub tls: bool,
+    /// The client's certificates as the handshake verified possession of the first, DER, leaf first; empty without TLS
+    /// client authentication (RFC 8705).
+    pub certificates: Vec<Vec<u8>>,
+    proved: Mutex<Vec<(RunId, Option<Proof>)>>,
+}
+
+impl Connection {
+    /// A connection over TCP.
+    #[must_use]
+    pub fn tcp(local: Option<SocketAddr>, remote: Option<SocketAddr>) -> Self {
+        Self {
+            local,
+            remote,
+            ..Self::default()
+        }
+    }
+
+    /// A TLS connection with what the client showed.
+    #[must_use]
+    pub fn tls(local: Option<SocketAddr>, remote: Option<SocketAddr>, certificates: Vec<Vec<u8>>) -> Self {
+        Self {
+            tls: true,
+            certificates,
+            ..Self::tcp(local, remote)
+        }
+    }
+
+    /// What was found about this connection and a run: the proof, or `Some(None)` when it is not the run's.
+    #[must_use]
+    #[expect(
+        clippy::option_option,
+        reason = "three outcomes: not looked yet, not the run's, proved so"
+    )]
+    pub fn proved(&self, run: RunId) -> Option<Option<Proof>> {
+        let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        proved.iter().find(|(of, _)| *of == run).map(|(_, proof)| *proof)
+    }
+
+    /// Keeps what was found.
+    pub fn prove(&self, run: RunId, proof: Option<Proof>) {
+        let mut proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
+        proved.retain(|(of, _)| *of != run);
+        // Whoever shows more runs than this on one connection is looked at anew each time.
+        proved.truncate(15);
+        proved.insert(0, (run, proof));
+    }
 }
 
 /// A live run with its task, as far as the gateway may know it.
@@ -47,6 +127,8 @@ pub struct Session {
     pub run: RunId,
     /// Agent.
     pub agent: Name,
+    /// How this request proved that it comes from the run.
+    pub proof: Proof,
     /// What the engine keeps behind it.
     pub handle: Arc<dyn std::any::Any + Send + Sync>,
 }
@@ -63,6 +145,23 @@ pub enum AuthFailure {
     /// The task behind it ended.
     #[error("the task of this token has ended ({0}); open a new task")]
     TaskEnded(String),
+    /// The run's key or certificate must be proved with each request, and was not (RFC 9449, 7.1; RFC 8705, 3).
+    #[error("{message}")]
+    Proof {
+        /// `invalid_token`, `invalid_dpop_proof` or `use_dpop_nonce`.
+        error: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+        /// For `DPoP-Nonce`.
+        nonce: Option<String>,
+        /// Algorithms a proof may be signed with, blank between them.
+        algorithms: String,
+    },
+    /// The token is a run's, and what presents it is not that run.
+    #[error(
+        "this token belongs to a run that is not the one presenting it: {0}; it was refused and a finding was kept"
+    )]
+    Anomaly(String),
     /// No verdict could be reached.
     #[error("the token could not be checked: {0}")]
     Unavailable(String),

@@ -41,7 +41,7 @@ pub(crate) fn class(facts: &Facts<'_>) -> ToolClass {
     match (&facts.tool, &facts.call.operation) {
         (Some(tool), _) => tool.classification.class,
         (None, Operation::AnswerServer(_)) => ToolClass::Transfer,
-        (None, Operation::CallTool(_)) => ToolClass::Privilege,
+        (None, Operation::CallTool(_) | Operation::Issue(_)) => ToolClass::Privilege,
         (None, _) => ToolClass::Read,
     }
 }

@@ -67,7 +67,7 @@ fn attributes(table: &[Attribute]) -> Value {
 
 fn actions(catalogue: &Catalogue, extent: &Extent<'_>) -> Value {
     let mut actions = Map::new();
-    let groups = ["any".to_owned(), "answer".to_owned()];
+    let groups = ["any".to_owned(), "answer".to_owned(), "issue".to_owned()];
     let classes = ToolClass::ALL.map(|class| class.to_string());
     let servers = catalogue
         .servers()

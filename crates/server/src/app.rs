@@ -53,6 +53,14 @@ pub struct App {
     pub flights: Flights,
     /// Who waits for which approval.
     pub rooms: Rooms,
+    /// Keys that others check, and what they sign.
+    pub issuer: crate::issuer::Issuer,
+    /// Findings recorded lately.
+    pub findings: crate::findings::Throttle,
+    /// Proofs and assertions that were used.
+    pub replays: crate::proofs::Replays,
+    /// Nonces for proofs.
+    pub nonces: remit_identity::dpop::Nonces,
     /// Connections to servers.
     pub links: Links,
     /// The search for secrets that no call may carry.

@@ -39,6 +39,10 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
         "approvals could not be expired",
         crate::approvals::vote::expire(app).await,
     );
+    log(
+        "keys could not be rotated",
+        crate::issuer::rotate::rotate(app).await,
+    );
     if checkpoint {
         log(
             "old versions of secrets could not be destroyed",

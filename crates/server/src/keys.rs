@@ -67,6 +67,9 @@ pub enum KeyError {
         "key file {0} must belong to you, be mode 0600 and hold 32 bytes: it may have been copied or replaced"
     )]
     Unsafe(PathBuf),
+    /// It cannot be used for what it is for.
+    #[error("a signing key cannot be used: {0}")]
+    Unusable(String),
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] remit_core::entropy::NoEntropy),
@@ -101,6 +104,28 @@ impl Keys {
     }
 }
 
+/// Writes an owner-only file that does not exist yet, whole or not at all.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
+    let io = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let half_done = path.with_extension("new");
+    let _ = fs::remove_file(&half_done);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&half_done)
+        .map_err(io)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+    fs::rename(&half_done, path).map_err(io)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
+    }
+    Ok(())
+}
+
 impl Key {
     /// The key in a file, made when it does not exist.
     ///
@@ -133,7 +158,7 @@ impl Key {
 }
 
 /// Reads a 32-byte key file, making it when it does not exist.
-fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
+pub(crate) fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
     let io = |source| KeyError::Io {
         path: path.to_owned(),
         source,
@@ -155,21 +180,7 @@ fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
         }
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
             let key = Key::fresh(entropy)?;
-            let half_done = path.with_extension("new");
-            let _ = fs::remove_file(&half_done);
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&half_done)
-                .map_err(io)?;
-            file.write_all(key.bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(io)?;
-            fs::rename(&half_done, path).map_err(io)?;
-            if let Some(folder) = path.parent() {
-                fs::File::open(folder).and_then(|f| f.sync_all()).map_err(io)?;
-            }
+            write_new(path, key.bytes())?;
             Ok(key)
         }
         Err(other) => Err(io(other)),

@@ -104,6 +104,23 @@ impl Paths {
         vec![self.data.clone(), self.runtime.clone(), self.config.clone()]
     }
 
+    /// The folder of sockets that runs may reach: beside the runtime folder, never in a folder that is hidden from runs.
+    #[must_use]
+    pub fn agents(&self) -> PathBuf {
+        let beside = if self.runtime.starts_with(&self.data) {
+            &self.data
+        } else {
+            &self.runtime
+        };
+        beside.with_file_name("remit-agents")
+    }
+
+    /// The socket of the SPIFFE Workload API.
+    #[must_use]
+    pub fn workload_socket(&self) -> PathBuf {
+        self.agents().join("workload.sock")
+    }
+
     /// Makes the data and runtime folders, owner-only.
     ///
     /// # Errors
@@ -111,7 +128,8 @@ impl Paths {
     pub fn prepare(&self) -> Result<(), PathError> {
         owner_only(&self.data, "XDG_DATA_HOME")?;
         owner_only(&self.keys(), "XDG_DATA_HOME")?;
-        owner_only(&self.runtime, "XDG_RUNTIME_DIR")
+        owner_only(&self.runtime, "XDG_RUNTIME_DIR")?;
+        owner_only(&self.agents(), "XDG_RUNTIME_DIR")
     }
 }
 

@@ -87,6 +87,7 @@ pub struct Running {
     pub address: SocketAddr,
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
+    workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
@@ -106,13 +107,20 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.base_url.send_replace(format!("http://{address}"));
     let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
         .merge(crate::health::router(&app))
-        .merge(crate::logins::callback::router(&app));
+        .merge(crate::logins::callback::router(&app))
+        .merge(crate::issuer::bundle::router(&app));
+    let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
     let serving = tokio::spawn(serve(listener, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
+    let workload = tokio::spawn(crate::issuer::workload::serve(
+        Arc::clone(&app),
+        workload,
+        stopping.clone(),
+    ));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(record::of("engine.start"), |_| Ok(()))
@@ -129,6 +137,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         address,
         serving,
         control,
+        workload,
         jobs,
         lane,
         stop,
@@ -148,6 +157,14 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .path
         .clone()
         .unwrap_or_else(|| parts.paths.store());
+    let issuer = crate::issuer::Issuer::open(
+        &parts.config,
+        parts.paths.keys(),
+        parts.clock.now(),
+        &*parts.entropy,
+    )?;
+    // New at every start: a nonce of this process shows that a proof is newer than it.
+    let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
@@ -167,6 +184,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         pulses: Default::default(),
         flights: Default::default(),
         rooms: Default::default(),
+        issuer,
+        findings: Default::default(),
+        replays: crate::proofs::Replays::new(now),
+        nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
         known_secrets: Default::default(),
         logins: Default::default(),
@@ -297,6 +318,7 @@ impl Running {
         }
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
         let mut lane = self.lane;
@@ -312,6 +334,7 @@ impl Running {
     pub fn drop_dead(self) {
         self.serving.abort();
         self.control.abort();
+        self.workload.abort();
         self.jobs.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {

@@ -26,6 +26,8 @@ pub mod approvals;
 pub mod bodies;
 pub mod budgets;
 pub mod calls;
+pub mod enrolments;
+pub mod findings;
 pub mod freezes;
 pub mod grants;
 pub mod humans;

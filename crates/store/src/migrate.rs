@@ -9,6 +9,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_first", include_str!("migrations/0001_first.sql")),
     ("0002_bodies", include_str!("migrations/0002_bodies.sql")),
     ("0005_broker", include_str!("migrations/0005_broker.sql")),
+    ("0006_identity", include_str!("migrations/0006_identity.sql")),
     ("0007_logins", include_str!("migrations/0007_logins.sql")),
 ];
 

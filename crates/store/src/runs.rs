@@ -1,6 +1,6 @@
 //! Runs: who holds a task's authority, by which token, and what is known of the process.
 
-use remit_core::confinement::{Confinement, Proof};
+use remit_core::confinement::{BoundKey, Confinement, Proof};
 use remit_core::digest::Digest;
 use remit_core::id::{RunId, TaskId};
 use remit_core::task::Run;
@@ -32,10 +32,14 @@ pub struct StoredRun {
     pub run: Run,
     /// SHA-256 of its token; the token itself is nowhere.
     pub token: Digest,
-    /// How its calls prove it.
+    /// How its calls must prove it.
     pub proof: Proof,
     /// Its process, when it runs on this machine.
     pub process: Option<Process>,
+    /// The key it must prove with each call. With [`Proof::Key`] and none yet, nobody has attested it: no token works.
+    pub key: Option<BoundKey>,
+    /// What it was attested by, where that was not its being started here: `spiffe://…`, `ISSUER SUBJECT`, `enrolment …`.
+    pub identity: Option<String>,
     /// When it began.
     pub opened_at: Timestamp,
     /// When it ended; its token is dead from then on.
@@ -88,6 +92,58 @@ pub fn of_task(conn: &mut Conn, task: TaskId) -> Result<Vec<Stored<StoredRun>>, 
     rows.into_iter().map(read).collect()
 }
 
+/// The runs that have not ended and are bound to `key`.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn by_key(conn: &mut Conn, key: &BoundKey) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    live_with(conn, "key", &key.to_string())
+}
+
+/// The runs that have not ended and were attested by `identity`.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn by_identity(conn: &mut Conn, identity: &str) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    live_with(conn, "identity", identity)
+}
+
+fn live_with(conn: &mut Conn, column: &str, value: &str) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    let filter = format!("WHERE t.{column} = $1 AND t.ended_at IS NULL ORDER BY t.id");
+    let rows = RUNS.load(conn, &filter, &[value.into()])?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The runs of an agent that wait to be attested: opened, not ended, to be proved by a key nobody has shown yet.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn awaiting(conn: &mut Conn, agent: &str) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    let rows = RUNS.load(
+        conn,
+        "WHERE t.agent = $1 AND t.proof = 'key' AND t.key IS NULL AND t.ended_at IS NULL ORDER BY t.id",
+        &[agent.into()],
+    )?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The run that has not ended and whose process this is.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn by_process(conn: &mut Conn, process: Process) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    live_with(conn, "process", &process_to_json(process).to_string())
+}
+
+/// The runs with a process that have not ended.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn with_process(conn: &mut Conn) -> Result<Vec<Stored<StoredRun>>, StoreError> {
+    let rows = RUNS.load(conn, "WHERE t.process IS NOT NULL AND t.ended_at IS NULL", &[])?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Ends the runs of a task that have not ended.
 pub(crate) fn end_all(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<RunId>, ApplyError> {
     let now = tx.time();
@@ -102,7 +158,7 @@ pub(crate) fn end_all(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<RunId>, Apply
     Ok(ended)
 }
 
-fn columns(stored: &StoredRun) -> [Value<'_>; 9] {
+fn columns(stored: &StoredRun) -> [Value<'_>; 11] {
     [
         stored.run.id.to_string().into(),
         stored.token.as_bytes().as_slice().into(),
@@ -114,6 +170,8 @@ fn columns(stored: &StoredRun) -> [Value<'_>; 9] {
             .process
             .map(|process| process_to_json(process).to_string())
             .into(),
+        stored.key.as_ref().map(ToString::to_string).into(),
+        stored.identity.as_deref().into(),
         stored.opened_at.0.into(),
         stored.ended_at.map(|time| time.0).into(),
     ]
@@ -137,8 +195,13 @@ fn read(row: Checked) -> Result<Stored<StoredRun>, StoreError> {
             None => None,
             Some(_) => Some(columns.json(6, process_from_json)?),
         },
-        opened_at: Timestamp(columns.int(7)?),
-        ended_at: columns.opt_int(8)?.map(Timestamp),
+        key: match row.row.opt_text(7)? {
+            None => None,
+            Some(_) => Some(columns.word(7, BoundKey::parse)?),
+        },
+        identity: row.row.opt_text(8)?.map(str::to_owned),
+        opened_at: Timestamp(columns.int(9)?),
+        ended_at: columns.opt_int(10)?.map(Timestamp),
     };
     Ok(Stored {
         value,

@@ -56,6 +56,8 @@ pub(crate) static RUNS: Table = Table::new(
         "confinement",
         "proof",
         "process",
+        "key",
+        "identity",
         "opened_at",
         "ended_at",
     ],
@@ -113,6 +115,21 @@ pub(crate) static POLICIES: Table = Table::new(
     11,
 );
 
+pub(crate) static ENROLMENTS: Table = Table::new(
+    "enrolments",
+    &["token"],
+    &[
+        "agent",
+        "issued_by",
+        "issued_at",
+        "expires_at",
+        "used_at",
+        "used_by",
+        "run",
+    ],
+    27,
+);
+
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
     &["name"],
@@ -162,7 +179,7 @@ pub(crate) static SMALL: [&Table; 11] = [
     &OAUTH_CLIENTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 17] = [
+pub(crate) static ALL: [&Table; 18] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -180,4 +197,5 @@ pub(crate) static ALL: [&Table; 17] = [
     &LEASES,
     &LOGINS,
     &OAUTH_CLIENTS,
+    &ENROLMENTS,
 ];

@@ -150,7 +150,7 @@ impl Connection {
         let server = &self.0.server;
         let takes = !matches!(
             call.operation,
-            Operation::AnswerServer(_) | Operation::Subscribe(_)
+            Operation::AnswerServer(_) | Operation::Subscribe(_) | Operation::Issue(_)
         );
         if call.server != *server || !takes {
             return Err(wrong_permit(server));

@@ -8,6 +8,7 @@
 )]
 
 mod attested;
+mod connections;
 mod escapes;
 mod harden;
 mod house;

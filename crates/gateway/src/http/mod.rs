@@ -73,7 +73,7 @@ async fn answer<E: Engine>(
     if let Err(error) = gateway.config.hosts.check(&parts.uri, headers) {
         return respond::error(None, &error);
     }
-    let arrived = match enter(gateway, endpoint, headers).await {
+    let arrived = match enter(gateway, endpoint, &parts).await {
         Ok(arrived) => arrived,
         Err(response) => return response,
     };
@@ -96,10 +96,11 @@ async fn answer<E: Engine>(
 async fn enter<E: Engine>(
     gateway: Arc<Gateway<E>>,
     endpoint: Result<Endpoint, RpcError>,
-    headers: &axum::http::HeaderMap,
+    parts: &axum::http::request::Parts,
 ) -> Result<Arrived<E>, Response<Body>> {
     let refused = |error: RpcError| respond::error(None, &error);
-    let presented = request::presented(headers).map_err(refused)?;
+    let headers = &parts.headers;
+    let presented = request::presented(parts).map_err(refused)?;
     let session = gateway.engine.authenticate(presented).await;
     let session = session.map_err(|failure| respond::unauthenticated(&failure))?;
     let endpoint = endpoint.map_err(refused)?;

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use remit_core::name::Name;
 
 use crate::config::GatewayConfig;
 use crate::flights::{Flight, Flights};
 use crate::mcp::ask::{self, Need};
 use crate::mcp::{mirror, refusal};
-use crate::ports::{Catalog, Endpoint, Engine, Era, Presented, Session};
+use crate::ports::{Catalog, Connection, Endpoint, Engine, Era, Presented, Scheme, Session};
 use crate::rpc::RpcError;
 
 use super::body::Accept;
 use super::legacy::{self, Sessions};
+
+/// Carries a proof of possession (RFC 9449, 4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// What all requests share.
 pub(crate) struct Gateway<E> {
@@ -124,18 +128,40 @@ pub(crate) fn unknown_session() -> RpcError {
 ///
 /// # Errors
 /// HTTP 400 when it came twice.
-pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, RpcError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+pub(crate) fn presented(parts: &Parts) -> Result<Presented, RpcError> {
+    let authorization = once(&parts.headers, header::AUTHORIZATION)?;
+    let (scheme, token) = match authorization.and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (Scheme::Bearer, Some(token)),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => (Scheme::Dpop, Some(token)),
+        _ => (Scheme::Bearer, None),
+    };
+    let connection = parts
+        .extensions
+        .get::<Arc<Connection>>()
+        .cloned()
+        .unwrap_or_default();
+    let host = once(&parts.headers, header::HOST)?.unwrap_or_default();
+    let kind = if connection.tls { "https" } else { "http" };
+    Ok(Presented {
+        token: token.map(|token| token.trim().to_owned()),
+        scheme,
+        dpop: once(&parts.headers, DPOP)?.map(str::to_owned),
+        method: parts.method.to_string(),
+        url: format!("{kind}://{host}{}", parts.uri.path()),
+        connection,
+    })
+}
+
+/// The value of a header that may stand once.
+fn once(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, RpcError> {
+    let mut values = headers.get_all(&name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(RpcError::invalid_request("`Authorization` stands more than once"));
+        return Err(RpcError::invalid_request(format!(
+            "`{name}` stands more than once"
+        )));
     }
-    let bearer = value
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
-    Ok(Presented { bearer, peer: None })
+    Ok(value.and_then(|value| value.to_str().ok()))
 }
 
 /// The id of the legacy session in the headers.

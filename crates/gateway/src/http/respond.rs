@@ -74,19 +74,42 @@ pub(crate) fn only_post() -> Response<Body> {
 
 /// HTTP 401, or 503 when the token could not be checked.
 pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
-    let (status, reason, challenge) = match failure {
-        AuthFailure::Missing => (StatusCode::UNAUTHORIZED, "no_task", Some("Bearer")),
+    let mut nonce = None;
+    let (reason, challenge) = match failure {
+        AuthFailure::Missing => ("no_task", Some("Bearer".to_owned())),
         AuthFailure::Unknown => (
-            StatusCode::UNAUTHORIZED,
             "credential_invalid",
-            Some("Bearer error=\"invalid_token\", error_description=\"unknown token\""),
+            Some("Bearer error=\"invalid_token\", error_description=\"unknown token\"".to_owned()),
         ),
         AuthFailure::TaskEnded(_) => (
-            StatusCode::UNAUTHORIZED,
             "task_ended",
-            Some("Bearer error=\"invalid_token\", error_description=\"the task has ended\""),
+            Some("Bearer error=\"invalid_token\", error_description=\"the task has ended\"".to_owned()),
         ),
-        AuthFailure::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", None),
+        AuthFailure::Proof {
+            error,
+            nonce: fresh,
+            algorithms,
+            ..
+        } => {
+            nonce = fresh.as_deref();
+            (
+                "actor_invalid",
+                Some(format!("DPoP error=\"{error}\", algs=\"{algorithms}\"")),
+            )
+        }
+        AuthFailure::Anomaly(_) => (
+            "actor_invalid",
+            Some(
+                "Bearer error=\"invalid_token\", error_description=\"presented by another than its run\""
+                    .to_owned(),
+            ),
+        ),
+        AuthFailure::Unavailable(_) => ("unavailable", None),
+    };
+    let status = if challenge.is_some() {
+        StatusCode::UNAUTHORIZED
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     };
     let message = failure.to_string();
     let data = object! { "decision": "deny", "reason": reason, "message": message.as_str() };
@@ -94,10 +117,14 @@ pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
         .with_status(status)
         .with_data(data);
     let mut response = error(None, &refused);
-    if let Some(challenge) = challenge {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::WWW_AUTHENTICATE, challenge.as_deref()),
+        (HeaderName::from_static("dpop-nonce"), nonce),
+    ] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
     }
     response
 }

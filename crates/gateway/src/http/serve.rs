@@ -1,4 +1,5 @@
-//! Serving connections within bounds: their number, the size and the pace of request heads.
+//! Serving connections within bounds: their number, the size and the pace of request heads. Each request carries the
+//! [`Connection`] it came over.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,12 +10,14 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use remit_core::limits::{CONNECTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+
+use crate::ports::Connection;
 
 /// How long the listener rests after it could not accept (usually: no file descriptors left).
 const REST: Duration = Duration::from_millis(50);
@@ -45,8 +48,8 @@ where
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(REST).await;
@@ -55,7 +58,12 @@ where
         };
         // Small messages should not wait for each other's acknowledgements.
         let _ = stream.set_nodelay(true);
-        let service = service.clone();
+        let known = Arc::new(Connection::tcp(stream.local_addr().ok(), Some(remote)));
+        let inner = service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&known));
+            inner.call(request)
+        });
         let mut stopping = stopping.clone();
         connections.spawn(async move {
             let _place = place;

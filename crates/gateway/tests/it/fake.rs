@@ -96,6 +96,7 @@ impl FakeEngine {
             task: TaskId::fresh(Timestamp(1), &entropy).unwrap(),
             run: RunId::fresh(Timestamp(1), &entropy).unwrap(),
             agent: "fake".parse().unwrap(),
+            proof: remit_core::confinement::Proof::Bearer,
             handle: Arc::new(()),
         }
     }
@@ -295,7 +296,7 @@ impl Engine for FakeEngine {
         &self,
         presented: Presented,
     ) -> impl Future<Output = Result<Session, AuthFailure>> + Send {
-        let found = match presented.bearer.as_deref() {
+        let found = match presented.token.as_deref() {
             Some("good") if !*self.ended.borrow() => Ok(Self::session(1)),
             Some("other") => Ok(Self::session(2)),
             Some("good" | "ended") => Err(AuthFailure::TaskEnded("completed".into())),

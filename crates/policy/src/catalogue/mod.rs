@@ -90,7 +90,7 @@ impl Catalogue {
         let groups = ToolClass::ALL
             .map(ToolClass::as_str)
             .into_iter()
-            .chain(["any", "answer"]);
+            .chain(["any", "answer", "issue"]);
         catalogue.actions = groups.map(names::action).collect();
         for action in catalogue.tools.values().chain(&catalogue.operations) {
             catalogue.actions.insert(action.uid.as_ref().clone());
@@ -106,6 +106,7 @@ impl Catalogue {
             "prompts/get",
             "completion/complete",
             "resources/subscribe",
+            remit_core::call::ISSUE,
         ]
         .into_iter()
         .chain(ClientFeature::ALL.into_iter().map(ClientFeature::method))
@@ -266,11 +267,17 @@ fn operation(index: u32, method: &str) -> Action {
     }
 }
 
-/// The groups of an operation: everything that looks is a read; what answers a server is a group of its own.
+/// The groups of an operation: everything that looks is a read; what answers a server, and what issues a credential, are
+/// groups of their own.
 pub(crate) fn operation_groups(method: &str) -> [String; 2] {
     let answers = ClientFeature::ALL.into_iter().any(|f| f.method() == method);
     [
         "any".to_owned(),
-        if answers { "answer" } else { "read" }.to_owned(),
+        match method {
+            remit_core::call::ISSUE => "issue",
+            _ if answers => "answer",
+            _ => "read",
+        }
+        .to_owned(),
     ]
 }

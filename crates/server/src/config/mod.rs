@@ -3,6 +3,7 @@
 mod duration;
 mod error;
 mod hold;
+mod issuer;
 mod listen;
 mod oauth;
 mod policy;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
+pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
 pub use oauth::{Oauth, OauthGrant};
 pub use policy::Policy;
@@ -45,6 +47,8 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Lives of keys, certificates and tokens for other audiences.
+    pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
     pub vault: Vault,
     /// Managers that keep secrets for us.
@@ -84,6 +88,7 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.issuer.check()?;
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;

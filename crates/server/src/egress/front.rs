@@ -12,10 +12,16 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use remit_egress::{Front, FrontConfig, Who};
+use remit_gateway::ports::Connection;
 
 use super::port::{Port, session_of};
 use crate::app::App;
 use crate::engine::live::Live;
+
+tokio::task_local! {
+    /// The connection a request at the door came over: what its token proves depends on it.
+    pub(super) static CONNECTION: Arc<Connection>;
+}
 
 /// The proxy before this app.
 #[must_use]
@@ -75,7 +81,13 @@ impl Service<Request<Incoming>> for Door {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         if self.front.takes(&request) {
             let front = Arc::clone(&self.front);
-            return Box::pin(async move { Ok(front.handle(request, Who::Token).await.map(Body::new)) });
+            let connection = request
+                .extensions()
+                .get::<Arc<Connection>>()
+                .cloned()
+                .unwrap_or_default();
+            let handled = async move { Ok(front.handle(request, Who::Token).await.map(Body::new)) };
+            return Box::pin(CONNECTION.scope(connection, handled));
         }
         let gateway = TowerToHyperService::new(self.gateway.clone());
         Box::pin(async move { gateway.call(request).await })

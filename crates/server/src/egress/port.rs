@@ -14,11 +14,12 @@ use remit_egress::authority::Authority;
 use remit_egress::ca::RunCa;
 use remit_egress::describe::System;
 use remit_egress::ports::{Answer, Asked as Request, AuthFailure, Engine, Refused, Session};
-use remit_gateway::ports::{Answer as Given, AuthFailure as McpAuthFailure, Era};
+use remit_gateway::ports::{Answer as Given, AuthFailure as McpAuthFailure, Era, Presented, Scheme};
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
 use super::attachment::Attachment;
+use super::front::CONNECTION;
 use super::{inject, send};
 use crate::app::{App, Failure};
 use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
@@ -63,14 +64,25 @@ pub(super) fn session_of(live: Arc<Live>) -> Session {
 
 impl Engine for Port {
     async fn authenticate(&self, token: Option<&str>) -> Result<Session, AuthFailure> {
-        let live = session::authenticate(&self.0, token)
+        let refused = |failure| match failure {
+            McpAuthFailure::Missing => AuthFailure::Missing,
+            McpAuthFailure::TaskEnded(how) => AuthFailure::TaskEnded(how),
+            McpAuthFailure::Unavailable(why) => AuthFailure::Unavailable(why),
+            _ => AuthFailure::Unknown,
+        };
+        let live = session::authenticate(&self.0, token).await.map_err(refused)?;
+        // Stock clients of a proxy have no way to show a key: a run bound to one goes through MCP, where it can.
+        let presented = Presented {
+            token: token.map(str::to_owned),
+            scheme: Scheme::Bearer,
+            dpop: None,
+            method: String::new(),
+            url: String::new(),
+            connection: CONNECTION.try_with(Arc::clone).unwrap_or_default(),
+        };
+        crate::proofs::prove(&self.0, &live, &presented)
             .await
-            .map_err(|failure| match failure {
-                McpAuthFailure::Missing => AuthFailure::Missing,
-                McpAuthFailure::TaskEnded(how) => AuthFailure::TaskEnded(how),
-                McpAuthFailure::Unavailable(why) => AuthFailure::Unavailable(why),
-                _ => AuthFailure::Unknown,
-            })?;
+            .map_err(refused)?;
         Ok(session_of(live))
     }
 
@@ -138,6 +150,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answ
         operation: Operation::CallTool(request.reading.operation),
         arguments: request.reading.arguments,
         era: Era::Modern,
+        proof: live.standing().proof,
         attachment: Some(Arc::new(Attachment {
             body: request.body,
             carried: request.carried,
@@ -205,6 +218,7 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
         entry: None,
         server: app.world().registry.server(&server).cloned(),
         salient: Vec::new(),
+        proof: live.standing().proof,
         refused: None,
         call,
     };

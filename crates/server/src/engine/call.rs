@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use remit_core::approval::Grant;
 use remit_core::authority::Budget;
 use remit_core::call::{Call, Operation};
+use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId, DecisionId};
 use remit_core::json::Object;
@@ -45,6 +46,8 @@ pub struct Asked {
     pub arguments: Object,
     /// The revision the client speaks.
     pub era: Era,
+    /// How the request proved that it comes from the run.
+    pub proof: Proof,
     /// What goes with a request to a system: its body, and the placeholders it carries. None for MCP.
     pub attachment: Option<Arc<Attachment>>,
 }
@@ -140,6 +143,7 @@ pub async fn decide(
             &asked.server,
             asked.operation.clone(),
             asked.arguments.clone(),
+            asked.proof,
         );
         let stopped = || {
             let why = world.stopped(&prepared, app.clock.now())?;
@@ -268,13 +272,13 @@ fn text_of(budget: &Budget) -> String {
 }
 
 /// Reads everything again that an append found stale.
-async fn catch_up(app: &Arc<App>, live: &Arc<Live>, world: &World) -> Result<(), Failure> {
+pub(crate) async fn catch_up(app: &Arc<App>, live: &Arc<Live>, world: &World) -> Result<(), Failure> {
     app.world_since(world.epochs).await?;
     session::reload(app, live).await
 }
 
 /// What the task itself refuses.
-fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
+pub(crate) fn standing(app: &App, snapshot: &Snapshot) -> Option<(Reason, String)> {
     let task = &snapshot.task;
     match task.state {
         TaskState::Ended(ending) => Some((
@@ -307,7 +311,7 @@ fn misplaced(prepared: &Prepared, asked: &Asked) -> Option<(Reason, String)> {
     Some((Reason::OutOfAuthority, format!("`{}` {sentence}", asked.server)))
 }
 
-fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
+pub(crate) fn plain_denial(world: &World, reason: Reason, message: String) -> Denial {
     Denial {
         reason,
         rules: Vec::new(),
@@ -382,6 +386,7 @@ async fn allowed(
     };
     let class = prepared.classification().map(|c| c.class.as_str());
     let mut entry = record::of_live("decision", live);
+    entry.proof = Some(prepared.proof.as_str().to_owned());
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
     let charge = prepared
@@ -488,7 +493,7 @@ async fn allowed(
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when it cannot be recorded: the agent is then told that there is no verdict.
-async fn deny(
+pub(crate) async fn deny(
     app: &Arc<App>,
     live: &Arc<Live>,
     prepared: &Prepared,
@@ -532,6 +537,7 @@ pub async fn record_refusal(
     origin: &str,
 ) -> Result<(), Failure> {
     let mut entry = record::of_live("decision", live);
+    entry.proof = Some(prepared.proof.as_str().to_owned());
     entry.origin = Some(origin.to_owned());
     record::about_call(
         &mut entry,

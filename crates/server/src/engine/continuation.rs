@@ -48,6 +48,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, request: &Request) -> Result
                 &request.server,
                 request.operation.clone(),
                 request.arguments.clone(),
+                live.standing().proof,
             );
             match unseal(app, live, prepared.digest, sealed) {
                 Some(state) => Some(state),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use remit_core::authority::{Budget, Scope};
 use remit_core::call::{Call, Operation};
+use remit_core::confinement::Proof;
 use remit_core::decision::Reason;
 use remit_core::destination::Destination;
 use remit_core::digest::Digest;
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub server: Option<Arc<ServerEntry>>,
     /// JSON Pointer and value of the fields people judge by.
     pub salient: Vec<(String, Value)>,
+    /// How the request proved that it comes from the run.
+    pub proof: Proof,
     /// Why policy need not be asked: the request is refused by what it is.
     pub refused: Option<(Reason, String)>,
 }
@@ -60,7 +63,13 @@ impl Prepared {
 
 /// Makes the canonical call of a request. What is refused here is still a call, so that its denial can be recorded.
 #[must_use]
-pub fn prepare(world: &World, server: &Name, operation: Operation, arguments: Object) -> Prepared {
+pub fn prepare(
+    world: &World,
+    server: &Name,
+    operation: Operation,
+    arguments: Object,
+    proof: Proof,
+) -> Prepared {
     let mut prepared = Prepared {
         call: Call {
             server: server.clone(),
@@ -76,6 +85,7 @@ pub fn prepare(world: &World, server: &Name, operation: Operation, arguments: Ob
         entry: None,
         server: world.registry.server(server).cloned(),
         salient: Vec::new(),
+        proof,
         refused: None,
     };
     prepared.refused = fill(world, &mut prepared).err();
@@ -189,7 +199,7 @@ fn read_operation(call: &mut Call) -> Result<(), (Reason, String)> {
             );
             call.destinations.extend(destination.ok());
         }
-        Operation::CallTool(_) | Operation::GetPrompt(_) | Operation::Complete(_) => {}
+        Operation::CallTool(_) | Operation::GetPrompt(_) | Operation::Complete(_) | Operation::Issue(_) => {}
     }
     Ok(())
 }
@@ -237,7 +247,7 @@ pub fn ask(
         frozen: &frozen,
         exhausted: at.exhausted,
         calls_made: live.calls.load(std::sync::atomic::Ordering::Relaxed),
-        proof: live.proof,
+        proof: prepared.proof,
         origin: at.origin,
         risk: risk(classification, at.labels),
         salient_opaque: classification

@@ -109,6 +109,7 @@ async fn let_out(
         operation: Operation::AnswerServer(feature),
         arguments,
         era,
+        proof: live.standing().proof,
         attachment: None,
     };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {

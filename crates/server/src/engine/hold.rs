@@ -80,7 +80,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         classification: asks.prepared.classification(),
         task,
         confinement: live.run().confinement,
-        proof: live.proof,
+        proof: asks.prepared.proof,
         requirement: &asks.hold.requirement,
         because: &because,
     });
@@ -103,6 +103,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
     };
     let sealed = body::seal(app, task.id, call_id, &asks.prepared.call)?;
     let mut entry = record::of_live("decision", live);
+    entry.proof = Some(asks.prepared.proof.as_str().to_owned());
     record::about_call(
         &mut entry,
         &asks.prepared.call,

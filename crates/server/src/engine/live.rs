@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
-use remit_core::confinement::Proof;
+use remit_core::confinement::{BoundKey, Proof};
 use remit_core::digest::Digest;
 use remit_core::id::{CallId, RunId, TaskId};
 use remit_core::json::Object;
@@ -18,7 +18,7 @@ use remit_enforce::{Cut, Lifeline, LifelineHolder};
 use remit_gateway::ports::{Catalog, Endpoint};
 use remit_policy::Principal;
 use remit_store::Epochs;
-use remit_store::runs::StoredRun;
+use remit_store::runs::{Process, StoredRun};
 
 use super::origin::Attempts;
 
@@ -31,8 +31,7 @@ pub struct Live {
     /// Digest of the token.
     pub token: Digest,
     run: RwLock<Arc<Run>>,
-    /// How the run's calls prove it.
-    pub proof: Proof,
+    standing: RwLock<Arc<Standing>>,
     /// Agents from the root of the delegation chain down to this one.
     pub chain: Vec<Name>,
     /// Templates of this task and of its ancestors.
@@ -51,6 +50,27 @@ pub struct Live {
     pub attempts: Attempts,
     handed_over: Mutex<HashSet<CallId>>,
     shown: Mutex<Shown>,
+}
+
+/// What a run's calls must prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How they must prove it.
+    pub proof: Proof,
+    /// The key they must prove.
+    pub key: Option<BoundKey>,
+    /// The process they must come from.
+    pub process: Option<Process>,
+}
+
+impl Standing {
+    fn of(stored: &StoredRun) -> Self {
+        Self {
+            proof: stored.proof,
+            key: stored.key.clone(),
+            process: stored.process,
+        }
+    }
 }
 
 /// What lists were last made of.
@@ -91,7 +111,7 @@ impl Live {
         Self {
             token: stored.token,
             run: RwLock::new(Arc::new(stored.run.clone())),
-            proof: stored.proof,
+            standing: RwLock::new(Arc::new(Standing::of(stored))),
             chain,
             templates,
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -113,9 +133,16 @@ impl Live {
         Arc::clone(&self.run.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces the run: its confinement was attested.
-    pub fn attested(&self, run: Run) {
-        *self.run.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(run);
+    /// Replaces the run: its confinement, its process or its key was attested.
+    pub fn attested(&self, stored: &StoredRun) {
+        *self.run.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(stored.run.clone());
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Standing::of(stored));
+    }
+
+    /// What its calls must prove.
+    #[must_use]
+    pub fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The task as last read.

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Reason};
 use remit_core::id::ApprovalId;
 use remit_core::json::{Object, Value};
@@ -86,12 +87,14 @@ pub(super) fn refused(decision: Decision, has_output_schema: bool) -> Answer {
 
 impl Engine for Port {
     async fn authenticate(&self, presented: Presented) -> Result<Session, AuthFailure> {
-        let live = session::authenticate(&self.0, presented.bearer.as_deref()).await?;
+        let live = session::authenticate(&self.0, presented.token.as_deref()).await?;
+        let proof = crate::proofs::prove(&self.0, &live, &presented).await?;
         let snapshot = live.snapshot();
         Ok(Session {
             task: snapshot.task.id,
             run: snapshot.task.run,
             agent: snapshot.task.agent.clone(),
+            proof,
             handle: live,
         })
     }
@@ -135,8 +138,9 @@ impl Engine for Port {
     }
 
     async fn call(&self, session: &Session, request: Request, events: Events) -> Reply {
+        let proof = session.proof;
         self.supervised(self.live(session), move |app, live| async move {
-            call(&app, &live, request, events).await
+            call(&app, &live, request, proof, events).await
         })
         .await
     }
@@ -181,7 +185,13 @@ fn no_server(app: &App, message: String) -> Decision {
 }
 
 /// One request: decided, and sent, held or refused.
-async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events) -> Result<Given, Failure> {
+async fn call(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    request: Request,
+    proof: Proof,
+    events: Events,
+) -> Result<Given, Failure> {
     let second = match continuation::open(app, live, &request).await? {
         Some(Second::Refused(answer)) => return Ok((*answer).into()),
         Some(Second::Round(continuation)) => Some(continuation),
@@ -193,6 +203,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         operation: request.operation.clone(),
         arguments: request.arguments.clone(),
         era: request.era,
+        proof,
         attachment: None,
     };
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
@@ -207,6 +218,7 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, events: Events
         &asked.server,
         asked.operation.clone(),
         asked.arguments.clone(),
+        asked.proof,
     );
     // A further round of a call is no repeat of it.
     let ticket = if request.continuation.is_some() {

@@ -55,7 +55,7 @@ pub fn of_live(kind: &str, live: &Live) -> Record {
     let mut record = of_task(kind, &snapshot.task);
     record.chain = live.chain.iter().map(ToString::to_string).collect();
     record.confinement = Some(live.run().confinement.as_str().to_owned());
-    record.proof = Some(live.proof.as_str().to_owned());
+    record.proof = Some(live.standing().proof.as_str().to_owned());
     record.lane = Some(ENFORCED.to_owned());
     record.origin = Some("initial".to_owned());
     let (task, goal) = (&snapshot.task, &snapshot.task.intent.goal);

@@ -221,6 +221,7 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         operation: call.operation,
         arguments: call.arguments,
         era: Era::Modern,
+        proof: live.standing().proof,
         attachment: crate::egress::attachment::load(app, &stored).await?,
     };
     let now = prepare(
@@ -228,6 +229,7 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         &asked.server,
         asked.operation.clone(),
         asked.arguments.clone(),
+        asked.proof,
     );
     if now.digest != stored.approval.digest {
         let closing = Closing {

@@ -66,6 +66,7 @@ pub async fn subscribe(
         operation: Operation::Subscribe(uri),
         arguments: Object::new(),
         era,
+        proof: live.standing().proof,
         attachment: None,
     };
     let allowed = match decide(app, live, &asked, &Redeemed::Nothing).await? {

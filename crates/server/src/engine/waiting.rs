@@ -123,7 +123,7 @@ pub(super) async fn waited_for_login(
     }
     live.waited_for_login.store(true, Ordering::SeqCst);
     let (operation, arguments) = (asked.operation.clone(), asked.arguments.clone());
-    let prepared = prepare(&app.world(), &asked.server, operation, arguments);
+    let prepared = prepare(&app.world(), &asked.server, operation, arguments, asked.proof);
     same_call(app, live, prepared.digest).await
 }
 

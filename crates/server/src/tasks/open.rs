@@ -242,6 +242,8 @@ async fn open_below(
         token: digest,
         proof: Proof::Bearer,
         process: new.process,
+        key: None,
+        identity: None,
         opened_at: now,
         ended_at: None,
     };

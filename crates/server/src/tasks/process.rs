@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use remit_core::confinement::Confinement;
+use remit_core::confinement::{Confinement, Proof};
 use remit_core::id::RunId;
-use remit_core::task::Run;
 use remit_store::runs::Process;
 
 use crate::app::{App, Failure};
@@ -37,16 +36,16 @@ pub async fn attest(
     let mut entry = record::of_task("run.attest", &live.snapshot().task);
     entry.confinement = Some(confinement.as_str().to_owned());
     entry.detail.insert("pid", process.pid);
-    let attested = Run {
-        confinement,
-        ..stored.run.clone()
-    };
     let mut row = stored;
-    row.run = attested.clone();
+    row.run.confinement = confinement;
     row.process = Some(process);
+    if row.proof == Proof::Bearer {
+        row.proof = Proof::Peer;
+    }
+    let attested = row.value.clone();
     app.store
         .append(entry, move |tx| remit_store::runs::put(tx, &row))
         .await?;
-    live.attested(attested);
+    live.attested(&attested);
     session::reload(app, &live).await
 }

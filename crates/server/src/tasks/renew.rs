@@ -301,7 +301,13 @@ fn policy(app: &App, world: &World, live: &Live, snapshot: &Snapshot, present: &
     };
     let mut arguments = Object::new();
     arguments.insert("ttl_seconds", 1);
-    let prepared = prepare(world, &server, Operation::CallTool(tool), arguments);
+    let prepared = prepare(
+        world,
+        &server,
+        Operation::CallTool(tool),
+        arguments,
+        live.standing().proof,
+    );
     if let Some(refused) = prepared.refused {
         present.refused = Some(refused);
         return;

@@ -175,7 +175,20 @@ impl House {
     }
 
     /// One modern JSON-RPC request: HTTP status and body.
-    pub async fn rpc(&self, token: &str, method: &str, mut params: Value) -> (u16, Value) {
+    pub async fn rpc(&self, token: &str, method: &str, params: Value) -> (u16, Value) {
+        let answer = self
+            .ask(&format!("Authorization: Bearer {token}\r\n"), method, params)
+            .await;
+        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let json = answer.lines().find_map(|line| {
+            let line = line.strip_prefix("data: ").unwrap_or(line);
+            line.starts_with('{').then(|| serde_json::from_str(line).unwrap())
+        });
+        (status, json.unwrap_or(Value::Null))
+    }
+
+    /// One modern JSON-RPC request with these header lines: the whole answer.
+    pub async fn ask(&self, authorization: &str, method: &str, mut params: Value) -> String {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -189,7 +202,7 @@ impl House {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let address = self.running.address;
         let mut head = format!(
-            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
              Content-Length: {}\r\nConnection: close\r\n",
             body.len()
@@ -204,13 +217,7 @@ impl House {
             .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let json = answer.lines().find_map(|line| {
-            let line = line.strip_prefix("data: ").unwrap_or(line);
-            line.starts_with('{').then(|| serde_json::from_str(line).unwrap())
-        });
-        (status, json.unwrap_or(Value::Null))
+        String::from_utf8(answer).unwrap()
     }
 
     /// One tool call: the result object.

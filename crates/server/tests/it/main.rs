@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod broker;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod carried;
@@ -17,6 +18,8 @@ mod life;
 mod locked;
 #[cfg(test)]
 mod logins;
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]

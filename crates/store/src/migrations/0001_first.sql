@@ -129,10 +129,14 @@ CREATE TABLE runs (
     confinement TEXT NOT NULL,
     proof TEXT NOT NULL,
     process TEXT,
+    key TEXT,
+    identity TEXT,
     opened_at BIGINT NOT NULL,
     ended_at BIGINT
 ) /*strict*/;
 CREATE INDEX runs_task ON runs (task);
+CREATE INDEX runs_key ON runs (key);
+CREATE INDEX runs_identity ON runs (identity);
 
 CREATE TABLE labels (
     run TEXT COLLATE "C" PRIMARY KEY,

@@ -110,8 +110,21 @@ pub fn run_of(task: &Task, token: &[u8]) -> StoredRun {
             started: 99,
             uid: 1000,
         }),
+        key: None,
+        identity: None,
         opened_at: Timestamp(1_000),
         ended_at: None,
+    }
+}
+
+pub fn enrolment(token: &[u8]) -> remit_store::enrolments::Enrolment {
+    remit_store::enrolments::Enrolment {
+        token: Digest::of(token),
+        agent: name("coder"),
+        issued_by: name("alice"),
+        issued_at: Timestamp(1_000),
+        expires_at: Timestamp(9_000_000),
+        used: None,
     }
 }
 

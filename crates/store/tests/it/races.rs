@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use remit_core::approval::ApprovalState;
 use remit_core::authority::Budget;
 use remit_core::label::{Label, Labels};
-use remit_store::{AppendError, Refused, Store, approvals, budgets, grants, labels, records, tasks};
+use remit_store::{
+    AppendError, Refused, Store, approvals, budgets, enrolments, grants, labels, records, tasks,
+};
 
 use crate::bed::Bed;
 use crate::make;
@@ -18,6 +20,8 @@ on_both! {
     an_end_and_256_calls_agree_on_an_order
     a_grant_for_three_is_used_three_times
     of_two_verdicts_the_first_counts
+    one_enrolment_makes_one_run_of_64
+    an_identity_is_given_once
     labels_seen_before_a_charge_are_stale
 }
 
@@ -52,6 +56,54 @@ fn open_task(store: &Store) -> remit_core::task::Task {
         .append_blocking(make::record("task_open"), move |tx| tasks::open(tx, &opened))
         .unwrap();
     task
+}
+
+fn one_enrolment_makes_one_run_of_64(bed: &Bed) {
+    let store = bed.open();
+    let task = open_task(&store);
+    store
+        .append_blocking(make::record("agent.enrol"), |tx| {
+            enrolments::add(tx, &make::enrolment(b"once"))
+        })
+        .unwrap();
+    let token = remit_core::digest::Digest::of(b"once");
+    let used = together(&store, 64, |store| {
+        let by = enrolments::Use {
+            at: remit_core::time::Timestamp(2_000),
+            key: "jkt:x".to_owned(),
+            run: task.run,
+        };
+        store
+            .append_blocking(make::record("run.attest"), move |tx| {
+                enrolments::spend(tx, token, by.clone())
+            })
+            .map(drop)
+    });
+    assert_eq!(used, 1);
+    let stored = store
+        .read_blocking(move |conn| enrolments::get(conn, token))
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.used.as_ref().map(|used| used.run), Some(task.run));
+}
+
+/// Identifier reuse, the fourth class of the WIMSE counterexamples: no run id is ever anybody else's, ended or not.
+fn an_identity_is_given_once(bed: &Bed) {
+    let store = bed.open();
+    let task = open_task(&store);
+    let (first, again) = (make::run_of(&task, b"a"), make::run_of(&task, b"b"));
+    store
+        .append_blocking(make::record("task.open"), move |tx| {
+            remit_store::runs::add(tx, &first)
+        })
+        .unwrap();
+    let refused = store.append_blocking(make::record("task.open"), move |tx| {
+        remit_store::runs::add(tx, &again)
+    });
+    assert!(
+        matches!(refused, Err(AppendError::Refused(Refused::Duplicate { .. }))),
+        "{refused:?}"
+    );
 }
 
 fn one_approval_is_spent_once_by_64(bed: &Bed) {

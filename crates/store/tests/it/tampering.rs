@@ -11,8 +11,8 @@ use remit_store::freezes::Freeze;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, freezes, grants, humans,
-    integrity, labels, logins, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
+    humans, integrity, labels, logins, policies, runs, servers, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +28,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "agents",
     "humans",
     "servers",
@@ -43,6 +43,7 @@ const TABLES: [&str; 14] = [
     "policies",
     "logins",
     "oauth_clients",
+    "enrolments",
 ];
 
 /// One row in every table that grants.
@@ -75,7 +76,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             freezes::place(tx, &freeze())?;
             logins::keep(tx, &login(), None)?;
             logins::keep_client(tx, "https://as.example", "http://127.0.0.1:1/x", b"sealed client")?;
-            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)
+            policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
+            enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
@@ -168,6 +170,7 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "oauth_clients" => {
             usize::from(logins::client(conn, "https://as.example", "http://127.0.0.1:1/x")?.is_some())
         }
+        "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })

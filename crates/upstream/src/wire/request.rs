@@ -155,6 +155,7 @@ pub(crate) fn call(
             None
         }
         Operation::AnswerServer(_) => return Err("an answer to a server is not a request"),
+        Operation::Issue(_) => return Err("a credential is issued here, not asked of a server"),
     };
     let method = match (&call.operation, voice.era) {
         (Operation::Subscribe(_), Era::Modern) => "subscriptions/listen",

@@ -1,6 +1,7 @@
 //! The environment of a run: the caller's, without what steers Remit, with what leads to the gateway.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -8,11 +9,15 @@ use super::settings::Settings;
 use crate::commands::variables::is_credential;
 use crate::fields;
 
+/// Where a workload finds the Workload API (SPIFFE Workload Endpoint, 4).
+const SPIFFE_SOCKET: &str = "SPIFFE_ENDPOINT_SOCKET";
+
 /// The variables of the run, and the names of those that carry credentials past Remit.
 pub(super) fn for_run(
     ours: impl Iterator<Item = (OsString, OsString)>,
     opened: &Value,
     settings: &Settings,
+    workload: &Path,
 ) -> (Vec<(OsString, OsString)>, Vec<String>) {
     let mut variables = Vec::new();
     let mut secrets = Vec::new();
@@ -36,6 +41,11 @@ pub(super) fn for_run(
     ] {
         variables.push((name.into(), fields::text(opened, key).into()));
     }
+    // A Workload API that is there already answers for whoever started us, not for the run.
+    variables.retain(|(name, _)| name != SPIFFE_SOCKET);
+    let mut socket = OsString::from("unix:");
+    socket.push(workload);
+    variables.push((SPIFFE_SOCKET.into(), socket));
     variables.push(("REMIT_MCP_CONFIG".into(), settings.mcp_config().into()));
     variables.push(("REMIT_SERVERS".into(), settings.servers().into()));
     (variables, secrets)

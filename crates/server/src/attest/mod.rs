@@ -1,0 +1,3 @@
+//! Attestation: a run shows what it is before it gets a token that works, and the token is bound to what it showed.
+
+pub mod bind;
