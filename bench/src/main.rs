@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use remit_bench::report::{Goal, Row, print};
-use remit_bench::{append, calls, decision, growth, large, tasks, time, up, verify};
+use remit_bench::{append, calls, decision, egress, growth, large, tasks, time, up, verify};
 
 const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [--contextforge VENV] [--records N] \
-                     [decision | append | calls | tasks | growth | up | verify | large]...";
+                     [decision | append | calls | egress | tasks | growth | up | verify | large]...";
 
 struct Options {
     json: bool,
@@ -52,7 +52,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--remit" => options.remit = Some(arguments.next()?.into()),
             "--contextforge" => options.contextforge = Some(arguments.next()?.into()),
             "--records" => options.records = arguments.next()?.parse().ok()?,
-            "decision" | "append" | "calls" | "tasks" | "growth" | "up" | "verify" | "large" => {
+            "decision" | "append" | "calls" | "egress" | "tasks" | "growth" | "up" | "verify" | "large" => {
                 options.only.push(argument);
             }
             _ => return None,
@@ -78,6 +78,10 @@ fn all(options: &Options, folder: &Path) -> anyhow::Result<()> {
         let count = if options.short { 300 } else { 5_000 };
         let peer = options.contextforge.as_deref();
         show(runtime.block_on(calls::run(folder, count, peer))?)?;
+    }
+    if wanted("egress") {
+        let count = if options.short { 300 } else { 5_000 };
+        show(runtime.block_on(egress::run(folder, count))?)?;
     }
     if wanted("tasks") {
         show(runtime.block_on(tasks::run(folder, if options.short { 200 } else { 3_000 }))?)?;

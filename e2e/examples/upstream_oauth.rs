@@ -326,6 +326,7 @@ fn task() -> anyhow::Result<NewTask> {
         mode: None,
         parent: None,
         process: None,
+        more: Default::default(),
     })
 }
 

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, approvals, approve, coverage, demo, deny, doctor, explain, export, freeze, grants, human, kill,
-    launch, mcp, policy, run, scenario, secret, system, tail, task, timeline, tools, up, verify, who,
+    launch, leases, mcp, policy, run, scenario, secret, system, tail, task, timeline, tools, up, verify, who,
 };
 
 /// Keeps autonomous AI agents inside their remit.
@@ -62,11 +62,15 @@ pub enum Command {
     Approve(approve::Args),
     /// Refuse a held call
     Deny(deny::Args),
+    /// Identities that look misused, both parties named
+    Findings,
     /// Approvals that cover more than one call
     Grants(grants::Args),
     /// Keep the secrets that agents work with and never hold
     #[command(subcommand)]
     Secret(secret::Command),
+    /// Every credential of every task: class, state, and what may be said about its end
+    Leases(leases::Args),
     /// Stop every change to a resource until a time
     Freeze(freeze::Args),
     /// Policy as code

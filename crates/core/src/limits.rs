@@ -146,9 +146,15 @@ pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 pub const CERTIFICATE_CHAIN_MAX: usize = 6;
 /// How much earlier than now a certificate begins to count, in milliseconds: for clocks that lag.
 pub const CERTIFICATE_BACKDATE_MS: i64 = 30 * 1000;
+/// How long a new human, or a new role of one, does not count towards two people unless confirmed, in milliseconds.
+pub const NEWCOMER_MS: i64 = 24 * 60 * 60 * 1000;
 /// Most used proofs and assertions that are remembered.
 pub const REPLAYS_MAX: usize = 500_000;
 /// How long the same finding is not recorded again, in milliseconds.
 pub const FINDING_REPEAT_MS: u64 = 1000;
 /// Most connections to the Workload API.
 pub const WORKLOADS_MAX: usize = 16_384;
+/// Longest life of an enrolment, in milliseconds.
+pub const ENROLMENT_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1000;
+/// Most findings one list answers with.
+pub const FINDINGS_LISTED_MAX: u32 = 1000;

@@ -121,6 +121,7 @@ impl Act {
             Self::Connect => "connect",
             Self::Introspect => "introspect",
             Self::Fetch { .. } => "fetch",
+            Self::Dial { .. } => "dial",
         }
     }
 }

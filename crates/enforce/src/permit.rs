@@ -92,6 +92,11 @@ pub enum Act {
         /// Scheme, host and port of the address, `https://host` or `https://host:port`.
         origin: String,
     },
+    /// Open one byte stream to a system that speaks no HTTP. Its record names the target.
+    Dial {
+        /// The target as it is written: `unix:/path`, `tcp:host:port`.
+        target: String,
+    },
 }
 
 /// One act of the system on one server, for one task (servers that are not shareable) or for the registry.
@@ -111,7 +116,16 @@ impl System {
     pub fn origin(&self) -> Option<&str> {
         match &self.act {
             Act::Fetch { origin } => Some(origin),
-            Act::Connect | Act::Introspect => None,
+            Act::Connect | Act::Introspect | Act::Dial { .. } => None,
+        }
+    }
+
+    /// The target that may be dialled, of a [`Act::Dial`].
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        match &self.act {
+            Act::Dial { target } => Some(target),
+            Act::Connect | Act::Introspect | Act::Fetch { .. } => None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct GatewayConfig {
     pub clock: Arc<dyn Clock>,
     /// For session ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Our address as clients know it, without a slash at the end: where metadata lies (RFC 9728).
+    pub public_url: String,
     /// What we say our version is.
     pub version: &'static str,
 }

@@ -139,6 +139,11 @@ pub enum AuthFailure {
     /// No token.
     #[error("no token: open a task (`remit task open`) and send its token as `Authorization: Bearer …`")]
     Missing,
+    /// A person's session or ID token: it says who they are, and never acts as an agent.
+    #[error(
+        "this is a person's own credential, or a token made for somebody else: it does not act as an agent; open a task and send its token"
+    )]
+    HumanCredential,
     /// A token we do not know.
     #[error("this token is not known here")]
     Unknown,

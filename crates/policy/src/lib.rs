@@ -36,7 +36,7 @@ pub use principal::{Principal, PrincipalFacts};
 pub use problem::{Problem, Severity};
 pub use redeem::{Wider, covered};
 pub use rule::{Kind, Rule, RuleRef};
-pub use source::{Layer, Source, shipped_baseline, shipped_guardrails};
+pub use source::{Layer, Source, shipped_baseline, shipped_guardrails, shipped_observing};
 pub use template::{
     AuthorityFile, Instance, Parameter, ParameterType, Template, TemplateError, TiersFile, shipped_templates,
 };

@@ -68,6 +68,17 @@ pub fn shipped_guardrails() -> Source {
     }
 }
 
+/// What stands in for baseline and organisation where a class is observed only: within its task an agent is permitted
+/// everything the guardrails let through.
+#[must_use]
+pub fn shipped_observing() -> Source {
+    Source {
+        layer: Layer::Baseline,
+        name: "observing.cedar".to_owned(),
+        text: Cow::Borrowed(include_str!("../../../policies/observing.cedar")),
+    }
+}
+
 /// The baseline inside the binary.
 #[must_use]
 pub fn shipped_baseline() -> Source {

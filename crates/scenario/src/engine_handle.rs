@@ -15,6 +15,7 @@ use remit_server::start::{Parts, Running, StartError, start};
 use tokio::runtime::Runtime;
 
 use crate::clock::ScenarioClock;
+use crate::web::Web;
 
 /// The human who owns the installation: acts when a step names nobody.
 pub(crate) const OWNER: &str = "local-owner";
@@ -29,6 +30,8 @@ pub(crate) struct Place {
     pub paths: Paths,
     pub clock: ScenarioClock,
     pub hold: Hold,
+    /// Where names lead, when the scenario has HTTP hosts.
+    pub web: Option<Arc<Web>>,
 }
 
 /// A running engine.
@@ -90,7 +93,12 @@ impl Place {
             runtime: folder.join("run"),
             config: folder.join("config"),
         };
-        Self { paths, clock, hold }
+        Self {
+            paths,
+            clock,
+            hold,
+            web: None,
+        }
     }
 
     /// Starts an engine on this data.
@@ -102,6 +110,10 @@ impl Place {
         let place = self.clone();
         let started = runtime.run(async move { place.start_patiently().await }).await?;
         let running = started.map_err(|error| error.to_string())?;
+        if let Some(web) = &self.web {
+            // Nothing has been dialled yet: this is the first there is.
+            let _ = running.app.dialler.set(web.environment(&self.clock)?);
+        }
         Ok(Engine { running, runtime })
     }
 

@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod stub;
 mod text;
+mod web;
 
 pub use report::{Options, Summary, run_files};
 pub use text::Problem;

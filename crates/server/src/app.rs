@@ -22,7 +22,8 @@ use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
 use crate::engine::rooms::Rooms;
 use crate::engine::subscribe::Subscriptions;
-use crate::engine::world::World;
+use crate::engine::uses::Familiarity;
+use crate::engine::world::{Environments, World};
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::paths::Paths;
@@ -51,10 +52,14 @@ pub struct App {
     pub pulses: Pulses,
     /// Calls under way.
     pub flights: Flights,
+    /// What agents have used before.
+    pub familiarity: Familiarity,
     /// Who waits for which approval.
     pub rooms: Rooms,
     /// Keys that others check, and what they sign.
     pub issuer: crate::issuer::Issuer,
+    /// Keys of attestors.
+    pub attestors: crate::attest::Documents,
     /// Findings recorded lately.
     pub findings: crate::findings::Throttle,
     /// Proofs and assertions that were used.
@@ -69,6 +74,10 @@ pub struct App {
     pub logins: Logins,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
+    /// What the OAuth endpoints keep in memory.
+    pub oauth: crate::oauth::Oauth,
+    /// The provider by which people sign in.
+    pub provider: crate::humans::provider::Provider,
     /// The way out for everything that is not MCP.
     pub egress: crate::egress::Egress,
     /// Subscriptions to resources.
@@ -205,9 +214,10 @@ impl App {
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
+        let environments = Environments::of(&self.config);
         let loaded = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, &sources))
+            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments))
             .await;
         self.loaded(loaded)
     }
@@ -219,9 +229,10 @@ impl App {
     pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
+        let environments = Environments::of(&self.config);
         let loaded = self
             .store
-            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources))
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources, environments))
             .await;
         self.loaded(loaded)
     }

@@ -39,6 +39,7 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
         "approvals could not be expired",
         crate::approvals::vote::expire(app).await,
     );
+    log("handles could not be forgotten", crate::oauth::forget(app).await);
     log(
         "keys could not be rotated",
         crate::issuer::rotate::rotate(app).await,

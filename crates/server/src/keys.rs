@@ -157,8 +157,11 @@ impl Key {
     }
 }
 
-/// Reads a 32-byte key file, making it when it does not exist.
-pub(crate) fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
+/// Reads a 32-byte key file; `None` when there is none.
+///
+/// # Errors
+/// [`KeyError`] when it is unreadable, readable by others, or of the wrong size.
+pub fn existing(path: &Path) -> Result<Option<Key>, KeyError> {
     let io = |source| KeyError::Io {
         path: path.to_owned(),
         source,
@@ -176,15 +179,21 @@ pub(crate) fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, Ke
                 .as_slice()
                 .try_into()
                 .map_err(|_| KeyError::Unsafe(path.to_owned()))?;
-            Ok(Key(Zeroizing::new(key)))
+            Ok(Some(Key(Zeroizing::new(key))))
         }
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            let key = Key::fresh(entropy)?;
-            write_new(path, key.bytes())?;
-            Ok(key)
-        }
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(other) => Err(io(other)),
     }
+}
+
+/// Reads a 32-byte key file, making it when it does not exist.
+pub(crate) fn read_or_make(path: &Path, entropy: &dyn Entropy) -> Result<Key, KeyError> {
+    if let Some(key) = existing(path)? {
+        return Ok(key);
+    }
+    let key = Key::fresh(entropy)?;
+    write_new(path, key.bytes())?;
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -164,10 +164,11 @@ pub(crate) async fn put_human(app: &Arc<App>, human: Human, by: &Name) -> Result
         detail.insert("rights", remit_store::codec::authority_to_json(rights));
     }
     let entry = record::by_human("human.add", by, detail);
-    let added = human.clone();
+    let (added, adder) = (human.clone(), by.clone());
     app.store
         .append(entry, move |tx| {
             remit_store::humans::add(tx, &added)?;
+            remit_store::seniority::attribute(tx, &added.name, &adder)?;
             tx.bump(Epoch::Registry);
             Ok(())
         })
@@ -247,6 +248,46 @@ pub async fn set_human(app: &Arc<App>, name: &Name, standing: Standing, by: &Nam
         .await?;
     app.reload().await?;
     Ok(())
+}
+
+/// A second person confirms what a human holds: it counts for two-person approvals from then on.
+///
+/// # Errors
+/// [`Failure`] when the human is unknown, or `by` is the human, who registered them, or no administrator that counts.
+pub async fn confirm_human(app: &Arc<App>, name: &Name, by: &Name) -> Result<(), Failure> {
+    expect_role(app, by, &Role::Administrator)?;
+    if name == by {
+        return Err(Failure::Forbidden(
+            "nobody confirms themselves: another administrator has to".to_owned(),
+        ));
+    }
+    let added_by = added_by(app, name).await?;
+    if added_by.as_ref() == Some(by) {
+        return Err(Failure::Forbidden(format!(
+            "{by} registered or changed {name}: a second person has to confirm it, or 24 hours have to pass"
+        )));
+    }
+    let mut detail = Object::new();
+    detail.insert("human", name.as_str());
+    let (human, by_whom) = (name.clone(), by.clone());
+    app.store
+        .append(record::by_human("human.confirm", by, detail), move |tx| {
+            crate::seniority::expect_counts(tx, &by_whom)?;
+            remit_store::seniority::confirm(tx, &human, &by_whom)
+        })
+        .await?;
+    Ok(())
+}
+
+/// Who last registered a human or changed their roles, from the ledger.
+async fn added_by(app: &Arc<App>, name: &Name) -> Result<Option<Name>, Failure> {
+    let name = name.clone();
+    app.store
+        .read(move |conn| {
+            let found = remit_store::seniority::get(conn, &name)?;
+            Ok::<_, Failure>(found.and_then(|known| known.added_by))
+        })
+        .await
 }
 
 fn expect_change(from: Standing, to: Standing) -> Result<(), Refused> {

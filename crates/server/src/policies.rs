@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use remit_core::name::Name;
-use remit_policy::{Source, Template, shipped_baseline, shipped_guardrails, shipped_templates};
+use remit_policy::{
+    Layer, Source, Template, shipped_baseline, shipped_guardrails, shipped_observing, shipped_templates,
+};
 
 use crate::app::Failure;
 use crate::config::Config;
@@ -34,6 +36,15 @@ pub fn sources(config: &Config, paths: &Paths) -> Result<(Vec<Source>, Templates
     let templates = templates(config, paths)?;
     sources.extend(templates.values().filter_map(Template::source));
     Ok((sources, templates))
+}
+
+/// What binds a call whose class is observed only: guardrails and templates, and a permit in place of the rest.
+#[must_use]
+pub fn observing(sources: &[Source]) -> Vec<Source> {
+    let kept = sources
+        .iter()
+        .filter(|source| matches!(source.layer, Layer::Guardrail | Layer::Template));
+    kept.cloned().chain([shipped_observing()]).collect()
 }
 
 /// Shipped templates, and those of this installation; a file of the same name replaces a shipped one.

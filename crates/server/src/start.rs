@@ -89,6 +89,7 @@ pub struct Running {
     control: JoinHandle<()>,
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    revoking: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -105,10 +106,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
     app.base_url.send_replace(format!("http://{address}"));
-    let gateway = router(Arc::new(Port(Arc::clone(&app))), gateway_config(&app))
-        .merge(crate::health::router(&app))
-        .merge(crate::logins::callback::router(&app))
-        .merge(crate::issuer::bundle::router(&app));
+    let gateway = agents_routes(&app);
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
     let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
@@ -121,16 +119,30 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         workload,
         stopping.clone(),
     ));
+    let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
-        .append(record::of("engine.start"), |_| Ok(()))
+        .append(started(&app), |_| Ok(()))
         .await
         .map_err(Failure::from)?;
+    crate::observe::align(&app).await?;
     crate::jobs::recover(&app).await?;
+    crate::broker::revoke::reconcile(&app).await?;
+    crate::broker::databases::register::all(&app).await;
     let configured = Arc::clone(&app);
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
+        for database in configured
+            .config
+            .databases
+            .keys()
+            .filter_map(|name| name.parse().ok())
+        {
+            if let Err(failure) = crate::broker::revoke::sweep_orphans(&configured, &database).await {
+                tracing::warn!(%database, %failure, "roles without a lease could not be looked for");
+            }
+        }
     });
     Ok(Running {
         app,
@@ -139,9 +151,25 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         control,
         workload,
         jobs,
+        revoking,
         lane,
         stop,
     })
+}
+
+/// What decisions of this process read from its configuration is part of its first record.
+fn started(app: &App) -> remit_ledger::record::Record {
+    let mut entry = record::of("engine.start");
+    let environments: remit_core::json::Object = app
+        .config
+        .systems
+        .iter()
+        .filter_map(|(system, known)| Some((system.as_str(), known.environment.as_deref()?)))
+        .collect();
+    if !environments.is_empty() {
+        entry.detail.insert("environments", environments);
+    }
+    entry
 }
 
 /// Opens everything but the listeners.
@@ -169,7 +197,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     greet(&store, &parts.me)?;
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
-    let world = store.read(move |conn| world::load(conn, now, &sources)).await?;
+    let environments = world::Environments::of(&parts.config);
+    let world = store
+        .read(move |conn| world::load(conn, now, &sources, environments))
+        .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
     let app = Arc::new(App {
@@ -183,8 +214,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         live: Default::default(),
         pulses: Default::default(),
         flights: Default::default(),
+        familiarity: Default::default(),
         rooms: Default::default(),
         issuer,
+        attestors: Default::default(),
         findings: Default::default(),
         replays: crate::proofs::Replays::new(now),
         nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
@@ -192,6 +225,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         known_secrets: Default::default(),
         logins: Default::default(),
         dialler: Default::default(),
+        oauth: Default::default(),
+        provider: Default::default(),
         egress: Default::default(),
         subscriptions: Default::default(),
         broker,
@@ -259,10 +294,47 @@ fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
         .insert("why", "first start: the person at this machine");
     store.append_blocking(entry, move |tx| {
         remit_store::humans::add(tx, &human)?;
+        // The first person is nobody's second.
+        remit_store::seniority::confirm(tx, &human.name, &human.name)?;
         tx.bump(remit_store::Epoch::Registry);
         Ok(())
     })?;
     Ok(())
+}
+
+/// Everything on the agents' listener. A page in a browser reaches none of it through a name that happens to point here.
+fn agents_routes(app: &Arc<App>) -> axum::Router {
+    let config = gateway_config(app);
+    let hosts = config.hosts.clone();
+    let guarded = crate::oauth::router(app)
+        .merge(crate::humans::router(app))
+        .merge(crate::logins::callback::router(app))
+        .layer(axum::middleware::from_fn(
+            move |request: axum::extract::Request, next: axum::middleware::Next| {
+                // Whose page sent a form is checked where forms are taken; here only the names we are called by.
+                let (uri, host) = (
+                    request.uri().clone(),
+                    request.headers().get(http::header::HOST).cloned(),
+                );
+                let named = host.map(|host| http::HeaderMap::from_iter([(http::header::HOST, host)]));
+                let admitted = named.is_some_and(|named| hosts.admits(&uri, &named));
+                async move {
+                    if admitted {
+                        next.run(request).await
+                    } else {
+                        axum::response::IntoResponse::into_response((
+                            http::StatusCode::FORBIDDEN,
+                            "this host name is not one of ours: add it under `[listen] hosts`\n",
+                        ))
+                    }
+                }
+            },
+        ));
+    router(Arc::new(Port(Arc::clone(app))), config)
+        .merge(guarded)
+        .merge(crate::health::router(app))
+        .merge(crate::issuer::bundle::router(app))
+        .merge(crate::attest::http::router(app))
 }
 
 fn gateway_config(app: &App) -> GatewayConfig {
@@ -274,6 +346,7 @@ fn gateway_config(app: &App) -> GatewayConfig {
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
         version: env!("CARGO_PKG_VERSION"),
+        public_url: crate::oauth::issuer(app),
     }
 }
 
@@ -321,6 +394,7 @@ impl Running {
         self.workload.abort();
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
+        self.revoking.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -336,6 +410,7 @@ impl Running {
         self.control.abort();
         self.workload.abort();
         self.jobs.abort();
+        self.revoking.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

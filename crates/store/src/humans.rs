@@ -11,20 +11,29 @@ use crate::sql::{Conn, Value};
 use crate::stored::{Columns, Stored};
 use crate::tables::HUMANS;
 
-/// Registers a human.
+/// Registers a human, who is a newcomer from now.
 ///
 /// # Errors
 /// [`crate::Refused::Duplicate`] when the name is taken.
 pub fn add(tx: &mut Tx<'_>, human: &Human) -> Result<(), ApplyError> {
-    HUMANS.insert(tx, &columns(human)).map(drop)
+    HUMANS.insert(tx, &columns(human))?;
+    crate::seniority::begin(tx, &human.name)
 }
 
-/// Replaces a human as it was read.
+/// Replaces a human as it was read; roles they did not hold before count from now.
 ///
 /// # Errors
 /// [`crate::Refused::Stale`] when it changed since.
 pub fn put(tx: &mut Tx<'_>, human: &Stored<Human>) -> Result<(), ApplyError> {
-    HUMANS.update(tx, &columns(human), human.changed)
+    let held = get(tx, &human.name)?
+        .map(|held| held.value.roles)
+        .unwrap_or_default();
+    HUMANS.update(tx, &columns(human), human.changed)?;
+    if human.roles.is_subset(&held) {
+        Ok(())
+    } else {
+        crate::seniority::begin(tx, &human.name)
+    }
 }
 
 /// One human.

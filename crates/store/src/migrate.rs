@@ -11,10 +11,28 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0005_broker", include_str!("migrations/0005_broker.sql")),
     ("0006_identity", include_str!("migrations/0006_identity.sql")),
     ("0007_logins", include_str!("migrations/0007_logins.sql")),
+    ("0009_sign_in", include_str!("migrations/0009_sign_in.sql")),
+    ("0030_use", include_str!("migrations/0030_use.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     number BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL) /*strict*/";
+
+/// Checks that the database is one this version can read, and changes nothing.
+///
+/// # Errors
+/// [`OpenError::Newer`] when it has been further.
+pub(crate) fn expect(conn: &mut Conn) -> Result<(), OpenError> {
+    let row = conn.query_one("SELECT count(*) FROM migrations", &[])?;
+    let has = usize::try_from(row.int(0)?).unwrap_or(usize::MAX);
+    if has > MIGRATIONS.len() {
+        return Err(OpenError::Newer {
+            has,
+            knows: MIGRATIONS.len(),
+        });
+    }
+    Ok(())
+}
 
 /// Brings the database to this version.
 ///

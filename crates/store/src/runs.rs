@@ -62,6 +62,37 @@ pub fn put(tx: &mut Tx<'_>, run: &Stored<StoredRun>) -> Result<(), ApplyError> {
     RUNS.update(tx, &columns(run), run.changed)
 }
 
+/// Gives a run another token, and the key it must prove from now on; the token before is dead with this.
+///
+/// # Errors
+/// [`crate::Refused::NotFound`] when there is no such run, [`crate::Refused::NotAllowed`] when it has ended.
+pub fn hand_over(
+    tx: &mut Tx<'_>,
+    run: RunId,
+    token: Digest,
+    key: Option<&BoundKey>,
+) -> Result<(), ApplyError> {
+    let Some(mut stored) = get(tx, run)? else {
+        return Err(crate::Refused::NotFound {
+            what: "runs",
+            key: run.to_string(),
+        }
+        .into());
+    };
+    if stored.ended_at.is_some() {
+        return Err(crate::Refused::NotAllowed("the run has ended".to_owned()).into());
+    }
+    stored.token = token;
+    if let Some(key) = key {
+        if stored.key.as_ref().is_some_and(|held| held != key) {
+            return Err(crate::Refused::NotAllowed("the run is bound to another key".to_owned()).into());
+        }
+        stored.key = Some(key.clone());
+        stored.proof = Proof::Key;
+    }
+    put(tx, &stored)
+}
+
 /// One run.
 ///
 /// # Errors

@@ -20,6 +20,8 @@ pub enum Transport {
     Url(String),
     /// A command of ours, spoken to over its standard input and output.
     Command(Vec<String>),
+    /// A database of the configuration, served by Remit itself; tables without a schema are looked up in this one.
+    Database(String),
     /// Not an MCP server: a system reached over HTTP, by its description (TOML).
     System(String),
 }
@@ -39,6 +41,8 @@ pub struct Server {
     pub shareable: bool,
     /// Environment of the command: names and values, no secrets.
     pub environment: Vec<(String, String)>,
+    /// Working folder of the command.
+    pub cwd: Option<String>,
     /// Digest of its identity (URL and TLS identity, or command and executable hash), once it was seen.
     pub identity: Option<Digest>,
     /// Not to be used any more.
@@ -100,6 +104,7 @@ fn spec_to_json(server: &Server) -> Json {
     match &server.transport {
         Transport::Url(url) => spec.insert("url", url.as_str()),
         Transport::Command(command) => spec.insert("command", text_list(command)),
+        Transport::Database(schema) => spec.insert("database", schema.as_str()),
         Transport::System(description) => spec.insert("system", description.as_str()),
     };
     spec.insert("allow_private", server.allow_private);
@@ -110,6 +115,9 @@ fn spec_to_json(server: &Server) -> Json {
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     spec.insert("environment", environment);
+    if let Some(cwd) = &server.cwd {
+        spec.insert("cwd", cwd.as_str());
+    }
     spec.into()
 }
 
@@ -118,17 +126,30 @@ struct Spec {
     allow_private: bool,
     shareable: bool,
     environment: Vec<(String, String)>,
+    cwd: Option<String>,
 }
 
 fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
     let mut fields = Fields::of(value)?;
-    let transport = match (fields.opt("url"), fields.opt("command"), fields.opt("system")) {
-        (Some(Json::String(url)), None, None) => Transport::Url(url),
-        (None, None, Some(Json::String(description))) => Transport::System(description),
-        (None, Some(command), None) => {
+    let found = (
+        fields.opt("url"),
+        fields.opt("command"),
+        fields.opt("database"),
+        fields.opt("system"),
+    );
+    let transport = match found {
+        (Some(Json::String(url)), None, None, None) => Transport::Url(url),
+        (None, None, Some(Json::String(schema)), None) => Transport::Database(schema),
+        (None, None, None, Some(Json::String(description))) => Transport::System(description),
+        (None, Some(command), None, None) => {
             Transport::Command(crate::codec::texts(&command).map_err(|error| error.within("command"))?)
         }
-        _ => return Err(BadJson::new("", "one of `url`, `command`, `system` belongs here")),
+        _ => {
+            return Err(BadJson::new(
+                "",
+                "one of `url`, `command`, `database`, `system` belongs here",
+            ));
+        }
     };
     let Json::Object(environment) = fields.need("environment")? else {
         return Err(BadJson::new("environment", "an object belongs here"));
@@ -140,8 +161,14 @@ fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
             _ => Err(BadJson::new("environment", "texts belong here")),
         })
         .collect::<Result<_, _>>()?;
+    let cwd = match fields.opt("cwd") {
+        None => None,
+        Some(Json::String(text)) => Some(text),
+        Some(_) => return Err(BadJson::new("cwd", "a text belongs here")),
+    };
     let spec = Spec {
         transport,
+        cwd,
         allow_private: fields.flag("allow_private")?,
         shareable: fields.flag("shareable")?,
         environment,
@@ -161,6 +188,7 @@ fn read(row: Checked) -> Result<Stored<Server>, StoreError> {
         allow_private: spec.allow_private,
         shareable: spec.shareable,
         environment: spec.environment,
+        cwd: spec.cwd,
         identity: columns.opt_bytes(3)?.and_then(Digest::from_slice),
         retired: columns.int(4)? != 0,
     };

@@ -114,6 +114,19 @@ pub(crate) static POLICIES: Table = Table::new(
     &["version", "bundle", "applied_by", "applied_at"],
     11,
 );
+pub(crate) static HANDLES: Table = Table::new(
+    "handles",
+    &["digest"],
+    &["kind", "owner", "state", "expires_at", "detail"],
+    16,
+);
+pub(crate) static SENIORITY: Table = Table::new(
+    "seniority",
+    &["human"],
+    &["since", "added_by", "confirmed_by"],
+    17,
+);
+pub(crate) static SUBJECTS: Table = Table::new("subjects", &["digest"], &["human"], 18);
 
 pub(crate) static ENROLMENTS: Table = Table::new(
     "enrolments",
@@ -129,6 +142,13 @@ pub(crate) static ENROLMENTS: Table = Table::new(
     ],
     27,
 );
+pub(crate) static OBSERVATIONS: Table = Table::new(
+    "observations",
+    &["class"],
+    &["since", "until", "asked_by", "ended"],
+    31,
+);
+pub(crate) static FAMILIAR: Table = Table::new("familiar", &["agent", "what"], &["since"], 32);
 
 pub(crate) static SECRETS: Table = Table::new(
     "secrets",
@@ -165,7 +185,7 @@ pub(crate) static OAUTH_CLIENTS: Table =
     Table::new("oauth_clients", &["issuer", "redirect_uri"], &["sealed"], 26);
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 11] = [
+pub(crate) static SMALL: [&Table; 14] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -173,13 +193,16 @@ pub(crate) static SMALL: [&Table; 11] = [
     &BUDGETS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
     &SECRETS,
     &SECRET_VERSIONS,
     &LOGINS,
     &OAUTH_CLIENTS,
+    &SENIORITY,
+    &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 18] = [
+pub(crate) static ALL: [&Table; 23] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -192,10 +215,15 @@ pub(crate) static ALL: [&Table; 18] = [
     &GRANTS,
     &FREEZES,
     &POLICIES,
+    &OBSERVATIONS,
+    &FAMILIAR,
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,
     &LOGINS,
     &OAUTH_CLIENTS,
+    &HANDLES,
+    &SENIORITY,
+    &SUBJECTS,
     &ENROLMENTS,
 ];

@@ -49,6 +49,9 @@ pub enum ErrorKind {
     /// The server's description cannot be used.
     #[error("its configuration cannot be used")]
     BadSpec,
+    /// What opens it could not be had.
+    #[error("there is no credential for it")]
+    NoCredential,
     /// The command could not be started.
     #[error("it could not be started")]
     CannotStart,
@@ -122,7 +125,10 @@ impl UpstreamError {
             ErrorKind::NotFresh | ErrorKind::Cut(_) | ErrorKind::Deadline => Fault::Authority,
             ErrorKind::Cancelled => Fault::Client,
             ErrorKind::WrongPermit => Fault::Remit,
-            ErrorKind::BadSpec | ErrorKind::CannotStart | ErrorKind::AddressRefused => Fault::Configuration,
+            ErrorKind::BadSpec
+            | ErrorKind::NoCredential
+            | ErrorKind::CannotStart
+            | ErrorKind::AddressRefused => Fault::Configuration,
             ErrorKind::Unreachable | ErrorKind::Closed => Fault::Network,
             ErrorKind::Tls
             | ErrorKind::TimedOut

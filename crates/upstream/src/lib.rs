@@ -23,6 +23,7 @@ mod options;
 mod scrub;
 mod spec;
 mod stdio;
+mod stream;
 mod subscription;
 mod wire;
 
@@ -43,6 +44,7 @@ pub use notices::{Notice, Notices};
 pub use options::{CallOptions, Continuation, Era, OpenOptions};
 pub use scrub::{REMOVED, Scrubber, TooManySecrets};
 pub use spec::{HttpSpec, ServerSpec, StdioSpec, Transport};
+pub use stream::{Duplex, Target, stream};
 pub use subscription::Subscription;
 
 /// How TLS is spoken towards servers.

@@ -1,6 +1,7 @@
 //! `remit agent`: the registered non-human identities.
 
 use clap::Subcommand;
+use remit_server::config::duration_ms;
 use serde_json::Value;
 
 use super::people::{self, Verb};
@@ -12,8 +13,22 @@ use crate::failure::Failure;
 pub enum Command {
     /// Register an agent
     Add(Add),
+    /// Make a token that lets one workload be this agent, once
+    Enrol(Enrol),
     #[command(flatten)]
     Verb(Verb),
+}
+
+/// Enrols a workload.
+#[derive(Debug, clap::Args)]
+pub struct Enrol {
+    /// The agent it becomes
+    pub name: String,
+    /// How long the token may be used: `10m`, `1h`, at most `7d`
+    #[arg(long, value_name = "TIME", value_parser = duration_ms)]
+    pub ttl: Option<u64>,
+    #[command(flatten)]
+    pub acting: Acting,
 }
 
 /// Registers an agent.
@@ -49,6 +64,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Verb(verb) => {
             return people::run(context, "/v1/agents", &["owner", "backup_owner", "purpose"], verb).await;
         }
+        Command::Enrol(args) => return enrol(context, &args).await,
         Command::Add(args) => args,
     };
     let ceiling = Body::new()
@@ -70,4 +86,20 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     context
         .out
         .line(format!("agent {} registered, owner {}", args.name, args.owner))
+}
+
+async fn enrol(context: &Context, args: &Enrol) -> Result<(), Failure> {
+    let body = Body::new().maybe("ttl_ms", args.ttl).acting(&args.acting).done();
+    let path = format!("/v1/agents/{}/enrol", crate::control_client::part(&args.name));
+    let made = context.control()?.post(&path, &body).await?;
+    if context.print_json(&made)? {
+        return Ok(());
+    }
+    context.out.line(crate::fields::text(&made, "enrolment"))?;
+    context.out.note(format!(
+        "It is shown this once and works once, until {}: the workload posts it to {} with a DPoP proof of its key.",
+        crate::fields::text(&made, "expires_at"),
+        crate::fields::text(&made, "attest_url")
+    ));
+    Ok(())
 }

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::fields;
 use crate::out::table::Table;
 use crate::out::text::Text;
+use crate::out::when;
 
 /// Looks at this machine. Exit status 1 when something is broken; what is merely open is said and is no failure.
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,7 @@ struct Finding {
 /// Something is broken.
 pub async fn run(context: &Context, _: &Args) -> Result<(), Failure> {
     let mut findings = vec![server(context).await, clock(context)];
+    findings.extend(observed(context).await);
     findings.extend(space(context));
     findings.extend(
         probe::probe(&context.paths.denied_to_runs())
@@ -108,6 +110,33 @@ fn finding(id: &str, state: &'static str, sentence: impl Into<String>, advice: &
         sentence: sentence.into(),
         advice: advice.to_owned(),
     }
+}
+
+/// Classes nobody enforces for now.
+async fn observed(context: &Context) -> Vec<Finding> {
+    let Ok(control) = context.control() else {
+        return Vec::new();
+    };
+    let Ok(status) = control.get("/v1/status").await else {
+        return Vec::new();
+    };
+    let until = |class: &Value| when::moment(class.get("until")).map(|at| at.to_string());
+    fields::list(&status, "observed")
+        .iter()
+        .map(|class| {
+            let sentence = format!(
+                "class {} is observed only, until {}: what rules would hold or deny of it runs",
+                fields::text(class, "class"),
+                until(class).unwrap_or_default()
+            );
+            finding(
+                "observe",
+                "open",
+                sentence,
+                "start `remit up` without `--observe` to enforce it",
+            )
+        })
+        .collect()
 }
 
 async fn server(context: &Context) -> Finding {

@@ -4,13 +4,19 @@ use clap::Subcommand;
 
 use super::people::{self, Verb};
 use crate::context::{Acting, Body, Context};
+use crate::control_client::part;
 use crate::failure::Failure;
+use crate::fields;
 
 /// What to do with humans.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Register a human
     Add(Add),
+    /// Confirm a new human, or their new role, as a second person: it counts for two-person approvals at once
+    Confirm(Login),
+    /// Print a link by which a local person signs in at a browser; it works once, for five minutes
+    Login(Login),
     #[command(flatten)]
     Verb(Verb),
 }
@@ -37,6 +43,15 @@ pub struct Add {
     pub acting: Acting,
 }
 
+/// One human.
+#[derive(Debug, clap::Args)]
+pub struct Login {
+    /// Who
+    pub name: String,
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
 /// Runs `remit human`.
 ///
 /// # Errors
@@ -44,6 +59,8 @@ pub struct Add {
 pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
     let args = match command {
         Command::Verb(verb) => return people::run(context, "/v1/humans", &["roles"], verb).await,
+        Command::Confirm(args) => return confirm(context, &args).await,
+        Command::Login(args) => return login(context, &args).await,
         Command::Add(args) => args,
     };
     let rights = (!args.limits.is_empty() || !args.limit_resources.is_empty()).then(|| {
@@ -69,4 +86,27 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Failure> {
         args.name,
         args.roles.join(", ")
     ))
+}
+
+async fn confirm(context: &Context, args: &Login) -> Result<(), Failure> {
+    let body = Body::new().acting(&args.acting).done();
+    let path = format!("/v1/humans/{}/confirm", part(&args.name));
+    let human = context.control()?.post(&path, &body).await?;
+    if context.print_json(&human)? {
+        return Ok(());
+    }
+    context.out.line(format!(
+        "{} counts for two-person approvals from now on",
+        args.name
+    ))
+}
+
+async fn login(context: &Context, args: &Login) -> Result<(), Failure> {
+    let body = Body::new().acting(&args.acting).done();
+    let path = format!("/v1/humans/{}/login", part(&args.name));
+    let link = context.control()?.post(&path, &body).await?;
+    if context.print_json(&link)? {
+        return Ok(());
+    }
+    context.out.line(fields::text(&link, "link"))
 }

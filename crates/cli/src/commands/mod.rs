@@ -9,11 +9,13 @@ pub mod deny;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+pub mod findings;
 pub mod freeze;
 pub mod grants;
 pub mod human;
 pub mod kill;
 pub mod launch;
+pub mod leases;
 pub mod mcp;
 mod people;
 pub mod policy;
@@ -73,7 +75,9 @@ fn perform(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Approvals(args) => wait(approvals::run(context, &args)),
         Command::Approve(args) => wait(approve::run(context, &args)),
         Command::Deny(args) => wait(deny::run(context, &args)),
+        Command::Findings => wait(findings::run(context)),
         Command::Grants(args) => wait(grants::run(context, &args)),
+        Command::Leases(args) => wait(leases::run(context, &args)),
         Command::Secret(command) => wait(secret::run(context, command)),
         Command::Freeze(args) => wait(freeze::run(context, &args)),
         Command::Policy(command) => policy::run(context, command),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use remit_core::entropy::SystemEntropy;
 use remit_core::name::Name;
-use remit_server::config::Config;
+use remit_core::time::Timestamp;
+use remit_server::config::{Config, OBSERVE_DEFAULT};
 use remit_server::evidence::checkpoint;
 use remit_server::start::{Parts, Running, start};
 use serde_json::json;
@@ -28,6 +29,10 @@ pub struct Args {
     /// The configuration; `remit.toml` in the configuration folder when absent, and none is needed
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Record instead of enforce what baseline and organisation would hold or deny of this tool class, for a time (7d, at
+    /// most 30d): `read`, `write=12h`; never guardrails, quarantine, or what cannot be undone
+    #[arg(long, value_name = "CLASS[=TIME]", num_args = 1..)]
+    pub observe: Vec<String>,
 }
 
 /// Runs until Ctrl-C, SIGTERM, or the store stops.
@@ -67,8 +72,17 @@ async fn serve(context: &Context, args: &Args) -> Result<u8, Failure> {
             ))
         })?;
     let mut stop = [listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?];
+    let mut config = Config::read(&path, must_exist).map_err(|error| failed(&error))?;
+    for observe in &args.observe {
+        let (class, time) = observe.split_once('=').unwrap_or((observe, OBSERVE_DEFAULT));
+        config.policy.observe.insert(class.to_owned(), time.to_owned());
+    }
+    config
+        .policy
+        .observed()
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let parts = Parts {
-        config: Config::read(&path, must_exist).map_err(|error| failed(&error))?,
+        config,
         paths: context.paths.clone(),
         clock: Arc::new(context.clock),
         entropy: Arc::new(SystemEntropy),
@@ -116,6 +130,12 @@ fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
         .map_err(|error| Failure::local(error.to_string()))?
         .to_string();
     let me = running.app.me.as_str();
+    let world = running.app.world();
+    let observed: Vec<(&str, Timestamp)> = world
+        .observed
+        .iter()
+        .map(|(class, until)| (class.as_str(), *until))
+        .collect();
     if context.out.json {
         return context.out.json(&json!({
             "event": "ready",
@@ -126,6 +146,7 @@ fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
             "config": paths.config,
             "human": me,
             "ledger_key": key,
+            "observed": observed.iter().map(|(class, until)| json!({"class": class, "until": until.0})).collect::<Vec<_>>(),
         }));
     }
     context
@@ -142,6 +163,13 @@ fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
         context
             .out
             .line(Text::new().dim(format!("  {name:<8}")).plain(value))?;
+    }
+    for (class, until) in observed {
+        context.out.line(
+            Text::new()
+                .bad("  observe ")
+                .careful(format!("class {class} is NOT enforced until {until}: what rules would hold or deny of it runs, and is recorded")),
+        )?;
     }
     Ok(())
 }

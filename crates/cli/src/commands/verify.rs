@@ -1,4 +1,4 @@
-//! `remit verify`: an export, offline and without a server; or the ledger of the running server.
+//! `remit verify`: an export or a data folder, offline and without a server; or the ledger of the running server.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use remit_ledger::export::{self, ExportReport, Trust};
 use remit_ledger::note::VerifierKey;
+use remit_ledger::verify::Finding;
+use remit_server::evidence::offline;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -18,14 +20,19 @@ const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Verifies.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("offline"))]
 pub struct Args {
     /// What `remit export` wrote (`-` for standard input); the ledger of the running server when absent
+    #[arg(group = "offline")]
     pub export: Option<PathBuf>,
+    /// A data folder nobody runs, or a copy of one: read as it lies there, nothing in it is changed
+    #[arg(long, value_name = "DIR", group = "offline")]
+    pub data: Option<PathBuf>,
     /// A checkpoint kept elsewhere: any change before it is found, even by whoever holds the signing key
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub checkpoints: Vec<PathBuf>,
     /// The key the ledger must be signed with, as `remit up` prints it: `name+hash+base64`
-    #[arg(long, value_name = "KEY", value_parser = key, requires = "export")]
+    #[arg(long, value_name = "KEY", value_parser = key, requires = "offline")]
     pub key: Option<VerifierKey>,
 }
 
@@ -39,9 +46,10 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .iter()
         .map(|path| read_checkpoint(path))
         .collect::<Result<_, _>>()?;
-    let answer = match &args.export {
-        Some(path) => offline(path, args.key.clone(), held)?,
-        None => online(context, &held).await?,
+    let answer = match (&args.export, &args.data) {
+        (Some(path), _) => exported(path, args.key.clone(), held)?,
+        (None, Some(data)) => folder(data, args.key.clone(), &held)?,
+        (None, None) => online(context, &held).await?,
     };
     if !context.print_json(&answer)? {
         print(context, &answer)?;
@@ -66,7 +74,45 @@ async fn online(context: &Context, held: &[Vec<u8>]) -> Result<Value, Failure> {
     context.control()?.post("/v1/verify", &body).await
 }
 
-fn offline(path: &Path, key: Option<VerifierKey>, held: Vec<Vec<u8>>) -> Result<Value, Failure> {
+fn folder(data: &Path, key: Option<VerifierKey>, held: &[Vec<u8>]) -> Result<Value, Failure> {
+    let known = key.is_some();
+    let looked = offline::verify(data, key, held).map_err(|failure| Failure::local(failure.to_string()))?;
+    let report = &looked.verified.report;
+    let mut findings: Vec<Value> = report.findings.iter().map(finding).collect();
+    let others = [
+        ("columns", Some(&looked.verified.columns)),
+        ("rows", looked.rows.as_ref()),
+    ];
+    for (kind, sentences) in others {
+        let sentences = sentences.into_iter().flatten();
+        findings.extend(sentences.map(|sentence| json!({"kind": kind, "sentence": sentence})));
+    }
+    Ok(json!({
+        "ok": looked.is_ok(),
+        "records": report.records,
+        "checkpoints": report.checkpoints,
+        "held": report.held,
+        "tail": report.tail,
+        "head": report.head.as_ref().map(|head| json!({"size": head.size(), "root": head.root().to_string()})),
+        "origin": looked.origin,
+        "key": looked.key.to_string(),
+        "key_known": known,
+        "rows_checked": looked.rows.is_some(),
+        "findings": findings,
+        "more": report.more,
+    }))
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "kind": finding.kind.as_str(),
+        "seq": finding.from,
+        "to": finding.to,
+        "sentence": finding.to_string(),
+    })
+}
+
+fn exported(path: &Path, key: Option<VerifierKey>, held: Vec<Vec<u8>>) -> Result<Value, Failure> {
     let trust = Trust {
         key,
         origin: None,
@@ -93,18 +139,7 @@ fn offline(path: &Path, key: Option<VerifierKey>, held: Vec<Vec<u8>>) -> Result<
 
 fn to_json(done: &ExportReport) -> Value {
     let report = &done.report;
-    let findings: Vec<Value> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({
-                "kind": finding.kind.as_str(),
-                "seq": finding.from,
-                "to": finding.to,
-                "sentence": finding.to_string(),
-            })
-        })
-        .collect();
+    let findings: Vec<Value> = report.findings.iter().map(finding).collect();
     json!({
         "ok": report.is_ok(),
         "first": report.first,

@@ -26,8 +26,12 @@ impl Up {
     }
 
     fn again(house: House) -> Self {
+        Self::with(house, &[])
+    }
+
+    fn with(house: House, more: &[&str]) -> Self {
         let mut child = house
-            .remit(&["up", "--json"])
+            .remit(&[&["up", "--json"], more].concat())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -66,6 +70,48 @@ impl Drop for Up {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn a_stopped_data_folder_verifies_and_says_what_is_missing() {
+    let mut up = Up::new();
+    let data = up.ready["data"].as_str().unwrap().to_owned();
+    let key = up.ready["ledger_key"].as_str().unwrap().to_owned();
+    assert_eq!(up.stop(), Some(0));
+    let report = up.json(&["verify", "--data", &data, "--key", &key]);
+    assert_eq!(
+        (&report["ok"], &report["key_known"], &report["rows_checked"]),
+        (&json!(true), &json!(true), &json!(true))
+    );
+    let said = up.run(&["verify", "--data", "nowhere"]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    assert!(
+        said.err.contains("no store at `nowhere/remit.db`") || said.err.contains("no store at `nowhere`"),
+        "{said:?}"
+    );
+    let both = up.run(&["verify", "export", "--data", &data]);
+    assert_eq!(both.status, Some(2), "{both:?}");
+}
+
+#[test]
+fn a_server_works_in_the_folder_it_was_given_and_observe_mode_is_said_aloud() {
+    let mut up = Up::new();
+    let refused = up.run(&["mcp", "add", "x", "--cwd", "nowhere", "--", "cat"]);
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(refused.err.contains("nowhere` does not exist"), "{refused:?}");
+    assert_eq!(up.stop(), Some(0));
+    let house = std::mem::replace(&mut up.house, House::new());
+    let bad = house.run(&["up", "--observe", "privilege"]);
+    assert_eq!(bad.status, Some(2), "{bad:?}");
+    assert!(bad.err.contains("guardrail"), "{bad:?}");
+    let up = Up::with(house, &["--observe", "read=2d", "write"]);
+    let observed: Vec<&str> = up.ready["observed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| o["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(observed, ["read", "write"]);
 }
 
 #[test]

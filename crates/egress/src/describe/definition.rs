@@ -28,7 +28,7 @@ pub(super) fn rules(system: &Name, operation: &Operation) -> Result<Vec<Argument
             Some(FieldRole::Content) => rules.push(rule(pointer, ArgumentRole::Content)),
             Some(FieldRole::Amount) => rules.push(rule(pointer, ArgumentRole::Amount)),
             Some(FieldRole::Destination(kind)) => {
-                rules.push(rule(pointer, ArgumentRole::Destination { kind }))
+                rules.push(rule(pointer, ArgumentRole::Destination { kind }));
             }
         }
     }

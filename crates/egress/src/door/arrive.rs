@@ -185,6 +185,10 @@ impl<E: Engine> Front<E> {
         body: Incoming,
     ) -> Response<ResponseBody> {
         let (name, authority) = (place.system.name.clone(), place.authority.clone());
+        let Some(_flight) = self.flights.board(session.run) else {
+            let detail = "too many requests of this run are under way: wait for some to end";
+            return answer::problem(StatusCode::TOO_MANY_REQUESTS, detail, Object::new());
+        };
         match read(place, token.as_deref(), &parts, body).await {
             Ok(asked) => {
                 let base_url = (self.config.base_url)();

@@ -3,6 +3,7 @@
 mod answer;
 mod arrive;
 mod connect;
+mod flights;
 mod identify;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub struct FrontConfig {
 pub struct Front<E> {
     engine: Arc<E>,
     config: FrontConfig,
+    flights: Arc<flights::Flights>,
 }
 
 /// Who asks through a connection.
@@ -48,7 +50,11 @@ impl<E: Engine> Front<E> {
     /// The proxy before `engine`.
     #[must_use]
     pub fn new(engine: Arc<E>, config: FrontConfig) -> Arc<Self> {
-        Arc::new(Self { engine, config })
+        Arc::new(Self {
+            engine,
+            config,
+            flights: Arc::default(),
+        })
     }
 
     /// True for requests that are for the proxy: `CONNECT`, a target with another host, `/egress/…`.

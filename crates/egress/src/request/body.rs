@@ -38,7 +38,7 @@ impl Decoded {
 
 /// Reads a body by its declared type.
 pub(super) fn decode(head: &Head, body: &Spooled) -> Result<Decoded, Refusal> {
-    if body.len() == 0 {
+    if body.is_empty() {
         return Ok(Decoded::Empty);
     }
     let essence = essence(head.content_type.as_deref());
@@ -136,7 +136,7 @@ pub(super) fn add(
     if operation.body == BodyKind::None {
         return Ok(());
     }
-    if body.len() > 0 {
+    if !body.is_empty() {
         arguments.insert("body_sha256", body.sha256());
         arguments.insert("body_bytes", i64::try_from(body.len()).unwrap_or(i64::MAX));
         if let Some(kind) = &head.content_type {

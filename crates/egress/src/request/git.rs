@@ -122,12 +122,12 @@ pub(super) fn read(system: &System, head: &Head, body: &Spooled) -> Result<Optio
         }
         (method, _) => return Err(Refusal::opaque(format!("git does not send {}", shown(method)))),
     };
-    if route == "refs" && body.len() > 0 {
+    if route == "refs" && !body.is_empty() {
         return Err(Refusal::opaque("a body came with a request of git that has none"));
     }
     let mut arguments = common(system, head, &path);
     arguments.insert("git", said);
-    if body.len() > 0 {
+    if !body.is_empty() {
         arguments.insert("body_sha256", body.sha256());
         arguments.insert("body_bytes", i64::try_from(body.len()).unwrap_or(i64::MAX));
     }

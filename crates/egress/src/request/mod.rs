@@ -176,7 +176,7 @@ pub(crate) fn touch(
 
 /// A body where there should be none.
 pub(crate) fn expect_no_body(operation: &Operation, body: &Spooled) -> Result<(), Refusal> {
-    if operation.body == BodyKind::None && body.len() > 0 {
+    if operation.body == BodyKind::None && !body.is_empty() {
         return Err(Refusal::opaque(format!(
             "`{}` has no body, and {} bytes came with it",
             operation.name,

@@ -47,8 +47,8 @@ fn commands_are_told_apart() {
     let create = format!("{ZERO} {ONE} refs/heads/new\0report-status agent=git/2");
     let delete = format!("{ONE} {ZERO} refs/heads/old\0report-status");
     let update = format!("{ONE} {TWO} refs/heads/main\0report-status");
-    assert_eq!(named(&commands(&[create.clone()])), "git.push");
-    assert_eq!(named(&commands(&[delete.clone()])), "git.push_delete");
+    assert_eq!(named(&commands(std::slice::from_ref(&create))), "git.push");
+    assert_eq!(named(&commands(std::slice::from_ref(&delete))), "git.push_delete");
     assert_eq!(named(&commands(&[update])), "git.push_rewrite");
     assert_eq!(named(&commands(&[create, delete])), "git.push_delete");
     assert_eq!(named(b"0000"), "git.push");

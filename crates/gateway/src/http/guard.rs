@@ -40,6 +40,12 @@ impl AllowedHosts {
         Ok(())
     }
 
+    /// True when the names in `Host`, in the target and in `Origin` are ours: for routes beside the gateway's own.
+    #[must_use]
+    pub fn admits(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        self.check(uri, headers).is_ok()
+    }
+
     fn host(&self, text: &str) -> bool {
         let text = text.to_ascii_lowercase();
         let Some(name) = without_port(&text) else {

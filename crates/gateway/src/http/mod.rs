@@ -102,7 +102,10 @@ async fn enter<E: Engine>(
     let headers = &parts.headers;
     let presented = request::presented(parts).map_err(refused)?;
     let session = gateway.engine.authenticate(presented).await;
-    let session = session.map_err(|failure| respond::unauthenticated(&failure))?;
+    let session = session.map_err(|failure| {
+        let metadata = metadata_of(&gateway.config.public_url, endpoint.as_ref().ok());
+        respond::pointing_to(respond::unauthenticated(&failure), &metadata)
+    })?;
     let endpoint = endpoint.map_err(refused)?;
     let accept = Accept::read(headers).map_err(refused)?;
     let session_id = request::session_id(headers).map_err(refused)?;
@@ -126,6 +129,15 @@ async fn enter<E: Engine>(
         flight,
         session_id,
     })
+}
+
+/// Where the metadata of an endpoint lies (RFC 9728, 3.1).
+fn metadata_of(public_url: &str, endpoint: Option<&Endpoint>) -> String {
+    let path = match endpoint {
+        Some(Endpoint::Server(server)) => format!("/mcp/{server}"),
+        Some(Endpoint::Aggregated) | None => "/mcp".to_owned(),
+    };
+    format!("{public_url}/.well-known/oauth-protected-resource{path}")
 }
 
 async fn read(headers: &axum::http::HeaderMap, body: Body) -> Result<(Era, Incoming), Fault> {

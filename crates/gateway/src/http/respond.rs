@@ -81,6 +81,10 @@ pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
             "credential_invalid",
             Some("Bearer error=\"invalid_token\", error_description=\"unknown token\"".to_owned()),
         ),
+        AuthFailure::HumanCredential => (
+            "actor_invalid",
+            Some("Bearer error=\"invalid_token\", error_description=\"not the token of a task\"".to_owned()),
+        ),
         AuthFailure::TaskEnded(_) => (
             "task_ended",
             Some("Bearer error=\"invalid_token\", error_description=\"the task has ended\"".to_owned()),
@@ -124,6 +128,22 @@ pub(crate) fn unauthenticated(failure: &AuthFailure) -> Response<Body> {
     ] {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// Adds to a challenge where the client learns how to come to a token (RFC 9728, 5.1; MCP 2026-07-28, authorization).
+pub(crate) fn pointing_to(mut response: Response<Body>, metadata: &str) -> Response<Body> {
+    let challenge = response
+        .headers()
+        .get(header::WWW_AUTHENTICATE)
+        .and_then(|value| value.to_str().ok());
+    if let Some(challenge) = challenge {
+        let joint = if challenge.contains(' ') { "," } else { "" };
+        let more = format!("{challenge}{joint} resource_metadata=\"{metadata}\"");
+        if let Ok(value) = HeaderValue::from_str(&more) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
         }
     }
     response

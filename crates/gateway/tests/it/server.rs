@@ -76,6 +76,7 @@ impl Server {
         let engine = FakeEngine::new();
         let clock = Arc::new(ManualClock::new(Timestamp(1)));
         let config = GatewayConfig {
+            public_url: "http://127.0.0.1:7420".to_owned(),
             hosts: AllowedHosts::default(),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),

@@ -17,7 +17,7 @@ pub(crate) use expect::{ACCEPTED, Acted, Answered, Expect, Reading};
 pub(crate) use people::{Agent, Confinement, Freeze, Human, Limits, Mode, TaskSpec};
 pub(crate) use scalars::{Moment, Span, Texts};
 pub(crate) use server::{Admit, Answer, Server};
-pub(crate) use setup::{Revision, Scenario};
+pub(crate) use setup::{Host, Revision, Scenario};
 pub(crate) use step::{Do, Step};
 pub(crate) use verbs::*;
 

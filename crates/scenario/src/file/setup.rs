@@ -34,7 +34,7 @@ pub(crate) struct Scenario {
     /// Stub MCP servers by the name they are registered under.
     #[serde(default)]
     pub servers: Entries<Server>,
-    /// HTTP hosts by name. They are read but not served yet: steps that would reach them are refused.
+    /// HTTP hosts by name.
     #[serde(default)]
     pub hosts: Entries<Host>,
     /// Planted secrets by name. None of their values may ever reach a stub.
@@ -104,9 +104,21 @@ pub(crate) struct Hold {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Host {
-    /// What it answers to every request.
+    /// The system it is registered as; hosts of the same system share its description, in this order. Without one the host
+    /// belongs to no system.
     #[serde(default)]
-    #[expect(dead_code, reason = "served once egress is there")]
+    pub system: Option<String>,
+    /// The shipped description (`github`, `slack`, `http` …). Default: the one named like the system, else `http`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// A description of its own (TOML, `docs/systems.md`) instead.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// HTTP status of its answers. Default: 200.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// What it answers to every request. Default: `{"ok":true}`.
+    #[serde(default)]
     pub text: Option<String>,
 }
 

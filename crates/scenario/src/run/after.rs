@@ -25,6 +25,12 @@ impl Stage<'_> {
         }
         let mut misses = self.verify().await.err().unwrap_or_default().0;
         let records = self.records(0).await;
+        misses.extend(self.web_effects(&records));
+        let systems = self.system_names();
+        let records: Vec<Value> = records
+            .into_iter()
+            .filter(|record| !systems.contains(&server_of(record)))
+            .collect();
         let mut received = Counts::new();
         for (server, stub) in &self.stubs {
             for one in stub.received() {
@@ -46,6 +52,65 @@ impl Stage<'_> {
     }
 }
 
+impl Stage<'_> {
+    /// Names of the systems the hosts belong to.
+    fn system_names(&self) -> Vec<String> {
+        let hosts = self.scenario.hosts.0.iter();
+        hosts.filter_map(|host| host.value.system.clone()).collect()
+    }
+
+    /// The same for HTTP hosts, counted by system.
+    fn web_effects(&self, records: &[Value]) -> Vec<Miss> {
+        let Some(web) = &self.web else { return Vec::new() };
+        let mut misses: Vec<Miss> = web
+            .leaked()
+            .into_iter()
+            .map(|secret| {
+                Miss::new(
+                    format!("the secret {secret} stays where it is"),
+                    "it reached a host",
+                )
+            })
+            .collect();
+        let reached = web.reached();
+        for system in self.system_names() {
+            let hosts: Vec<&str> = self
+                .scenario
+                .hosts
+                .0
+                .iter()
+                .filter(|host| host.value.system.as_ref() == Some(&system))
+                .map(|host| host.name.as_str())
+                .collect();
+            let arrived = reached
+                .iter()
+                .filter(|host| hosts.contains(&host.as_str()))
+                .count();
+            let allowed = records
+                .iter()
+                .filter(|record| {
+                    record["type"] == "decision"
+                        && record["decision"] == "allow"
+                        && server_of(record) == system
+                })
+                .count();
+            if arrived > allowed {
+                misses.push(Miss::new(
+                    format!("no effect without a record: {allowed} requests to {system} allowed"),
+                    format!("{arrived} reached its hosts"),
+                ));
+            }
+        }
+        misses
+    }
+}
+
+/// The server a record is about.
+fn server_of(record: &Value) -> String {
+    let tool = record["tool"].as_str().unwrap_or_default();
+    tool.split('/').next().unwrap_or_default().to_owned()
+}
+
 /// Compares what servers received with what the ledger allowed; both by method and `server/target`.
 fn effects(received: &Counts, records: &[Value]) -> Vec<Miss> {
     let mut allowed = Counts::new();
@@ -62,6 +127,10 @@ fn effects(received: &Counts, records: &[Value]) -> Vec<Miss> {
             .unwrap_or("tools/call")
             .to_owned();
         let tool = record["tool"].as_str().unwrap_or_default().to_owned();
+        // What is asked of Remit itself reaches no server.
+        if tool.starts_with("remit/") {
+            continue;
+        }
         *counted.entry((method, tool)).or_default() += 1;
     }
     let mut misses = Vec::new();

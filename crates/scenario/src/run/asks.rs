@@ -98,6 +98,9 @@ impl Stage<'_> {
     }
 
     pub async fn resume(&mut self, step: &file::Resume, from: &From, expect: &Answered) -> Misses {
+        if self.named(&step.resume)?.path == super::web::REDEEM {
+            return self.redeem_http(&step.resume, from, expect).await;
+        }
         let approval = self.approval(&step.resume)?;
         let call = self.named(&step.resume)?;
         let (path, target, records) = (call.path.clone(), call.target.clone(), call.records);
@@ -317,7 +320,7 @@ fn target(server: &str, method: &'static str, name: &str) -> Target {
     }
 }
 
-fn missed(expect: &Answered, seen: &Seen, reached: Option<usize>) -> Misses {
+pub(super) fn missed(expect: &Answered, seen: &Seen, reached: Option<usize>) -> Misses {
     let wrong = judge(expect, seen, reached);
     let decision = describe(&seen.decided());
     let miss = |(expected, happened)| Miss {

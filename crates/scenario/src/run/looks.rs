@@ -271,6 +271,9 @@ impl Stage<'_> {
 
 /// True while a task or an approval whose time is over has not been closed.
 async fn is_due(app: &App, now: Timestamp) -> Result<bool, Failure> {
+    if remit_server::tasks::pulse::is_due(app).await? {
+        return Ok(true);
+    }
     app.store
         .read(move |conn| {
             let mut waiting = remit_store::approvals::in_state(conn, ApprovalState::Pending, u32::MAX)?;

@@ -8,6 +8,7 @@ mod judge;
 mod looks;
 mod setup;
 mod stage;
+mod web;
 
 use remit_core::people::Standing;
 use remit_server::app::Failure;
@@ -141,11 +142,7 @@ impl Stage<'_> {
             Do::List(list, from, expect) => self.list(list, from, expect).await,
             Do::Resume(resume, from, expect) => self.resume(resume, from, expect).await,
             Do::Join(join, expect) => self.join(join, expect).await,
-            // The reader refuses such files.
-            Do::Http(..) => Err(Miss::one(
-                "a step that is supported",
-                "`http` steps are not supported yet",
-            )),
+            Do::Http(http, from, expect) => self.http(http, from, expect).await,
             Do::Card(card) => self.card(card).await,
             Do::TaskShow(show) => self.show_task(show).await,
             Do::Upstream(upstream) => self.upstream(upstream),

@@ -1,9 +1,10 @@
 //! Building the stage: everything a scenario declares, put in place through the same use cases people use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use remit_core::authority::{Authority, Scope};
-use remit_core::limits::TASK_TTL_MS_DEFAULT;
+use remit_core::limits::{NEWCOMER_MS, TASK_TTL_MS_DEFAULT};
 use remit_core::name::Name;
 use remit_core::task::{Intent, Mode};
 use remit_core::time::Timestamp;
@@ -27,6 +28,7 @@ use crate::clock::ScenarioClock;
 use crate::engine_handle::{OWNER, Place};
 use crate::file::{Admit, Confinement, Human, Limits, Mode as FileMode, Scenario, Server, TaskSpec};
 use crate::stub::Stub;
+use crate::web::Web;
 
 /// What the clock shows at the start, unless the file says so: Monday, 2026-01-05T09:00:00Z.
 const START: Timestamp = Timestamp(1_767_603_600_000);
@@ -49,13 +51,40 @@ fn unready(line: usize, what: impl Into<String>) -> impl FnOnce(Failure) -> Unre
     }
 }
 
+/// The HTTP hosts, where there are any.
+async fn web(scenario: &Scenario) -> Result<Option<Arc<Web>>, Failure> {
+    if scenario.hosts.0.is_empty() {
+        return Ok(None);
+    }
+    let hosts: Vec<_> = scenario
+        .hosts
+        .0
+        .iter()
+        .map(|host| (host.name.clone(), &host.value))
+        .collect();
+    let secrets = scenario
+        .secrets
+        .0
+        .iter()
+        .map(|secret| (secret.name.clone(), secret.value.value.clone()));
+    let web = Web::start(&hosts, secrets.collect())
+        .await
+        .map_err(Failure::unavailable)?;
+    Ok(Some(Arc::new(web)))
+}
+
 impl<'s> Stage<'s> {
     /// Puts everything in place.
     pub async fn build(scenario: &'s Scenario) -> Result<Self, Unready> {
         let folder = Folder::fresh()
             .map_err(Failure::Unavailable)
             .map_err(unready(1, "folder"))?;
-        let clock = ScenarioClock::starting_at(scenario.start.map_or(START, |start| start.0));
+        let clock = ScenarioClock::starting_at(
+            scenario
+                .start
+                .map_or(START, |start| start.0)
+                .plus_ms(-NEWCOMER_MS),
+        );
         let hold = Hold {
             wait: milliseconds(scenario.hold.wait.map_or(0, |wait| wait.0)),
             window: scenario
@@ -63,7 +92,9 @@ impl<'s> Stage<'s> {
                 .window
                 .map_or_else(|| Hold::default().window, |window| milliseconds(window.0)),
         };
-        let place = Place::below(folder.path(), clock.clone(), hold);
+        let mut place = Place::below(folder.path(), clock.clone(), hold);
+        let web = web(scenario).await.map_err(unready(1, "hosts"))?;
+        place.web = web.clone();
         let engine = place
             .start()
             .await
@@ -75,16 +106,20 @@ impl<'s> Stage<'s> {
             place,
             engine: Some(engine),
             stubs: BTreeMap::new(),
+            web,
             clients: BTreeMap::new(),
             tasks: BTreeMap::new(),
             calls: BTreeMap::new(),
             folder,
         };
         stage.people().await?;
+        // The people of the file are no newcomers: they have been here for a day.
+        stage.clock.advance(NEWCOMER_MS.unsigned_abs());
         for server in &scenario.servers.0 {
             let added = stage.server(&server.name, &server.value).await;
             added.map_err(unready(server.line, format!("server {}", server.name)))?;
         }
+        stage.systems().await.map_err(unready(0, "hosts"))?;
         stage.rules().await?;
         for freeze in &scenario.freezes {
             stage
@@ -154,6 +189,7 @@ impl<'s> Stage<'s> {
             allow_private: true,
             shareable: server.shareable,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         self.stubs.insert(name.to_owned(), stub);

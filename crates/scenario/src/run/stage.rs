@@ -1,6 +1,7 @@
 //! Everything one scenario runs on: engine, stub servers, clients, and what its names stand for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use remit_core::id::{ApprovalId, RunId, TaskId};
 use remit_server::app::Failure;
@@ -13,6 +14,7 @@ use crate::clock::ScenarioClock;
 use crate::engine_handle::{Engine, Place};
 use crate::file::{From, Scenario};
 use crate::stub::Stub;
+use crate::web::Web;
 
 /// One scenario under way.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Stage<'s> {
     pub place: Place,
     pub engine: Option<Engine>,
     pub stubs: BTreeMap<String, Stub>,
+    /// The HTTP hosts, where there are any.
+    pub web: Option<Arc<Web>>,
     pub clients: BTreeMap<String, std::sync::Arc<Client>>,
     pub tasks: BTreeMap<String, OpenTask>,
     pub calls: BTreeMap<String, NamedCall>,
@@ -165,6 +169,10 @@ impl Stage<'_> {
 
     /// How many requests for `target` have reached its server.
     pub fn reached(&self, target: &Target) -> usize {
+        if target.method == "http" {
+            let reached = self.web.as_ref().map(|web| web.reached()).unwrap_or_default();
+            return reached.iter().filter(|host| **host == target.name).count();
+        }
         let Some(stub) = self.stubs.get(&target.server) else {
             return 0;
         };

@@ -146,6 +146,9 @@ async fn vote(
                 .into());
             };
             let now = tx.time();
+            if verdict == Verdict::Approve && stored.approval.requirement.tier == Tier::TwoPerson {
+                crate::seniority::expect_counts(tx, &human.name)?;
+            }
             stored
                 .approval
                 .vote(&human, verdict, note.clone(), now, weak)

@@ -7,6 +7,8 @@ use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::name::Name;
 use remit_core::time::Timestamp;
 use remit_ledger::record::Record;
+use remit_store::leases::Change;
+use remit_store::{AppendError, Refused};
 
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
@@ -59,6 +61,57 @@ pub(super) async fn plan(
         })
         .await?;
     Ok(lease)
+}
+
+/// Records that the backend made it. False when the task ended meanwhile: it is to be revoked, not used.
+pub(super) async fn confirm(app: &Arc<App>, lease: &mut Lease, change: Change) -> Result<bool, Failure> {
+    lease.state = LeaseState::Live;
+    if let Some(handle) = &change.handle {
+        lease.handle.clone_from(handle);
+    }
+    if let Some(expires_at) = change.expires_at {
+        lease.expires_at = expires_at;
+    }
+    let mut entry = record::of("lease.live");
+    about(&mut entry, lease);
+    let (id, task) = (lease.id, lease.task);
+    let confirmed = app
+        .store
+        .append(entry, move |tx| {
+            remit_store::tasks::expect_open(tx, task)?;
+            remit_store::leases::step(tx, id, LeaseState::Live, &change)
+        })
+        .await;
+    match confirmed {
+        Ok((_, live)) => Ok(live),
+        Err(AppendError::Refused(Refused::NotOpen { .. } | Refused::NotAllowed(_))) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Records one step towards the end.
+pub(super) async fn step(
+    app: &Arc<App>,
+    lease: &Lease,
+    to: LeaseState,
+    change: Change,
+    why: &str,
+) -> Result<(), Failure> {
+    let mut entry = record::of(match to {
+        LeaseState::Revoking => "lease.revoke",
+        LeaseState::Fading => "lease.fading",
+        LeaseState::Expired => "lease.expired",
+        LeaseState::Dead | LeaseState::Planned | LeaseState::Live => "lease.dead",
+    });
+    about(&mut entry, lease);
+    if !why.is_empty() {
+        entry.detail.insert("why", why);
+    }
+    let id = lease.id;
+    app.store
+        .append(entry, move |tx| remit_store::leases::step(tx, id, to, &change))
+        .await?;
+    Ok(())
 }
 
 /// The parts of a record that say which lease it is about.

@@ -6,11 +6,14 @@
 //! known to the scrubber (`crate::secrets::known`).
 //!
 //! A lease is a row before anybody is asked for it (`leases.rs`) and ends inside the transaction that ends its task.
+//! What left us is then revoked and probed (`revoke.rs`). Databases are servers of our own (`databases/`).
 
 mod credential;
+pub mod databases;
 mod leases;
 mod placeholder;
 mod reach;
+pub mod revoke;
 mod state;
 pub mod vault;
 
@@ -22,4 +25,5 @@ pub use state::Broker;
 /// What the broker does when a task has ended: its leases are over in the store already; memory follows.
 pub(crate) fn task_ended(app: &crate::app::App, task: remit_core::id::TaskId) {
     app.broker.forget_task(task);
+    app.broker.work.notify_one();
 }

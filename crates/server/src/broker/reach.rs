@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use remit_broker::port::{Answer, Ask, Body, Http, Pending, Unreached};
+use remit_broker::port::{Answer, Ask, Body, Http, Pending, Place, Stream, Streams, Unreached};
 use remit_core::name::Name;
 use remit_enforce::{Act, Bounds, Lifeline, Permitted, System};
-use remit_upstream::{Endpoint, FetchBody, FetchRequest, Secret};
+use remit_upstream::{Endpoint, FetchBody, FetchRequest, Secret, Target};
 use secrecy::ExposeSecret as _;
 
 use crate::app::{App, Failure};
@@ -140,5 +140,47 @@ impl Reach {
 impl Http for Reach {
     fn ask<'a>(&'a self, ask: Ask) -> Pending<'a, Result<Answer, Unreached>> {
         Box::pin(self.asked(ask))
+    }
+}
+
+impl Streams for Reach {
+    fn open<'a>(&'a self, place: &'a Place) -> Pending<'a, Result<Stream, Unreached>> {
+        Box::pin(self.opened(place))
+    }
+}
+
+impl Reach {
+    async fn opened(&self, place: &Place) -> Result<Stream, Unreached> {
+        let away = |what: &dyn std::fmt::Display| Unreached::Away(what.to_string());
+        let target = match place {
+            Place::Socket(path) => Target::Socket(path.clone()),
+            Place::Host {
+                host,
+                port,
+                tls,
+                allow_private,
+            } => Target::Host {
+                host: host.clone(),
+                port: *port,
+                tls: *tls,
+                allow_private: *allow_private,
+            },
+        };
+        let named = target.to_string();
+        let permit = self
+            .act(
+                Act::Dial {
+                    target: named.clone(),
+                },
+                &named,
+            )
+            .await
+            .map_err(|failure| away(&failure))?;
+        let environment =
+            crate::registry::servers::environment(&self.app).map_err(|failure| away(&failure))?;
+        let stream = remit_upstream::stream(permit, &target, &environment)
+            .await
+            .map_err(|error| away(&error))?;
+        Ok(Box::new(stream))
     }
 }

@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use remit_broker::vault::LocalKek;
 use remit_core::entropy::Entropy;
-use remit_core::id::TaskId;
+use remit_core::id::{LeaseId, TaskId};
 use remit_core::lease::Lease;
 use remit_core::name::Name;
+use remit_store::Store;
 use remit_store::secrets::Secret;
-use remit_store::{Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::databases::sessions::Sessions;
+use super::revoke::Patience;
 use crate::app::Failure;
 use crate::config::{Config, KeyPlace};
 use crate::keys::{Key, Keys};
@@ -32,6 +34,12 @@ pub struct Broker {
     secrets: ArcSwap<BTreeMap<Name, Secret>>,
     opened: Mutex<HashMap<String, SecretString>>,
     issued: Mutex<HashMap<(TaskId, String), Slot>>,
+    /// Open sessions with databases.
+    pub(super) sessions: Sessions,
+    /// Rung when something has to be revoked.
+    pub(super) work: tokio::sync::Notify,
+    /// Leases whose backend did not take them back yet.
+    pub(super) patience: Patience,
 }
 
 /// One lease of one task, or its making: whoever holds the lock makes it.
@@ -78,6 +86,9 @@ impl Broker {
             secrets: ArcSwap::from_pointee(load(store).await?),
             opened: Mutex::default(),
             issued: Mutex::default(),
+            sessions: Sessions::default(),
+            work: tokio::sync::Notify::new(),
+            patience: Patience::default(),
         })
     }
 
@@ -125,13 +136,44 @@ impl Broker {
     pub(super) fn forget_task(&self, task: TaskId) {
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         issued.retain(|(of, _), _| *of != task);
+        drop(issued);
+        self.sessions.forget_task(task);
+    }
+
+    /// What the names of our roles start with: another installation on the same server has another.
+    #[must_use]
+    pub fn role_prefix(&self) -> String {
+        let tag = self.placeholders.derive("installation");
+        let tag: String = tag
+            .bytes()
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("remit_{tag}_")
+    }
+
+    /// The role of a lease.
+    pub(super) fn role_of(&self, lease: LeaseId) -> String {
+        let id = lease.to_string();
+        format!(
+            "{}{}",
+            self.role_prefix(),
+            id.strip_prefix("lease_").unwrap_or(&id)
+        )
+    }
+
+    /// 256 bits as hexadecimal digits.
+    pub(super) fn fresh_password(&self, entropy: &dyn Entropy) -> Result<SecretString, Failure> {
+        let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
+        entropy.fill(bytes.as_mut())?;
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(SecretString::from(text))
     }
 }
 
 async fn load(store: &Store) -> Result<BTreeMap<Name, Secret>, Failure> {
-    let listed = store
-        .read(|conn| Ok::<_, StoreError>(remit_store::secrets::list(conn)?))
-        .await?;
+    let listed = store.read(remit_store::secrets::list).await?;
     Ok(listed
         .into_iter()
         .map(|stored| stored.value)

@@ -105,6 +105,22 @@ impl Issuer {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.lives()?;
+        if let Some(issuer) = &self.url {
+            let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+                .iter()
+                .any(|start| {
+                    issuer
+                        .strip_prefix(start)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+                });
+            let origin = issuer.splitn(4, '/').count() == 3 && !issuer.contains(['?', '#', '@', '"', ' ']);
+            if !(issuer.starts_with("https://") || loopback) || !origin {
+                return Err(ConfigError::value(
+                    "issuer.url",
+                    "write an origin without a path: `https://host[:port]`, or `http` on loopback",
+                ));
+            }
+        }
         Ok(())
     }
 }

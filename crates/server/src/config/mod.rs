@@ -1,12 +1,17 @@
 //! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
 
+mod attest;
+mod databases;
 mod duration;
 mod error;
 mod hold;
 mod issuer;
 mod listen;
 mod oauth;
+mod oidc;
 mod policy;
+pub mod secret;
+mod server_oauth;
 mod servers;
 mod store;
 mod systems;
@@ -17,13 +22,17 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+pub use attest::Attest;
+pub use databases::Database;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
 pub use issuer::{Issuer, IssuerLives};
 pub use listen::Listen;
-pub use oauth::{Oauth, OauthGrant};
-pub use policy::Policy;
+pub use oauth::{Oauth, OauthClient};
+pub use oidc::Oidc;
+pub use policy::{OBSERVE_DEFAULT, Policy};
+pub use server_oauth::{UpstreamGrant, UpstreamOauth};
 pub use servers::Server;
 pub use store::Store;
 pub use systems::{Egress, System};
@@ -39,7 +48,7 @@ pub struct Config {
     pub store: Store,
     /// MCP servers known from the start.
     pub servers: BTreeMap<String, Server>,
-    /// Systems reached over HTTP, known from the start.
+    /// What is known of systems, and those reached over HTTP from the start.
     pub systems: BTreeMap<String, System>,
     /// The way out.
     pub egress: Egress,
@@ -47,12 +56,20 @@ pub struct Config {
     pub policy: Policy,
     /// How calls wait for people.
     pub hold: Hold,
+    /// Clients that come for tasks.
+    pub oauth: Oauth,
+    /// The provider by which people sign in.
+    pub oidc: Option<Oidc>,
+    /// Whose word is taken for what a run is.
+    pub attest: BTreeMap<String, Attest>,
     /// Lives of keys, certificates and tokens for other audiences.
     pub issuer: Issuer,
     /// Where the key-encryption key lies, and how long old versions of secrets stay.
     pub vault: Vault,
     /// Managers that keep secrets for us.
     pub managers: BTreeMap<String, Manager>,
+    /// Databases that agents query.
+    pub databases: BTreeMap<String, Database>,
 }
 
 impl Config {
@@ -88,10 +105,20 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.listen.check()?;
         self.hold.check()?;
+        self.oauth.check()?;
+        if let Some(oidc) = &self.oidc {
+            oidc.check()?;
+        }
         self.issuer.check()?;
+        for (name, attest) in &self.attest {
+            attest.check(name)?;
+        }
         self.vault.check()?;
         for (name, manager) in &self.managers {
             manager.check(name)?;
+        }
+        for (name, database) in &self.databases {
+            database.check(name)?;
         }
         for (name, server) in &self.servers {
             server.check(name)?;
@@ -99,6 +126,7 @@ impl Config {
         for (name, system) in &self.systems {
             system.check(name)?;
         }
+        self.policy.observed()?;
         Ok(())
     }
 }
@@ -116,6 +144,38 @@ mod tests {
         assert!(duration_ms("soon").is_err());
         let config: Config = toml::from_str("[hold]\nwait = \"2m\"").unwrap();
         assert!(config.check().unwrap_err().to_string().contains("maximum of 55s"));
+    }
+
+    #[test]
+    fn working_folders_environments_and_observed_classes_are_checked() {
+        let problem = |text: &str| {
+            let config: Config = toml::from_str(text).unwrap();
+            config
+                .check()
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
+        };
+        assert_eq!(problem("[servers.x]\ncommand = [\"x\"]\ncwd = \"/srv\""), "");
+        assert!(problem("[servers.x]\ncommand = [\"x\"]\ncwd = \"srv\"").contains("absolute"));
+        assert!(problem("[servers.x]\nurl = \"http://x\"\ncwd = \"/srv\"").contains("command"));
+        assert_eq!(problem("[systems.db]\nenvironment = \"production\""), "");
+        assert!(problem("[systems.db]\nenvironment = \"Pro Duction\"").contains("Pro Duction"));
+        assert!(problem("[systems.\"a b\"]\nenvironment = \"staging\"").contains("a b"));
+        assert_eq!(
+            problem("[policy]\nobserve = { read = \"7d\", write = \"12h\" }"),
+            ""
+        );
+        for (text, says) in [
+            ("privilege = \"1d\"", "guardrail"),
+            ("look = \"1d\"", "look"),
+            ("read = \"31d\"", "30d"),
+            ("read = \"0s\"", "bounds"),
+            ("read = \"soon\"", "duration"),
+        ] {
+            let said = problem(&format!("[policy]\nobserve = {{ {text} }}"));
+            assert!(said.contains(says) && said.contains("policy.observe."), "{said}");
+        }
     }
 
     #[test]

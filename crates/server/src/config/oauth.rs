@@ -1,74 +1,97 @@
-//! `[servers.NAME.oauth]`: who we are to the authorization server of an upstream MCP server.
+//! `[oauth]`: the clients known from the start, and what others may bring. Who we are says `[issuer] url`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 
-/// How tokens are got.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OauthGrant {
-    /// A person signs in with `remit mcp login`; tokens are theirs.
-    #[default]
-    AuthorizationCode,
-    /// The client itself; no person is behind it and every task shares it.
-    ClientCredentials,
-}
-
-/// `[servers.NAME.oauth]`
-#[derive(Clone, Debug, Default, Deserialize)]
+/// `[oauth]`
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Oauth {
-    /// The only issuer the credentials below may ever be shown to; needed with a secret or key.
-    pub issuer: Option<String>,
-    /// `client_id` of a client registered by hand.
-    pub client_id: Option<String>,
-    /// Its secret, in a file only its owner can read.
-    pub client_secret_file: Option<PathBuf>,
-    /// Its ES256 private key (PKCS #8, PEM), in a file only its owner can read: `private_key_jwt`.
-    pub private_key_file: Option<PathBuf>,
-    /// `https` address of a client id metadata document that describes this installation.
-    pub client_metadata_url: Option<String>,
-    /// We may register ourselves (RFC 7591).
-    pub register: bool,
-    /// Scopes to ask for, separated by spaces; what the server names when absent.
-    pub scopes: Option<String>,
-    /// The provider supports PKCE with S256 without saying so in its metadata.
-    pub assume_s256: bool,
-    /// How tokens are got.
-    pub grant: OauthGrant,
+    /// Clients may name themselves by the address of their metadata document (CIMD).
+    pub client_documents: bool,
+    /// Those documents may lie on this machine or in a private network, also without TLS.
+    pub allow_private: bool,
+    /// Clients known from the start, by `client_id`.
+    pub clients: BTreeMap<String, OauthClient>,
+}
+
+impl Default for Oauth {
+    fn default() -> Self {
+        Self {
+            client_documents: true,
+            allow_private: false,
+            clients: BTreeMap::new(),
+        }
+    }
+}
+
+/// `[oauth.clients."ID"]`: a `client_id`, which may be the address of a metadata document.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OauthClient {
+    /// What people are shown; the id when absent.
+    pub name: Option<String>,
+    /// Where answers may go, whole; on loopback the port may differ (RFC 8252, 7.3).
+    pub redirect_uris: Vec<String>,
+    /// The agent its tasks run as; made from the id when absent.
+    pub agent: Option<String>,
+    /// The template proposed, and the one for tasks it opens by itself.
+    pub template: Option<String>,
+    /// Parameters of that template.
+    pub set: BTreeMap<String, String>,
+    /// The human or system for whom it opens tasks by itself (client credentials); none when absent.
+    pub initiator: Option<String>,
+    /// File of the key set its assertions are checked with (`private_key_jwt`).
+    pub jwks: Option<std::path::PathBuf>,
+    /// Secret for `client_secret_basic` and `client_secret_post`: `env:NAME` or `file:PATH`.
+    pub secret: Option<String>,
+    /// It may ask about any token (RFC 7662): a resource server.
+    pub introspects: bool,
+}
+
+impl OauthClient {
+    /// It can prove who it is.
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.jwks.is_some() || self.secret.is_some()
+    }
 }
 
 impl Oauth {
-    pub(super) fn check(&self, name: &str) -> Result<(), ConfigError> {
-        let bad = |key: &str, message: &str| {
-            Err(ConfigError::value(format!("servers.{name}.oauth.{key}"), message))
-        };
-        let secret = self.client_secret_file.is_some() || self.private_key_file.is_some();
-        if secret && (self.client_id.is_none() || self.issuer.is_none()) {
-            return bad(
-                "issuer",
-                "a secret or key needs `client_id` and the `issuer` it may be shown to",
-            );
-        }
-        if self.client_secret_file.is_some() && self.private_key_file.is_some() {
-            return bad("client_secret_file", "give either a secret or a private key");
-        }
-        let document = self.client_metadata_url.as_deref();
-        if document.is_some_and(|url| !url.starts_with("https://")) {
-            return bad(
-                "client_metadata_url",
-                "a client id metadata document has an `https` address",
-            );
-        }
-        let scopes = self.scopes.as_deref();
-        if scopes.is_some_and(|text| remit_credentials::oauth::Scopes::parse(text).is_none()) {
-            return bad("scopes", "scopes are separated by spaces and hold no quotes");
-        }
-        if self.grant == OauthGrant::ClientCredentials && !secret {
-            return bad("grant", "`client_credentials` needs a secret or a private key");
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (id, client) in &self.clients {
+            let key = format!("oauth.clients.{id}");
+            if id.is_empty() || id.len() > 2048 || id.chars().any(|c| !c.is_ascii_graphic()) {
+                return Err(ConfigError::value(
+                    &key,
+                    "a client id has 1 to 2048 visible ASCII characters",
+                ));
+            }
+            for uri in &client.redirect_uris {
+                crate::oauth::redirect::acceptable(uri)
+                    .map_err(|why| ConfigError::value(&format!("{key}.redirect_uris"), &why))?;
+            }
+            for name in client
+                .agent
+                .iter()
+                .chain(&client.template)
+                .chain(&client.initiator)
+            {
+                name.parse::<remit_core::name::Name>()
+                    .map_err(|bad| ConfigError::value(&key, &bad.to_string()))?;
+            }
+            if (client.initiator.is_some() || client.introspects) && !client.is_confidential() {
+                return Err(ConfigError::value(
+                    &key,
+                    "a client that acts by itself or introspects must prove who it is: give `jwks` or `secret`",
+                ));
+            }
+            if let Some(reference) = &client.secret {
+                super::secret::check(reference).map_err(|why| ConfigError::value(&key, &why))?;
+            }
         }
         Ok(())
     }

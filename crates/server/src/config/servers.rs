@@ -1,11 +1,12 @@
 //! `[servers.NAME]`: MCP servers known from the start.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::oauth::Oauth;
+use super::server_oauth::UpstreamOauth;
 
 /// `[servers.NAME]`: `command` or `url`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Server {
     pub url: Option<String>,
     /// Environment of a stdio server, beyond `PATH`, `HOME`, `LANG`.
     pub env: BTreeMap<String, String>,
+    /// Working folder of a stdio server, an absolute path.
+    pub cwd: Option<PathBuf>,
     /// The address may be on this machine or in a private network.
     pub allow_private: bool,
     /// One process or session may serve several tasks.
@@ -24,7 +27,7 @@ pub struct Server {
     /// An artefact that is not pinned to a version is accepted.
     pub accept_floating: bool,
     /// Who we are to its authorization server.
-    pub oauth: Option<Oauth>,
+    pub oauth: Option<UpstreamOauth>,
 }
 
 impl Server {
@@ -34,6 +37,22 @@ impl Server {
                 format!("servers.{name}"),
                 "give either `command` or `url`",
             ));
+        }
+        if let Some(cwd) = &self.cwd {
+            let key = format!("servers.{name}.cwd");
+            if self.command.is_empty() {
+                return Err(ConfigError::value(
+                    key,
+                    "only a server with a `command` has a working folder",
+                ));
+            }
+            if !cwd.is_absolute() {
+                let message = format!(
+                    "`{}` is not an absolute path: write it from `/` on",
+                    cwd.display()
+                );
+                return Err(ConfigError::value(key, message));
+            }
         }
         match &self.oauth {
             Some(_) if self.url.is_none() => Err(ConfigError::value(

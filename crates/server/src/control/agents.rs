@@ -122,3 +122,31 @@ fn shown(agent: &Agent) -> Value {
         "ceiling": view::plain(&authority_to_json(&agent.ceiling)),
     })
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Enrol {
+    ttl_ms: Option<i64>,
+    #[serde(rename = "as")]
+    by: Option<String>,
+}
+
+/// An hour: long enough to carry it over, too short to lie about.
+const ENROLMENT_MS: i64 = 60 * 60 * 1000;
+
+pub(super) async fn enrol(
+    State(Control { app, .. }): State<Control>,
+    Path(agent): Path<String>,
+    Body(body): Body<Enrol>,
+) -> Answer {
+    let by = by(&app, body.by.as_ref())?;
+    let agent: Name = parse(&agent)?;
+    let ttl = body.ttl_ms.unwrap_or(ENROLMENT_MS);
+    let (token, expires_at) = crate::attest::enrol::enrol(&app, &agent, ttl, &by).await?;
+    Ok(Json(json!({
+        "agent": agent.as_str(),
+        "enrolment": token,
+        "expires_at": expires_at.to_string(),
+        "attest_url": format!("{}{}", *app.base_url.borrow(), crate::attest::http::PATH),
+    })))
+}

@@ -64,6 +64,28 @@ pub(super) async fn change(
     Ok(Json(one(&app, &name)?))
 }
 
+/// A second person confirms what a new human, or a new role of one, holds.
+pub(super) async fn confirm(
+    State(Control { app, .. }): State<Control>,
+    Path(name): Path<String>,
+    Body(body): Body<Acting>,
+) -> Answer {
+    let by = by(&app, body.by.as_ref())?;
+    crate::people::confirm_human(&app, &parse(&name)?, &by).await?;
+    Ok(Json(one(&app, &name)?))
+}
+
+/// A link by which a local person signs in at a browser.
+pub(super) async fn login(
+    State(Control { app, .. }): State<Control>,
+    Path(name): Path<String>,
+    Body(body): Body<Acting>,
+) -> Answer {
+    let by = by(&app, body.by.as_ref())?;
+    let link = crate::humans::create_link(&app, &parse(&name)?, &by).await?;
+    Ok(Json(json!({"name": name, "link": link})))
+}
+
 fn one(app: &App, name: &str) -> Result<Value, Failure> {
     let name: Name = parse(name)?;
     let world = app.world();

@@ -7,12 +7,14 @@ mod agents;
 mod approvals;
 mod body;
 mod error;
+mod findings;
 mod freezes;
 mod grants;
 mod guard;
 mod humans;
 mod kill;
 pub mod lane;
+mod leases;
 mod logins;
 mod policy;
 mod records;
@@ -28,6 +30,8 @@ mod tasks;
 mod tools;
 mod verify;
 mod view;
+
+pub(crate) use view::plain;
 
 use std::sync::Arc;
 

@@ -190,6 +190,21 @@ fn lines(app: &App, first: &Record, all: &[Record]) -> Vec<String> {
             );
         say("rule", &text);
     }
+    if let Some(would) = first.detail.get("would") {
+        let part = |name: &str| {
+            would
+                .get(name)
+                .and_then(|value| value.as_str())
+                .unwrap_or_default()
+        };
+        say(
+            "observed",
+            &format!("without observe mode: {} ({})", part("decision"), part("message")),
+        );
+    }
+    for line in crate::engine::uses::explain(first) {
+        say("risk", &line);
+    }
     say("confinement", first.confinement.as_deref().unwrap_or_default());
     say("proof", first.proof.as_deref().unwrap_or_default());
     for record in all {

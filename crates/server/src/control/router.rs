@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, freezes, grants, humans, kill, logins, policy, records, runs, secrets,
-    servers, status, systems, tasks, tools, verify,
+    Control, agents, approvals, findings, freezes, grants, humans, kill, leases, logins, policy, records,
+    runs, secrets, servers, status, systems, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -32,9 +32,12 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/kill", post(kill::kill))
         .route("/v1/agents", get(agents::list).post(agents::add))
         .route("/v1/agents/{name}", get(agents::show))
+        .route("/v1/agents/{name}/enrol", post(agents::enrol))
         .route("/v1/agents/{name}/{verb}", post(agents::change))
         .route("/v1/humans", get(humans::list).post(humans::add))
         .route("/v1/humans/{name}", get(humans::show))
+        .route("/v1/humans/{name}/login", post(humans::login))
+        .route("/v1/humans/{name}/confirm", post(humans::confirm))
         .route("/v1/humans/{name}/{verb}", post(humans::change))
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))
@@ -56,12 +59,14 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/approvals/{id}/deny", post(approvals::deny))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}/revoke", post(grants::revoke))
+        .route("/v1/leases", get(leases::list))
         .route("/v1/secrets", get(secrets::list).post(secrets::add))
         .route("/v1/secrets/{name}/rotate", post(secrets::rotate))
         .route("/v1/secrets/{name}/rollback", post(secrets::rollback))
         .route("/v1/secrets/{name}/retire", post(secrets::retire))
         .route("/v1/freezes", get(freezes::list).post(freezes::place))
         .route("/v1/freezes/lift", post(freezes::lift))
+        .route("/v1/findings", get(findings::list))
         .route("/v1/policy", get(policy::show))
         .route("/v1/policy/check", post(policy::check))
         .route("/v1/policy/apply", post(policy::apply))

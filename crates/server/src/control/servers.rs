@@ -26,6 +26,7 @@ pub(super) struct Add {
     command: Vec<String>,
     #[serde(default)]
     env: BTreeMap<String, String>,
+    cwd: Option<std::path::PathBuf>,
     #[serde(default)]
     allow_private: bool,
     #[serde(default)]
@@ -49,8 +50,12 @@ pub(super) async fn add(State(Control { app, .. }): State<Control>, Body(body): 
         allow_private: body.allow_private,
         shareable: body.shareable,
         environment: body.env.into_iter().collect(),
+        cwd: body.cwd,
         accept_floating: body.accept_floating,
     };
+    if new.cwd.is_some() && matches!(new.transport, Transport::Url(_)) {
+        return Err(Failure::invalid("`cwd` is for a server that is started by a command").into());
+    }
     let added = crate::registry::servers::add(&app, new, &by(&app, body.by.as_ref())?).await?;
     Ok(Json(outcome(&name, &added)))
 }
@@ -103,7 +108,11 @@ fn shown(entry: &ServerEntry) -> Value {
     match &server.transport {
         Transport::Url(url) => view::add(&mut shown, "url", url.as_str()),
         Transport::Command(command) => view::add(&mut shown, "command", command.clone()),
+        Transport::Database(schema) => view::add(&mut shown, "database", schema.as_str()),
         Transport::System(_) => {}
+    }
+    if let Some(cwd) = &server.cwd {
+        view::add(&mut shown, "cwd", cwd.as_str());
     }
     shown
 }

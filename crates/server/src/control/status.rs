@@ -8,8 +8,8 @@ use remit_core::approval::ApprovalState;
 use remit_store::{approvals, records};
 use serde_json::json;
 
-use super::Control;
 use super::error::Answer;
+use super::{Control, leases};
 use crate::app::{App, Failure};
 use crate::evidence::checkpoint;
 
@@ -38,8 +38,19 @@ pub(super) async fn show(State(Control { app, .. }): State<Control>) -> Answer {
         "approvals_pending": pending,
         "policy_version": app.world().policy.version().to_string(),
         "ledger_key": checkpoint::verifier(&app)?.to_string(),
+        "observed": observed(&app),
+        "leases": leases::counts(&app).await?,
         "denied": denied(&app),
     })))
+}
+
+/// Classes that are observed only.
+fn observed(app: &App) -> Vec<serde_json::Value> {
+    let now = app.clock.now();
+    let world = app.world();
+    let on = world.observed.iter().filter(|(_, until)| now < **until);
+    on.map(|(class, until)| json!({"class": class.as_str(), "until": until.0}))
+        .collect()
 }
 
 /// Everything a run must not reach, wherever the configuration put it.

@@ -48,6 +48,8 @@ pub(super) struct Open {
     heartbeat_ms: Option<i64>,
     idle_ms: Option<i64>,
     max_life_ms: Option<i64>,
+    #[serde(default)]
+    await_run: bool,
     #[serde(rename = "as")]
     by: Option<String>,
 }
@@ -86,6 +88,9 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
         },
     };
     let opened = crate::tasks::open::open(&app, new, &by).await?;
+    if body.await_run {
+        crate::attest::bind::await_run(&app, opened.task.run).await?;
+    }
     let mut shown = view::task(&opened.task);
     let mcp_url = format!("{}/mcp", *app.base_url.borrow());
     for (key, value) in [
@@ -93,7 +98,10 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
         ("token", opened.token),
         ("mcp_url", mcp_url),
     ] {
-        view::add(&mut shown, key, value);
+        // The token of a run that has yet to show what it is works for nobody.
+        if !(body.await_run && key == "token") {
+            view::add(&mut shown, key, value);
+        }
     }
     Ok(Json(shown))
 }

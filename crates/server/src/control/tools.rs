@@ -15,6 +15,7 @@ use crate::app::Failure;
 use crate::registry::admit::{self, Said};
 use crate::registry::definition::Finding;
 use crate::registry::snapshot::ToolEntry;
+use crate::registry::surface;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,12 +34,18 @@ pub(super) async fn list(State(Control { app, .. }): State<Control>, Query(which
         ))
         .into());
     }
-    let tools = world.registry.tools().filter(|tool| {
-        server
-            .as_ref()
-            .is_none_or(|server| tool.tool.name.server == *server)
-    });
-    Ok(Json(tools.map(|tool| shown(tool)).collect()))
+    let mut tools: Vec<_> = world
+        .registry
+        .tools()
+        .filter(|tool| {
+            server
+                .as_ref()
+                .is_none_or(|server| tool.tool.name.server == *server)
+        })
+        .collect();
+    // Tools first; what else a server says comes after them.
+    tools.sort_by_key(|tool| (tool.tool.name.server.clone(), tool.is_surface()));
+    Ok(Json(tools.into_iter().map(|tool| shown(tool)).collect()))
 }
 
 #[derive(Deserialize)]
@@ -120,6 +127,7 @@ fn shown(entry: &ToolEntry) -> Value {
     }
     json!({
         "tool": tool.name.to_string(),
+        "kind": surface::kind(&tool.name.tool),
         "state": tool.state.as_str(),
         "callable": entry.is_callable(),
         "changed": entry.changed(),

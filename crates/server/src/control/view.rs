@@ -12,7 +12,7 @@ use crate::app::Failure;
 use crate::approvals::card::lines_of;
 
 /// Our JSON as the JSON of the surface.
-pub(super) fn plain(value: &Plain) -> Value {
+pub(crate) fn plain(value: &Plain) -> Value {
     // Canonical JSON is JSON.
     serde_json::from_str(&value.to_string()).unwrap_or_default()
 }

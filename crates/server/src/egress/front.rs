@@ -44,7 +44,7 @@ fn is_ours(app: &App, text: &str) -> bool {
         || text == format!("localhost:{port}")
         || text == format!("127.0.0.1:{port}")
         || text == format!("[::1]:{port}")
-        || app.config.listen.hosts.iter().any(|host| *host == text)
+        || app.config.listen.hosts.contains(&text)
 }
 
 /// Serves a connection that only one run can reach, under its authority: the way out of a network of its own.

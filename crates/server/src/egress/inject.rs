@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use remit_core::decision::Reason;
+use remit_core::id::RunId;
 use remit_core::name::Name;
+use remit_egress::describe::{Place, System};
 use remit_egress::refusal::Refusal;
 use remit_egress::request::carried::Carried;
-use remit_upstream::{Injection, UpstreamError};
+use remit_upstream::{AwsKey, ErrorKind, Injection, Sent, UpstreamError};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::App;
+use crate::broker::{self, Credential, PLACEHOLDER};
 use crate::engine::live::Live;
 
-/// What every placeholder starts with.
-const PLACEHOLDER: &str = "remit-placeholder-";
-
-/// Everything a request may carry: placeholders, at places its system declares. A credential that Remit did not issue is
-/// refused; so is a placeholder where nothing would swap it.
+/// Everything a request may carry: placeholders of this run for this system, at places it declares. A credential that Remit
+/// did not issue is refused; so is a placeholder of another run or system, and one where nothing would swap it.
 ///
 /// # Errors
 /// [`Refusal`] (`foreign_credential`).
-pub(super) fn judge(system: &Name, carried: &[Carried]) -> Result<(), Refusal> {
+pub(super) fn judge(app: &App, run: RunId, system: &Name, carried: &[Carried]) -> Result<(), Refusal> {
     for one in carried {
         let sentence = if !one.value.starts_with(PLACEHOLDER) {
             format!(
@@ -27,6 +30,8 @@ pub(super) fn judge(system: &Name, carried: &[Carried]) -> Result<(), Refusal> {
             )
         } else if !one.declared {
             format!("the request carries a placeholder where `{system}` takes no credential")
+        } else if broker::resolve(app, run, system, &one.value).is_none() {
+            format!("the request carries a placeholder that stands for no secret of this run for `{system}`")
         } else {
             continue;
         };
@@ -38,23 +43,75 @@ pub(super) fn judge(system: &Name, carried: &[Carried]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What is put in after the decision.
+/// What is put in after the decision: the secret of each placeholder, where the placeholder stood.
 ///
 /// # Errors
-/// [`UpstreamError`] when what belongs there cannot be had.
+/// [`UpstreamError`] when what belongs there cannot be had; nothing was sent then.
 pub(super) async fn injections(
-    _: &Arc<App>,
-    _: &Arc<Live>,
-    system: &Name,
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &System,
     carried: &[Carried],
 ) -> Result<Vec<Injection>, UpstreamError> {
-    if carried.is_empty() {
-        return Ok(Vec::new());
+    let no = |detail: String| UpstreamError {
+        server: system.name.clone(),
+        kind: ErrorKind::NoCredential,
+        sent: Sent::No,
+        detail,
+    };
+    let mut injections = Vec::new();
+    for one in carried {
+        let secret = broker::resolve(app, live.run().id, &system.name, &one.value)
+            .ok_or_else(|| no("the placeholder stands for no secret".to_owned()))?;
+        let credential = broker::credential_of(app, live, &system.name, &secret)
+            .await
+            .map_err(|failure| no(failure.to_string()))?;
+        injections.push(placed(system, one, &credential).map_err(no)?);
     }
-    Err(UpstreamError {
-        server: system.clone(),
-        kind: remit_upstream::ErrorKind::BadSpec,
-        sent: remit_upstream::Sent::No,
-        detail: format!("no credential is known for `{system}`"),
+    Ok(injections)
+}
+
+fn placed(system: &System, carried: &Carried, credential: &Credential) -> Result<Injection, String> {
+    let secret = credential.value.expose_secret();
+    if let Some(service) = &system.sigv4 {
+        let (region, _) = carried
+            .scope
+            .as_ref()
+            .ok_or("the request is not signed: sign it with the placeholder as access key id")?;
+        let id = credential
+            .user
+            .clone()
+            .ok_or("the secret has no account: `remit secret add` it with its access key id as account")?;
+        return Ok(Injection::Aws(AwsKey {
+            id,
+            secret: credential.value.clone(),
+            session: credential.session.clone(),
+            region: region.clone(),
+            service: service.clone(),
+        }));
+    }
+    Ok(match &carried.place {
+        Place::Header(name) => Injection::Header {
+            name: name.clone(),
+            value: SecretString::from(match &carried.scheme {
+                Some(scheme) => format!("{scheme} {secret}"),
+                None => secret.to_owned(),
+            }),
+        },
+        Place::Basic => {
+            let user = credential
+                .user
+                .as_deref()
+                .or(carried.user.as_deref())
+                .unwrap_or_default();
+            Injection::Header {
+                name: "authorization".to_owned(),
+                value: SecretString::from(format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")))),
+            }
+        }
+        Place::Query(name) => Injection::Query {
+            name: name.clone(),
+            value: credential.value.clone(),
+        },
     })
 }

@@ -26,6 +26,7 @@ use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailabl
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::send::Manner;
+use crate::engine::uses::Weighed;
 use crate::engine::{redeem, session, waiting};
 
 /// The server in calls to hosts nobody registered.
@@ -136,7 +137,7 @@ impl Engine for Port {
 
 /// One request: decided, and sent, held or refused.
 async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answer, Failure> {
-    if let Err(refusal) = inject::judge(&request.system.name, &request.carried) {
+    if let Err(refusal) = inject::judge(app, live.run().id, &request.system.name, &request.carried) {
         let refused = Refused {
             system: Some(request.system.name.clone()),
             authority: Some(request.head.authority.clone()),
@@ -217,6 +218,7 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
         digest: call.digest(),
         entry: None,
         server: app.world().registry.server(&server).cloned(),
+        weighed: Weighed::default(),
         salient: Vec::new(),
         proof: live.standing().proof,
         refused: None,

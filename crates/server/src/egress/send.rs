@@ -22,7 +22,7 @@ use crate::engine::call::Allowed;
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::record;
-use crate::engine::send::seal_answer;
+use crate::engine::send::{seal_answer, stopped};
 
 /// Pieces of an answer that may wait for a slow agent.
 const PIECES_WAITING: usize = 16;
@@ -33,6 +33,7 @@ pub(super) const HTTP: &str = "http";
 struct Outcome {
     call: CallId,
     decision: remit_core::decision::Decision,
+    lane: &'static str,
     prepared: Prepared,
 }
 
@@ -78,6 +79,7 @@ async fn out(
     permitted: Permitted<Call>,
     prepared: &Prepared,
     attachment: &Attachment,
+    call: CallId,
 ) -> Result<(EgressResponse, remit_upstream::Environment), UpstreamError> {
     let system = prepared.call.server.clone();
     let no = |detail: String| UpstreamError {
@@ -86,7 +88,9 @@ async fn out(
         sent: remit_upstream::Sent::No,
         detail,
     };
-    let injections = inject::injections(app, live, &system, &attachment.carried).await?;
+    let description = prepared.server.as_ref().and_then(|server| server.system.clone());
+    let description = description.ok_or_else(|| no("it is not a system".to_owned()))?;
+    let injections = inject::injections(app, live, &description, &attachment.carried).await?;
     let environment =
         crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
     let outbound = Outbound {
@@ -98,7 +102,11 @@ async fn out(
         injections,
         body: Arc::new(Kept(attachment.body.clone())),
     };
-    let sent = app.egress.outlet.send(permitted, outbound, &environment).await?;
+    let mut boarded = app.flights.board(call, app.clock.now(), prepared);
+    let sent = tokio::select! {
+        sent = app.egress.outlet.send(permitted, outbound, &environment) => sent?,
+        () = boarded.cut() => return Err(stopped(&system)),
+    };
     Ok((sent, environment))
 }
 
@@ -111,14 +119,16 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
         permitted,
         call,
         decision,
+        lane,
         prepared,
         attachment,
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
-    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
         decision,
+        lane,
         prepared,
     };
     match sent {
@@ -157,11 +167,13 @@ async fn follow(
 ) {
     let system = about.prepared.call.server.clone();
     let mut held: Option<bytes::Bytes> = None;
+    let mut boarded = app.flights.board(about.call, app.clock.now(), &about.prepared);
     let went = loop {
         let next = tokio::select! {
             next = response.body.next(&system, &environment) => next,
             // The agent is gone. It was sent and answered; how the answer went on is nobody's business any more.
             () = to.closed() => break Went::done(response.status, response.body.len()),
+            () = boarded.cut() => Err(stopped(&system)),
         };
         match next {
             Ok(Some(piece)) => {
@@ -204,15 +216,17 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         permitted,
         call,
         decision,
+        lane,
         prepared,
         attachment,
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();
-    let sent = out(app, live, permitted, &prepared, &attachment).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
         decision,
+        lane,
         prepared,
     };
     let read = match sent {
@@ -221,7 +235,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
             loop {
                 match response.body.next(&system, &environment).await {
                     Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
-                        body.extend_from_slice(&piece)
+                        body.extend_from_slice(&piece);
                     }
                     Ok(Some(_)) => {
                         break Err(UpstreamError {
@@ -321,6 +335,7 @@ async fn record_outcome(
         &about.prepared.call,
         about.prepared.classification().map(|c| c.class.as_str()),
     );
+    entry.lane = Some(about.lane.to_owned());
     entry.decision_id = Some(about.decision.id.to_string());
     entry.approval = about.decision.approval.map(|id| id.to_string());
     entry.outcome = Some(went.outcome.to_owned());

@@ -190,6 +190,7 @@ async fn register(
         allow_private,
         shareable: false,
         environment: Vec::new(),
+        cwd: None,
         identity: Some(identity),
         retired: false,
     };
@@ -254,6 +255,10 @@ async fn register(
 /// left out, loudly.
 pub async fn add_configured(app: &Arc<App>) {
     for (name, configured) in &app.config.systems {
+        // Something may be known of a system that MCP servers reach, and that is all there is to it.
+        if configured.is_only_described() && shipped(name).is_none() {
+            continue;
+        }
         if let Err(failure) = configure(app, name, configured).await {
             tracing::error!(system = %name, %failure, "a configured system could not be added");
         }

@@ -21,13 +21,12 @@ use remit_store::approvals::StoredApproval;
 use remit_store::calls::{CallState, NewCall};
 use remit_store::{AppendError, Refused};
 
-use super::decide::{Circumstances, Prepared, ask, prepare, reservations};
+use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, carried, record};
-use super::{hold, session};
+use super::{body, carried, hold, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -98,6 +97,8 @@ pub struct Allowed {
     pub call: CallId,
     /// The decision.
     pub decision: Decision,
+    /// Enforced, or let through because its class is observed only.
+    pub lane: &'static str,
     /// What the registry said.
     pub prepared: Prepared,
     /// What goes with it.
@@ -138,7 +139,7 @@ pub async fn decide(
     for _ in 0..TRIES {
         let world = app.world();
         let snapshot = session::current(live, &world);
-        let prepared = prepare(
+        let mut prepared = prepare(
             &world,
             &asked.server,
             asked.operation.clone(),
@@ -152,6 +153,10 @@ pub async fn decide(
         if let Some((reason, message)) = standing(app, &snapshot)
             .or_else(stopped)
             .or_else(|| prepared.refused.clone())
+            .or_else(|| {
+                let server = prepared.server.as_ref()?;
+                crate::broker::databases::prepare::missing_read(server, &snapshot, &prepared.call)
+            })
         {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
@@ -166,6 +171,8 @@ pub async fn decide(
         }
         looked = true;
         let labels = labels(app, live, &world).await?;
+        let uses = uses::of(app, live).await?;
+        prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
         let given = match redeemed {
             Redeemed::Nothing => None,
             // Another definition was admitted since the grant was found to cover this call: people are asked.
@@ -181,8 +188,10 @@ pub async fn decide(
             exhausted: &exhausted,
             origin: Origin::Initial,
             approval: given,
+            weighed: &prepared.weighed,
         };
-        let allow = match ask(&world, live, &snapshot, &prepared, at) {
+        let Answered { verdict, would } = ask(&world, &snapshot, &prepared, at);
+        let allow = match verdict {
             Verdict::Deny(denial) => return deny(app, live, &prepared, denial).await,
             Verdict::Hold(hold) => {
                 return Ok(Decided::Asks(Box::new(Asks {
@@ -199,6 +208,7 @@ pub async fn decide(
         if !linked
             && let Some(server) = &prepared.server
             && server.system.is_none()
+            && !server.is_database()
             && !builtin::is(&server.server.name)
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
@@ -236,7 +246,11 @@ pub async fn decide(
                 continue;
             }
         }
-        match allowed(app, live, &world, &snapshot, prepared, allow, redeemed, &labels).await {
+        match allowed(
+            app, live, &world, &snapshot, prepared, allow, would, redeemed, &labels,
+        )
+        .await
+        {
             Ok(mut decided) => {
                 if let Decided::Allowed(allowed) = &mut decided {
                     allowed.attachment.clone_from(&asked.attachment);
@@ -363,6 +377,7 @@ async fn allowed(
     snapshot: &Snapshot,
     prepared: Prepared,
     allow: Allow,
+    would: Option<Would>,
     redeemed: &Redeemed,
     labels: &Labels,
 ) -> Result<Decided, Recording> {
@@ -389,6 +404,18 @@ async fn allowed(
     entry.proof = Some(prepared.proof.as_str().to_owned());
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
+    uses::record(&mut entry, &prepared.weighed);
+    if let Some(would) = &would {
+        record::observed(&mut entry, would);
+        let (tool, message) = (entry.tool.as_deref().unwrap_or_default(), &would.message);
+        tracing::warn!(decision = %decision.id, tool, would = would.effect.as_str(), %message, "observe mode let a call through");
+    }
+    let lane = if would.is_some() {
+        record::OBSERVED
+    } else {
+        record::ENFORCED
+    };
+    let observed_until = would.map(|would| would.until);
     let charge = prepared
         .entry
         .as_ref()
@@ -435,6 +462,11 @@ async fn allowed(
     let digest_of_call = prepared.digest;
     let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
     let take = reservations(snapshot, &prepared);
+    let uses = live.uses.get();
+    let remember = uses
+        .map(|uses| uses.to_remember(&prepared.weighed))
+        .unwrap_or_default();
+    let (agent, remembered) = (snapshot.task.agent.clone(), remember.clone());
     let (seen, labelled) = (labels.clone(), carries_labels(world));
     let (receipt, ()) = app
         .store
@@ -444,6 +476,16 @@ async fn allowed(
             if tx.time() >= expires_at {
                 let state = TaskState::Ended(remit_core::task::Ending::Expired);
                 return Err(Refused::NotOpen { task, state }.into());
+            }
+            if observed_until.is_some_and(|until| until <= tx.time()) {
+                return Err(Refused::Stale {
+                    what: "observations",
+                    key: lane.to_owned(),
+                }
+                .into());
+            }
+            for what in &remember {
+                remit_store::familiar::add(tx, &agent, what)?;
             }
             for take in &take {
                 remit_store::budgets::reserve(tx, take.task, &take.budget, take.amount, take.max)?;
@@ -466,7 +508,9 @@ async fn allowed(
         .await
         .map_err(Recording::Again)?;
     live.attempts.let_out(digest_of_call, call_id);
-    live.calls.fetch_add(1, Ordering::Relaxed);
+    if let Some(uses) = uses {
+        uses.count(&prepared, &remembered);
+    }
     live.denials_in_a_row.store(0, Ordering::Relaxed);
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
     let bounds = Bounds {
@@ -484,6 +528,7 @@ async fn allowed(
         permitted,
         call: call_id,
         decision,
+        lane,
         prepared,
         attachment: None,
     })))
@@ -545,6 +590,7 @@ pub async fn record_refusal(
         prepared.classification().map(|c| c.class.as_str()),
     );
     record::decided(&mut entry, decision);
+    uses::record(&mut entry, &prepared.weighed);
     app.store.append(entry, |_| Ok(())).await?;
     Ok(())
 }

@@ -15,7 +15,8 @@ use super::links::{For, link};
 use super::live::Live;
 use super::world::World;
 use crate::app::App;
-use crate::registry::snapshot::{SURFACE, ServerEntry};
+use crate::registry::snapshot::ServerEntry;
+use crate::registry::surface;
 use crate::tasks::builtin;
 
 /// What stands in front of the names of our own tools.
@@ -28,7 +29,7 @@ pub async fn catalog(app: &Arc<App>, live: &Arc<Live>, endpoint: &Endpoint, era:
     let servers = visible(&app.world(), &task.authority, endpoint);
     let servers: Vec<_> = servers
         .into_iter()
-        .filter(|entry| !builtin::is(&entry.server.name))
+        .filter(|entry| !builtin::is(&entry.server.name) && !entry.is_database())
         .collect();
     let opening = servers.iter().map(|entry| link(app, For::Task(live), entry, era));
     for (entry, opened) in servers.iter().zip(futures_util::future::join_all(opening).await) {
@@ -141,21 +142,16 @@ fn list(
             ));
         }
     }
-    let surface = SURFACE.parse().ok().map(|tool| ToolRef {
+    // These operations are selected with their server or class, never one by one.
+    let whole = ".".parse().ok().map(|tool| ToolRef {
         server: server.clone(),
         tool,
     });
-    let Some(shown) = entry
-        .surface()
-        .filter(|_| surface.is_some_and(|s| authority.selects(&s, ToolClass::Read)))
-    else {
+    if !whole.is_some_and(|whole| authority.selects(&whole, ToolClass::Read)) {
         return;
-    };
-    let flag = |name: &str| shown.get(name).and_then(Value::as_bool).unwrap_or(false);
-    catalog.completions |= flag("completions");
-    catalog.subscriptions |= flag("subscriptions");
-    catalog.logging |= flag("logging");
-    if let Some(text) = shown.get("instructions").and_then(Value::as_str) {
+    }
+    let shown = entry.surface(surface::INSTRUCTIONS);
+    if let Some(text) = shown.and_then(|shown| shown.get("instructions")?.as_str()) {
         let text = if prefixed {
             format!("{server}: {text}")
         } else {
@@ -173,29 +169,36 @@ fn list(
         .iter()
         .map(|prompt| prompt.exposed.clone())
         .collect();
-    for prompt in entry.surface_list("prompts") {
-        if let Some(name) = prompt.get("name").and_then(Value::as_str).map(str::to_owned) {
+    for prompt in entry.surface_list(surface::PROMPT) {
+        if let Some(name) = prompt.get("name").and_then(Value::as_str) {
             let exposed = if prefixed {
-                aggregated(server, &name, &mut taken)
+                aggregated(server, name, &mut taken)
             } else {
-                name.clone()
+                name.to_owned()
             };
             catalog
                 .prompts
-                .push(listed(server, &name, exposed, "name", prompt));
+                .push(listed(server, name, exposed, "name", prompt.clone()));
         }
     }
-    for template in entry.surface_list("resourceTemplates") {
-        if let Some(uri) = template
-            .get("uriTemplate")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-        {
-            catalog
-                .templates
-                .push(listed(server, &uri, uri.clone(), "uriTemplate", template));
+    for template in entry.surface_list(surface::TEMPLATE) {
+        if let Some(uri) = template.get("uriTemplate").and_then(Value::as_str) {
+            catalog.templates.push(listed(
+                server,
+                uri,
+                uri.to_owned(),
+                "uriTemplate",
+                template.clone(),
+            ));
         }
     }
+    let Some(shown) = entry.surface(surface::CAPABILITIES) else {
+        return;
+    };
+    let flag = |name: &str| shown.get(name).and_then(Value::as_bool).unwrap_or(false);
+    catalog.completions |= flag("completions");
+    catalog.subscriptions |= flag("subscriptions");
+    catalog.logging |= flag("logging");
     for resource in resources.iter().cloned() {
         if let Some(uri) = resource.get("uri").and_then(Value::as_str).map(str::to_owned) {
             catalog

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use remit_core::authority::{Budget, Scope};
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::Proof;
-use remit_core::decision::Reason;
+use remit_core::decision::{Effect, Reason, Tier};
 use remit_core::destination::Destination;
 use remit_core::digest::Digest;
 use remit_core::id::TaskId;
@@ -15,12 +15,14 @@ use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_core::tool::Classification;
-use remit_policy::{Facts, Given, NoEnvironments, Origin, Risk, ToolFacts, Verdict, salient_opaque};
+use remit_policy::{Facts, Given, Origin, ToolFacts, Verdict, salient_opaque};
 
-use super::live::{Live, Snapshot};
+use super::live::Snapshot;
+use super::uses::Weighed;
 use super::world::World;
 use crate::registry::arguments::{self, uri_resource};
-use crate::registry::snapshot::{SURFACE, ServerEntry, ToolEntry};
+use crate::registry::snapshot::{ServerEntry, ToolEntry};
+use crate::registry::surface;
 use crate::tasks::builtin;
 
 /// A request that became a call, with what the registry says about it.
@@ -34,6 +36,8 @@ pub struct Prepared {
     pub entry: Option<Arc<ToolEntry>>,
     /// The server.
     pub server: Option<Arc<ServerEntry>>,
+    /// What use says about it, once it was weighed.
+    pub weighed: Weighed,
     /// JSON Pointer and value of the fields people judge by.
     pub salient: Vec<(String, Value)>,
     /// How the request proved that it comes from the run.
@@ -84,6 +88,7 @@ pub fn prepare(
         digest: Digest::of(b""),
         entry: None,
         server: world.registry.server(server).cloned(),
+        weighed: Weighed::default(),
         salient: Vec::new(),
         proof,
         refused: None,
@@ -102,12 +107,13 @@ fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> 
         ));
     };
     call.server_identity = server.server.identity.unwrap_or(call.server_identity);
+    let statement = crate::broker::databases::prepare::judge(&server, call)?;
     let tool = match &call.operation {
-        Operation::CallTool(tool) if tool.as_str() != SURFACE => Some(tool.clone()),
+        Operation::CallTool(tool) if !surface::is_surface(tool) => Some(tool.clone()),
         Operation::CallTool(tool) => {
             return Err((Reason::ToolQuarantined, format!("`{tool}` is not a tool")));
         }
-        _ => SURFACE.parse().ok(),
+        operation => surface::entry_of(operation, server.templates()),
     };
     let entry = tool.and_then(|tool| server.tools.get(&tool).cloned());
     prepared.entry.clone_from(&entry);
@@ -139,6 +145,9 @@ fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> 
             format!("`{}` cannot be used: {why}", entry.tool.name),
         ));
     }
+    if let Some(statement) = statement {
+        prepared.salient.push(("/sql".to_owned(), statement.text.into()));
+    }
     if matches!(call.operation, Operation::CallTool(_)) {
         read_tool_arguments(world, &entry, call, &mut prepared.salient)
     } else {
@@ -164,14 +173,14 @@ fn read_tool_arguments(
         .map_err(|why| (Reason::NotInspectable, why.clone()))?;
     check.check(&call.arguments).map_err(bad)?;
     let reading = arguments::read(&entry.tool.classification.arguments, &call.arguments).map_err(bad)?;
-    call.resources = reading.resources;
+    call.resources.extend(reading.resources);
     call.destinations = reading.destinations;
     call.opaque = reading.opaque;
     call.opaque
         .extend(world.policy.catalogue().opaque(&entry.tool.name, &call.arguments));
     call.opaque.sort();
     call.opaque.dedup();
-    *salient = reading.salient;
+    salient.extend(reading.salient);
     Ok(())
 }
 
@@ -217,17 +226,41 @@ pub struct Circumstances<'c> {
     pub origin: Origin,
     /// What is being redeemed.
     pub approval: Option<Given<'c>>,
+    /// What use says about it.
+    pub weighed: &'c Weighed,
+}
+
+/// What policy says, and what it would have said if the class were not observed only.
+#[derive(Debug)]
+pub struct Answered {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The hold or denial that is recorded instead of enforced.
+    pub would: Option<Would>,
+}
+
+/// A hold or a denial of a class that is observed only.
+#[derive(Clone, Debug)]
+pub struct Would {
+    /// Until when the class is observed.
+    pub until: Timestamp,
+    /// Hold or deny.
+    pub effect: Effect,
+    /// Why.
+    pub reason: Reason,
+    /// Who would have had to agree.
+    pub tier: Tier,
+    /// The rules that determined it.
+    pub rules: Vec<String>,
+    /// The sentence.
+    pub message: String,
+    /// The policy that said so.
+    pub policy_version: String,
 }
 
 /// Asks policy.
 #[must_use]
-pub fn ask(
-    world: &World,
-    live: &Live,
-    snapshot: &Snapshot,
-    prepared: &Prepared,
-    at: Circumstances<'_>,
-) -> Verdict {
+pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumstances<'_>) -> Answered {
     let classification = prepared.classification();
     let unknown = unknown_destinations(&snapshot.task.authority.destinations, &prepared.call.destinations);
     let frozen = world.frozen(at.now);
@@ -241,15 +274,15 @@ pub fn ask(
                 classification,
                 state: entry.tool.state,
             }),
-        environments: &NoEnvironments,
+        environments: &world.environments,
         labels: at.labels,
         unknown_destinations: &unknown,
         frozen: &frozen,
         exhausted: at.exhausted,
-        calls_made: live.calls.load(std::sync::atomic::Ordering::Relaxed),
+        calls_made: at.weighed.calls,
         proof: prepared.proof,
         origin: at.origin,
-        risk: risk(classification, at.labels),
+        risk: at.weighed.risk,
         salient_opaque: classification
             .is_some_and(|c| salient_opaque(&prepared.call.opaque, c, &prepared.call.arguments))
             || !crate::approvals::inspect::is_inspectable(&prepared.call, classification),
@@ -257,7 +290,47 @@ pub fn ask(
         utc_offset_minutes: 0,
         approval: at.approval,
     };
-    world.policy.decide(&facts)
+    let verdict = world.policy.decide(&facts);
+    let observed = classification.and_then(|c| world.observed(c, at.now));
+    let (Some(until), Some(observing)) = (observed, &world.observing) else {
+        return Answered { verdict, would: None };
+    };
+    let Some(would) = would(&verdict, until) else {
+        return Answered { verdict, would: None };
+    };
+    // Guardrails and templates hold as ever: what they would not let through is not observed, it is enforced.
+    match observing.decide(&facts) {
+        allow @ Verdict::Allow(_) => Answered {
+            verdict: allow,
+            would: Some(would),
+        },
+        Verdict::Hold(_) | Verdict::Deny(_) => Answered { verdict, would: None },
+    }
+}
+
+fn would(verdict: &Verdict, until: Timestamp) -> Option<Would> {
+    let texts = |rules: &[remit_policy::RuleRef]| rules.iter().map(ToString::to_string).collect();
+    match verdict {
+        Verdict::Allow(_) => None,
+        Verdict::Hold(hold) => Some(Would {
+            until,
+            effect: Effect::Hold,
+            reason: Reason::ApprovalRequired,
+            tier: hold.requirement.tier,
+            rules: texts(&hold.rules),
+            message: hold.message.clone(),
+            policy_version: hold.policy_version.to_string(),
+        }),
+        Verdict::Deny(denial) => Some(Would {
+            until,
+            effect: Effect::Deny,
+            reason: denial.reason,
+            tier: Tier::Never,
+            rules: texts(&denial.rules),
+            message: denial.message.clone(),
+            policy_version: denial.policy_version.to_string(),
+        }),
+    }
 }
 
 /// Destinations the task does not name. A web address is known when the task names it or its host.
@@ -284,27 +357,6 @@ fn unknown_destinations(scope: &Scope<Destination>, destinations: &[Destination]
 fn host_of(url: &str) -> Option<&str> {
     let after = url.split_once("://").map_or(url, |(_, rest)| rest);
     after.split(['/', '?', '#', ':']).next()
-}
-
-/// Points for class, marks and labels; novelty and volume join when use is measured.
-fn risk(classification: Option<&Classification>, labels: &Labels) -> Risk {
-    let class = classification.map_or(0, |c| {
-        let base = match c.class {
-            remit_core::tool::ToolClass::Read => 0,
-            remit_core::tool::ToolClass::Write => 5,
-            remit_core::tool::ToolClass::Transfer => 10,
-            remit_core::tool::ToolClass::Delete | remit_core::tool::ToolClass::Exec => 15,
-            remit_core::tool::ToolClass::Privilege => 20,
-        };
-        base + if c.marks.irreversible { 5 } else { 0 }
-    });
-    let label = u8::try_from(labels.len().min(5) * 5).unwrap_or(25);
-    Risk {
-        novelty: 0,
-        class,
-        label,
-        volume: 0,
-    }
 }
 
 /// What a call takes from one budget.

@@ -18,7 +18,7 @@ use remit_store::calls::{CallState, NewCall};
 use super::call::{Asks, pending};
 use super::live::Live;
 use super::world::World;
-use super::{body, record};
+use super::{body, record, uses};
 use crate::app::{App, Failure};
 use crate::approvals::card::{Card, CardFacts};
 
@@ -110,6 +110,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         asks.prepared.classification().map(|c| c.class.as_str()),
     );
     record::decided(&mut entry, &decision);
+    uses::record(&mut entry, &asks.prepared.weighed);
     entry.commitment = Some(sealed.commitment);
     entry.body = Some(sealed.digest);
     entry.detail.insert("call", call_id.to_string());

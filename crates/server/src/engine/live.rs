@@ -19,8 +19,10 @@ use remit_gateway::ports::{Catalog, Endpoint};
 use remit_policy::Principal;
 use remit_store::Epochs;
 use remit_store::runs::{Process, StoredRun};
+use tokio::sync::OnceCell;
 
 use super::origin::Attempts;
+use super::uses::Uses;
 
 /// Live tasks kept at most; the one idle longest goes first.
 pub const LIVE_TASKS_MAX: usize = 20_000;
@@ -28,8 +30,7 @@ pub const LIVE_TASKS_MAX: usize = 20_000;
 /// A task with its run, as decisions need it.
 #[derive(Debug)]
 pub struct Live {
-    /// Digest of the token.
-    pub token: Digest,
+    token: Mutex<Digest>,
     run: RwLock<Arc<Run>>,
     standing: RwLock<Arc<Standing>>,
     /// Agents from the root of the delegation chain down to this one.
@@ -39,8 +40,8 @@ pub struct Live {
     snapshot: ArcSwap<Snapshot>,
     life: Mutex<LifelineHolder>,
     line: RwLock<Lifeline>,
-    /// Calls decided so far in this process.
-    pub calls: AtomicU64,
+    /// What the task called so far, and what its agent has used before; read with the first call.
+    pub uses: OnceCell<Uses>,
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
     /// A call of this task may wait for a login, or have been made after one; not known to be otherwise yet.
@@ -109,7 +110,7 @@ impl Live {
             life.cut(Cut::Suspended);
         }
         Self {
-            token: stored.token,
+            token: Mutex::new(stored.token),
             run: RwLock::new(Arc::new(stored.run.clone())),
             standing: RwLock::new(Arc::new(Standing::of(stored))),
             chain,
@@ -117,7 +118,7 @@ impl Live {
             snapshot: ArcSwap::from_pointee(snapshot),
             life: Mutex::new(life),
             line: RwLock::new(line),
-            calls: AtomicU64::new(0),
+            uses: OnceCell::new(),
             denials_in_a_row: AtomicU64::new(0),
             waited_for_login: AtomicBool::new(true),
             used_at: AtomicU64::new(0),
@@ -125,6 +126,12 @@ impl Live {
             handed_over: Mutex::default(),
             shown: Mutex::default(),
         }
+    }
+
+    /// Digest of the token.
+    #[must_use]
+    pub fn token(&self) -> Digest {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run.
@@ -293,10 +300,21 @@ impl LiveTasks {
         if maps.by_task.len() >= LIVE_TASKS_MAX {
             maps.evict_idle();
         }
-        maps.by_token.insert(live.token, Arc::clone(&live));
+        maps.by_token.insert(live.token(), Arc::clone(&live));
         maps.by_run.insert(live.run().id, task);
         maps.by_task.insert(task, Arc::clone(&live));
         live
+    }
+
+    /// The run of a task has another token: the one before finds nothing any more.
+    pub fn hand_over(&self, task: TaskId, token: Digest) {
+        let mut maps = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(live) = maps.by_task.get(&task).cloned() else {
+            return;
+        };
+        maps.by_token.remove(&live.token());
+        *live.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        maps.by_token.insert(token, live);
     }
 
     /// Takes one out.
@@ -313,7 +331,7 @@ impl LiveTasks {
 impl Maps {
     fn remove(&mut self, task: TaskId) {
         if let Some(live) = self.by_task.remove(&task) {
-            self.by_token.remove(&live.token);
+            self.by_token.remove(&live.token());
             self.by_run.remove(&live.run().id);
         }
     }

@@ -20,5 +20,6 @@ pub mod rooms;
 pub mod send;
 pub mod session;
 pub mod subscribe;
+pub mod uses;
 pub(crate) mod waiting;
 pub mod world;

@@ -9,10 +9,14 @@ use remit_core::name::Name;
 use remit_core::task::Task;
 use remit_ledger::record::Record;
 
+use super::decide::Would;
 use super::live::Live;
 
 /// The lane of everything whose bytes we send ourselves.
 pub const ENFORCED: &str = "enforced";
+
+/// The lane of what runs only because its class is observed.
+pub const OBSERVED: &str = "observed";
 
 /// An empty record of `kind`.
 #[must_use]
@@ -90,6 +94,20 @@ pub fn about_call(record: &mut Record, call: &Call, class: Option<&str>) {
     if !destinations.is_empty() {
         record.detail.insert("destinations", destinations);
     }
+}
+
+/// The lane of an observed call, and what would have been decided.
+pub fn observed(record: &mut Record, would: &Would) {
+    record.lane = Some(OBSERVED.to_owned());
+    let mut detail = Object::new();
+    detail.insert("decision", would.effect.as_str());
+    detail.insert("reason", would.reason.as_str());
+    detail.insert("tier", would.tier.as_str());
+    detail.insert("message", would.message.as_str());
+    detail.insert("policy_version", would.policy_version.as_str());
+    let rules: Vec<remit_core::json::Value> = would.rules.iter().map(|rule| rule.as_str().into()).collect();
+    detail.insert("rules", rules);
+    record.detail.insert("would", detail);
 }
 
 /// The parts of a record that say what was decided.

@@ -56,6 +56,7 @@ pub async fn send(
         permitted,
         call,
         decision,
+        lane,
         prepared,
         ..
     } = allowed;
@@ -70,11 +71,15 @@ pub async fn send(
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
     let mut locked_out = None;
+    let mut noted = crate::broker::databases::Noted::default();
     let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
     let name = server.server.name.clone();
     let sending = async {
         if builtin::is(&server.server.name) {
             return perform(app, live, permitted, &decision).await;
+        }
+        if server.is_database() {
+            return crate::broker::databases::run(app, live, permitted, &mut noted).await;
         }
         match link(app, For::Task(live), &server, manner.era).await {
             Ok(link) => {
@@ -132,10 +137,12 @@ pub async fn send(
         &prepared.call,
         prepared.classification().map(|c| c.class.as_str()),
     );
+    entry.lane = Some(lane.to_owned());
     entry.decision_id = Some(decision.id.to_string());
     entry.approval = decision.approval.map(|id| id.to_string());
     entry.outcome = Some(outcome.to_owned());
     entry.detail.insert("call", call.to_string());
+    noted.write(&mut entry);
     if let Some(why) = why {
         entry.detail.insert(
             "why",
@@ -204,7 +211,7 @@ async fn perform(
 }
 
 /// A person stopped the tool or the host while the call was under way.
-fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+pub(crate) fn stopped(server: &remit_core::name::Name) -> UpstreamError {
     UpstreamError {
         server: server.clone(),
         kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),

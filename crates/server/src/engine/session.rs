@@ -24,7 +24,9 @@ use crate::tasks::token;
 /// [`AuthFailure`] says whether it is missing, unknown, ended, or could not be checked.
 pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Live>, AuthFailure> {
     let bearer = bearer.ok_or(AuthFailure::Missing)?;
-    let digest = token::digest(bearer).ok_or(AuthFailure::Unknown)?;
+    let Some(digest) = token::digest(bearer) else {
+        return Err(stranger(app, bearer).await);
+    };
     let live = match app.live.by_token(digest) {
         Some(live) => live,
         None => load(app, digest).await?,
@@ -32,8 +34,12 @@ pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Li
     let boot = app.clock.boot();
     live.touch(boot);
     let snapshot = live.snapshot();
-    if snapshot.task.life != remit_core::task::Life::default() {
-        app.pulses.sign(snapshot.task.id, boot);
+    let life = snapshot.task.life;
+    if snapshot.task.state == TaskState::Open
+        && life != remit_core::task::Life::default()
+        && !app.pulses.sign(snapshot.task.id, life, boot)
+    {
+        return Err(AuthFailure::TaskEnded("expired".to_owned()));
     }
     match snapshot.task.state {
         TaskState::Ended(ending) => Err(AuthFailure::TaskEnded(ending.as_str().to_owned())),
@@ -42,6 +48,22 @@ pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Li
         }
         TaskState::Open | TaskState::Suspended => Ok(live),
     }
+}
+
+/// What is no token of a run: a person's own credential is named and recorded, whatever it would open elsewhere.
+async fn stranger(app: &Arc<App>, bearer: &str) -> AuthFailure {
+    let is_jwt = bearer.starts_with("eyJ") && bearer.split('.').count() == 3;
+    if !is_jwt && !bearer.starts_with(crate::humans::session::PREFIX) {
+        return AuthFailure::Unknown;
+    }
+    let mut entry = crate::engine::record::of("identity.human_credential");
+    entry.decision = Some("deny".to_owned());
+    entry.reason = Some("actor_invalid".to_owned());
+    entry
+        .detail
+        .insert("kind", if is_jwt { "jwt" } else { "session" });
+    crate::oauth::record_bounded(app, entry).await;
+    AuthFailure::HumanCredential
 }
 
 async fn load(app: &Arc<App>, digest: Digest) -> Result<Arc<Live>, AuthFailure> {
@@ -61,7 +83,17 @@ async fn load(app: &Arc<App>, digest: Digest) -> Result<Arc<Live>, AuthFailure> 
     for call in unknown.iter().filter(|call| call.reference.is_none()) {
         live.attempts.unknown(call.digest, call.id);
     }
-    Ok(app.live.insert(Arc::new(live)))
+    let task = live.snapshot().task.id;
+    let live = app.live.insert(Arc::new(live));
+    // A token that was replaced while its row was read must not live on in memory.
+    let still = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::runs::by_token(conn, digest)?.is_some()));
+    if !still.await.map_err(unavailable)? {
+        app.live.remove(task);
+        return Err(AuthFailure::Unknown);
+    }
+    Ok(live)
 }
 
 /// The live task of an id, read when it is not in memory.

@@ -10,15 +10,17 @@ use remit_core::name::Name;
 use remit_core::people::{Agent, Human, Role};
 use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
+use remit_core::tool::{Classification, ToolClass};
 use remit_policy::Bundle;
 use remit_store::Epochs;
 use remit_store::servers::{Server, Transport};
 
 use super::decide::Prepared;
+use crate::config::Config;
 use crate::registry::snapshot::{Registry, ToolEntry};
 
 /// One snapshot.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     /// Which one; every append of a decision expects these.
     pub epochs: Epochs,
@@ -32,6 +34,36 @@ pub struct World {
     pub freezes: Vec<Freeze>,
     /// Rules against this registry.
     pub policy: Arc<Bundle>,
+    /// Environments of systems.
+    pub environments: Environments,
+    /// Classes that are observed only, until when.
+    pub observed: BTreeMap<ToolClass, Timestamp>,
+    /// The rules that bind an observed call: guardrails and templates. `None` when nothing is observed.
+    pub observing: Option<Arc<Bundle>>,
+}
+
+/// Environments of systems, as configured.
+#[derive(Clone, Debug, Default)]
+pub struct Environments(BTreeMap<String, String>);
+
+impl Environments {
+    /// What `[systems.NAME]` says.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let said = config.systems.iter();
+        Self(
+            said.filter_map(|(system, known)| Some((system.clone(), known.environment.clone()?)))
+                .collect(),
+        )
+    }
+}
+
+impl remit_policy::Environments for Environments {
+    fn of(&self, resource: &Resource) -> &str {
+        self.0
+            .get(resource.system().as_str())
+            .map_or("unknown", String::as_str)
+    }
 }
 
 /// Nothing may change below `resource` until `until`.
@@ -95,8 +127,8 @@ pub fn hosts_of(prepared: &Prepared) -> Vec<String> {
 fn host_of_server(server: &Server) -> Option<String> {
     match &server.transport {
         Transport::Url(url) => host_of_url(url),
-        // The call itself names the host it goes to.
-        Transport::Command(_) | Transport::System(_) => None,
+        // The call itself names the host it goes to; where a database is stands in the configuration alone.
+        Transport::Command(_) | Transport::System(_) | Transport::Database(_) => None,
     }
 }
 
@@ -153,6 +185,13 @@ impl World {
         })
     }
 
+    /// Until when calls of this class are observed only; never what cannot be undone.
+    #[must_use]
+    pub fn observed(&self, classification: &Classification, now: Timestamp) -> Option<Timestamp> {
+        let until = *self.observed.get(&classification.class)?;
+        (now < until && !classification.marks.irreversible).then_some(until)
+    }
+
     /// Roles and groups that have at least one active human in them.
     #[must_use]
     pub fn groups(&self) -> BTreeSet<Role> {
@@ -200,6 +239,7 @@ pub fn load(
     conn: &mut remit_store::Conn,
     now: Timestamp,
     sources: &[remit_policy::Source],
+    environments: Environments,
 ) -> Result<World, LoadError> {
     let epochs = remit_store::epochs(conn)?;
     let agents = remit_store::agents::list(conn)?
@@ -222,6 +262,17 @@ pub fn load(
         .collect();
     let groups = groups(humans.values().map(AsRef::as_ref));
     let policy = compile(&registry, sources, &groups).map_err(LoadError::Policy)?;
+    let observed: BTreeMap<ToolClass, Timestamp> = remit_store::observations::list(conn)?
+        .into_iter()
+        .filter(|known| !known.ended && now < known.until)
+        .map(|known| (known.class, known.until))
+        .collect();
+    let observing = if observed.is_empty() {
+        None
+    } else {
+        let bundle = compile(&registry, &crate::policies::observing(sources), &groups);
+        Some(Arc::new(bundle.map_err(LoadError::Policy)?))
+    };
     Ok(World {
         epochs,
         agents,
@@ -229,6 +280,9 @@ pub fn load(
         registry,
         freezes,
         policy: Arc::new(policy),
+        environments,
+        observed,
+        observing,
     })
 }
 
@@ -245,7 +299,11 @@ pub fn compile(
         let schema = remit_core::json::Value::Object(entry.definition.input_schema());
         (entry.tool.name.clone(), entry.tool.classification.class, schema)
     };
-    let mut schemas: Vec<_> = registry.tools().map(schema).collect();
+    let mut schemas: Vec<_> = registry
+        .tools()
+        .filter(|entry| !entry.is_surface())
+        .map(schema)
+        .collect();
     schemas.extend(crate::tasks::builtin::tools().map(schema));
     let tools = schemas
         .iter()

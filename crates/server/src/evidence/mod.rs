@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod export;
+pub mod offline;
 pub mod verify;
 
 use std::sync::Arc;

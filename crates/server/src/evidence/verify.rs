@@ -46,30 +46,34 @@ pub async fn verify(app: &Arc<App>, held: Option<String>) -> Result<Verified, Fa
             ))
         })?;
     }
-    app.store
-        .read(move |conn| -> Result<Verified, Failure> {
-            feed_checkpoints(conn, &mut verifier)?;
-            let mut columns = Vec::new();
-            let mut from = 0;
-            let mut fed = 0;
-            loop {
-                fed = feed_hashes(conn, &mut verifier, fed, from + u64::from(BATCH))?;
-                let batch = records::range(conn, from, BATCH)?;
-                let Some(last) = batch.last() else { break };
-                from = last.seq + 1;
-                for record in &batch {
-                    verifier.record(&record.leaf);
-                    if let Err(StoreError::Tampered { why, .. }) = records::check(conn, record.seq) {
-                        columns.push(format!("record {}: {why}", record.seq));
-                    }
-                }
+    app.store.read(move |conn| whole(conn, verifier)).await
+}
+
+/// Feeds a verifier everything a ledger has.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be read.
+pub(super) fn whole(conn: &mut remit_store::Conn, mut verifier: Verifier) -> Result<Verified, Failure> {
+    feed_checkpoints(conn, &mut verifier)?;
+    let mut columns = Vec::new();
+    let mut from = 0;
+    let mut fed = 0;
+    loop {
+        fed = feed_hashes(conn, &mut verifier, fed, from + u64::from(BATCH))?;
+        let batch = records::range(conn, from, BATCH)?;
+        let Some(last) = batch.last() else { break };
+        from = last.seq + 1;
+        for record in &batch {
+            verifier.record(&record.leaf);
+            if let Err(StoreError::Tampered { why, .. }) = records::check(conn, record.seq) {
+                columns.push(format!("record {}: {why}", record.seq));
             }
-            Ok(Verified {
-                report: verifier.finish(),
-                columns,
-            })
-        })
-        .await
+        }
+    }
+    Ok(Verified {
+        report: verifier.finish(),
+        columns,
+    })
 }
 
 fn feed_checkpoints(conn: &mut remit_store::Conn, verifier: &mut Verifier) -> Result<(), Failure> {

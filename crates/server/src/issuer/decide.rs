@@ -21,6 +21,7 @@ use crate::app::{App, Failure};
 use crate::engine::call::{catch_up, deny, plain_denial, standing};
 use crate::engine::decide::{Circumstances, Prepared, ask};
 use crate::engine::live::Live;
+use crate::engine::uses::Weighed;
 use crate::engine::{record, session};
 
 /// Tries before a decision gives up on facts that keep changing.
@@ -88,8 +89,9 @@ pub(super) async fn decide(app: &Arc<App>, live: &Arc<Live>, wish: &Wish<'_>) ->
             exhausted: &[],
             origin: Origin::Initial,
             approval: None,
+            weighed: &prepared.weighed,
         };
-        let allow = match ask(&world, live, &snapshot, &prepared, at) {
+        let allow = match ask(&world, &snapshot, &prepared, at).verdict {
             Verdict::Allow(allow) => allow,
             Verdict::Deny(denial) => return Err(denied(app, live, &prepared, denial).await?),
             Verdict::Hold(hold) => {
@@ -171,6 +173,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Prepared, Failure> {
         call,
         entry: None,
         server: None,
+        weighed: Weighed::default(),
         salient: Vec::new(),
         proof: wish.proof,
         refused: None,

@@ -19,7 +19,7 @@ use super::discover::About;
 use super::request::{ANSWER_BYTES_MAX, WAIT};
 use super::sealed;
 use crate::app::{App, Failure};
-use crate::config::Oauth;
+use crate::config::UpstreamOauth;
 use crate::engine::record;
 use crate::fetch::{Asker, fetch};
 
@@ -36,7 +36,7 @@ pub(super) async fn client(
     app: &Arc<App>,
     about: About<'_>,
     server: &AuthorizationServer,
-    oauth: &Oauth,
+    oauth: &UpstreamOauth,
 ) -> Result<Client, Failure> {
     if let Some(id) = &oauth.client_id {
         if oauth.private_key_file.is_some() {
@@ -126,7 +126,11 @@ async fn register(
 }
 
 /// A signed assertion, where the client proves itself by a key.
-pub(super) fn assertion(app: &App, client: &Client, oauth: &Oauth) -> Result<Option<Assertion>, Failure> {
+pub(super) fn assertion(
+    app: &App,
+    client: &Client,
+    oauth: &UpstreamOauth,
+) -> Result<Option<Assertion>, Failure> {
     let AuthMethod::PrivateKey = client.auth else {
         return Ok(None);
     };

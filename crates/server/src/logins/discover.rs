@@ -12,7 +12,7 @@ use remit_credentials::oauth::{
 use remit_upstream::{FetchBody, FetchRequest, Fetched};
 
 use crate::app::{App, Failure};
-use crate::config::Oauth;
+use crate::config::UpstreamOauth;
 use crate::engine::live::Live;
 use crate::fetch::{Asker, fetch};
 
@@ -42,7 +42,7 @@ pub(super) async fn discover(
     app: &Arc<App>,
     about: About<'_>,
     wanted: Option<&BearerChallenge>,
-    oauth: &Oauth,
+    oauth: &UpstreamOauth,
 ) -> Result<Found, Failure> {
     let hint = wanted.and_then(|wanted| wanted.resource_metadata.as_deref());
     let urls = protected_resource_urls(about.url, hint).map_err(|e| bad(about.name, "challenge", &e))?;

@@ -19,7 +19,7 @@ use remit_core::name::Name;
 use remit_store::servers::{Server, Transport};
 
 use crate::app::App;
-use crate::config::{Oauth, OauthGrant};
+use crate::config::{UpstreamGrant, UpstreamOauth};
 use begin::Question;
 use slot::Slot;
 
@@ -63,7 +63,7 @@ pub fn client_itself() -> Option<Name> {
 
 /// The configuration for one server.
 #[must_use]
-pub fn configured(app: &App, server: &Name) -> Oauth {
+pub fn configured(app: &App, server: &Name) -> UpstreamOauth {
     let configured = app.config.servers.get(server.as_str());
     configured
         .and_then(|server| server.oauth.clone())
@@ -77,8 +77,8 @@ pub fn whose(app: &App, server: &Server, person: &Name) -> Option<Whose> {
         return None;
     }
     let owner = match configured(app, &server.name).grant {
-        OauthGrant::AuthorizationCode => person.clone(),
-        OauthGrant::ClientCredentials => client_itself()?,
+        UpstreamGrant::AuthorizationCode => person.clone(),
+        UpstreamGrant::ClientCredentials => client_itself()?,
     };
     Some(Whose {
         server: server.name.clone(),

@@ -10,7 +10,7 @@ use super::client;
 use super::discover::About;
 use super::slot::Held;
 use crate::app::{App, Failure};
-use crate::config::Oauth;
+use crate::config::UpstreamOauth;
 use crate::fetch::{Asker, fetch};
 
 /// Most bytes of an answer.
@@ -32,7 +32,7 @@ pub(super) async fn redeem(
     about: About<'_>,
     endpoint: Endpoint<'_>,
     grant: Grant<'_>,
-    oauth: &Oauth,
+    oauth: &UpstreamOauth,
 ) -> Result<Result<Tokens, TokenError>, Failure> {
     let purpose = match grant {
         Grant::Code { .. } => "token for a code",

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::engine::live::Live;
 use crate::findings::{self, Found};
 
-pub use replays::Replays;
+pub use replays::{Replays, Seen};
 
 /// What a request proves about the run of its token.
 ///

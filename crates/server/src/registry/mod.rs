@@ -8,3 +8,4 @@ pub mod observe;
 pub mod schema;
 pub mod servers;
 pub mod snapshot;
+pub mod surface;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use remit_core::json::{Object, Value};
+use remit_core::json::Value;
 use remit_core::label::Labels;
 use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolRef, ToolState};
@@ -13,7 +13,7 @@ use remit_upstream::Introspection;
 
 use super::classify;
 use super::definition::{Definition, Finding};
-use super::snapshot::SURFACE;
+use super::surface;
 use crate::app::{App, Failure};
 use crate::engine::record;
 
@@ -63,8 +63,10 @@ pub fn shown(server: &Name, seen: &Introspection, known: &[ToolRef]) -> Vec<Show
         .map(|definition| {
             let name = definition.name().map_err(|error| error.to_string());
             let name = name.and_then(|n| {
-                if n.as_str() == SURFACE {
-                    Err(format!("`{SURFACE}` is reserved"))
+                if surface::is_surface(&n) {
+                    Err(format!(
+                        "`{n}` is reserved: names that start with `.` are not tools"
+                    ))
                 } else {
                     Ok(n)
                 }
@@ -85,50 +87,8 @@ pub fn shown(server: &Name, seen: &Introspection, known: &[ToolRef]) -> Vec<Show
             }
         })
         .collect();
-    out.push(surface(seen));
+    out.extend(surface::entries(seen));
     out
-}
-
-/// Everything that is not a tool, as one pseudo tool: the words a server puts in front of the model.
-fn surface(seen: &Introspection) -> Shown {
-    let list = |items: &[Object]| Value::Array(items.iter().cloned().map(Value::Object).collect());
-    let mut object = Object::new();
-    object.insert("name", SURFACE);
-    object.insert(
-        "instructions",
-        seen.instructions.as_deref().map_or(Value::Null, Value::from),
-    );
-    object.insert("prompts", list(&seen.prompts));
-    object.insert("resourceTemplates", list(&seen.templates));
-    object.insert("completions", seen.capabilities.contains_key("completions"));
-    object.insert("logging", seen.capabilities.contains_key("logging"));
-    let subscribe = seen
-        .capabilities
-        .get("resources")
-        .and_then(|r| r.get("subscribe"))
-        .and_then(Value::as_bool);
-    object.insert("subscriptions", subscribe.unwrap_or(false));
-    let definition = Definition {
-        raw_name: SURFACE.to_owned(),
-        object,
-    };
-    let proposal = Classification {
-        class: ToolClass::Read,
-        marks: Marks::default(),
-        arguments: Vec::new(),
-        labels: Labels::new(),
-        because: "instructions, prompts and resources are read".to_owned(),
-    };
-    let findings = definition.findings(&[]);
-    let name = SURFACE
-        .parse()
-        .map_err(|error: remit_core::name::BadToolName| error.to_string());
-    Shown {
-        name,
-        definition,
-        proposal: Some(proposal),
-        findings,
-    }
 }
 
 /// Names that differ only in what people do not see, on this server, and on others.
@@ -153,7 +113,7 @@ fn look_alikes(
         });
     }
     let elsewhere = known.iter().find(|tool| {
-        tool.server != *server && tool.tool.skeleton() == skeleton && tool.tool.as_str() != SURFACE
+        tool.server != *server && tool.tool.skeleton() == skeleton && !surface::is_surface(&tool.tool)
     })?;
     // The same plain name on two servers is ordinary for reading; for anything else one may stand in for the other.
     let reads = classify::propose(server, definition).is_some_and(|c| c.class == ToolClass::Read);

@@ -1,7 +1,7 @@
 //! Servers: added by a person, pinned by identity, started or dialled only through links.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use remit_confine::LaunchSpec;
@@ -20,7 +20,8 @@ use remit_upstream::{
 
 use super::definition::Finding;
 use super::observe::{Shown, shown};
-use super::snapshot::{SURFACE, ServerEntry};
+use super::snapshot::ServerEntry;
+use super::surface;
 use crate::app::{App, Failure};
 use crate::engine::links::{For, link};
 use crate::engine::record;
@@ -38,6 +39,8 @@ pub struct NewServer {
     pub shareable: bool,
     /// Environment of a stdio server.
     pub environment: Vec<(String, String)>,
+    /// Working folder of a stdio server.
+    pub cwd: Option<PathBuf>,
     /// An artefact that is not pinned to a version is accepted.
     pub accept_floating: bool,
 }
@@ -88,8 +91,10 @@ pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Fai
             new.name
         )));
     }
+    let cwd = new.cwd.as_deref().map(working_folder).transpose()?;
     let mut server = Server {
         name: new.name.clone(),
+        cwd,
         id: ServerId::fresh(app.clock.now(), &*app.entropy)?,
         transport: new.transport,
         allow_private: new.allow_private,
@@ -116,6 +121,23 @@ pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Fai
             Err(failure)
         }
     }
+}
+
+/// A folder a server can work in, as text.
+fn working_folder(folder: &Path) -> Result<String, Failure> {
+    let shown = crate::approvals::card::escape(&folder.to_string_lossy());
+    if !folder.is_absolute() {
+        return Err(Failure::Invalid(format!(
+            "the working folder `{shown}` is not an absolute path: write it from `/` on"
+        )));
+    }
+    if !folder.is_dir() {
+        return Err(Failure::Invalid(format!(
+            "the working folder `{shown}` does not exist: make it first"
+        )));
+    }
+    let text = folder.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::Invalid(format!("the working folder `{shown}` is not UTF-8")))
 }
 
 async fn register(app: &Arc<App>, server: &Server, identity: &Identity, by: &Name) -> Result<(), Failure> {
@@ -232,7 +254,8 @@ async fn admit_plain(
                 tool: name.clone(),
             });
         }
-        if shown.definition.raw_name != SURFACE || !plain {
+        let is_tool = shown.name.as_ref().is_ok_and(|name| !surface::is_surface(name));
+        if is_tool || !plain {
             let list = if plain {
                 &mut added.admitted
             } else {
@@ -279,6 +302,7 @@ pub async fn add_configured(app: &Arc<App>) {
             allow_private: configured.allow_private,
             shareable: configured.shareable,
             environment: configured.env.clone().into_iter().collect(),
+            cwd: configured.cwd.clone(),
             accept_floating: configured.accept_floating,
         };
         if let Err(failure) = add(app, new, &app.me.clone()).await {
@@ -347,6 +371,12 @@ pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
             spec.parse().map_err(Failure::invalid)?;
             Transport::Http(spec)
         }
+        Stored::Database(_) => {
+            return Err(Failure::invalid(format!(
+                "`{}` is a database of remit.toml: Remit serves it itself",
+                server.name
+            )));
+        }
         Stored::System(_) => {
             return Err(Failure::invalid(
                 "it is a system reached over HTTP, not an MCP server",
@@ -371,7 +401,7 @@ pub fn spec_of(app: &App, server: &Server) -> Result<ServerSpec, Failure> {
             Transport::Stdio(StdioSpec {
                 command,
                 args: words.collect(),
-                cwd: None,
+                cwd: server.cwd.as_ref().map(PathBuf::from),
                 env,
             })
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use remit_core::digest::Digest;
 use remit_core::id::ServerId;
-use remit_core::json::{Object, Value};
+use remit_core::json::Object;
 use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Tool, ToolRef, ToolState};
 use remit_egress::describe::System;
@@ -14,10 +14,8 @@ use remit_upstream::MirroredHeader;
 
 use super::definition::Definition;
 use super::schema::ArgumentCheck;
+use super::surface;
 use crate::tasks::builtin;
-
-/// The pseudo tool that stands for everything of a server that is not a tool: instructions, prompts, resource templates.
-pub const SURFACE: &str = ".surface";
 
 /// All servers.
 #[derive(Clone, Debug, Default)]
@@ -98,28 +96,49 @@ impl Registry {
 }
 
 impl ServerEntry {
+    /// True for a database, which Remit serves itself: there is nothing to connect to before a call.
+    #[must_use]
+    pub const fn is_database(&self) -> bool {
+        matches!(
+            self.server.transport,
+            remit_store::servers::Transport::Database(_)
+        )
+    }
+
     /// Id in the registry.
     #[must_use]
     pub const fn id(&self) -> ServerId {
         self.server.id
     }
 
-    /// Everything that is not a tool, as admitted; `None` while it is quarantined or was never seen.
+    /// An entry that is no tool, as admitted; `None` while it is quarantined or was never seen.
     #[must_use]
-    pub fn surface(&self) -> Option<&Object> {
-        let entry = self.tools.get(&SURFACE.parse().ok()?)?;
+    pub fn surface(&self, name: &str) -> Option<&Object> {
+        let entry = self.tools.get(&name.parse::<ToolName>().ok()?)?;
         entry.is_callable().then_some(&entry.definition.object)
     }
 
-    /// A list of the surface: `prompts`, `resourceTemplates`.
-    #[must_use]
-    pub fn surface_list(&self, name: &str) -> Vec<Object> {
-        let list = self
-            .surface()
-            .and_then(|surface| surface.get(name))
-            .and_then(Value::as_array)
-            .unwrap_or_default();
-        list.iter().filter_map(Value::as_object).cloned().collect()
+    /// The admitted entries of one kind, [`surface::PROMPT`] or [`surface::TEMPLATE`], as the server gave them.
+    pub fn surface_list(&self, kind: &str) -> impl Iterator<Item = &Object> {
+        self.tools
+            .values()
+            .filter(|entry| entry.is_surface() && entry.is_callable())
+            .filter_map(move |entry| entry.definition.object.get(kind)?.as_object())
+    }
+
+    /// The URI templates known of this server, admitted or not.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.tools
+            .values()
+            .filter(|entry| entry.is_surface())
+            .filter_map(|entry| {
+                entry
+                    .definition
+                    .object
+                    .get(surface::TEMPLATE)?
+                    .get("uriTemplate")?
+                    .as_str()
+            })
     }
 }
 
@@ -155,9 +174,9 @@ impl ToolEntry {
         self.tool.state == ToolState::Admitted && !self.changed() && self.check.is_ok()
     }
 
-    /// True for the pseudo tool.
+    /// True for what is no tool: instructions, capabilities, prompts, templates.
     #[must_use]
     pub fn is_surface(&self) -> bool {
-        self.tool.name.tool.as_str() == SURFACE
+        surface::is_surface(&self.tool.name.tool)
     }
 }

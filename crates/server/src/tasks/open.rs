@@ -13,7 +13,7 @@ use remit_core::limits::{
     FAN_OUT_DEFAULT, HEARTBEAT_MS_MIN, IDLE_MS_MAX, INTENT_BYTES_MAX, TASK_TTL_MS_DEFAULT, TASK_TTL_MS_MAX,
 };
 use remit_core::name::Name;
-use remit_core::people::{Kind, Role, Standing};
+use remit_core::people::{Agent, Kind, Role, Standing};
 use remit_core::resource::Resource;
 use remit_core::task::{Intent, Life, Mode, Run, Task, TaskState};
 use remit_core::time::Timestamp;
@@ -22,7 +22,7 @@ use remit_store::runs::{Process, StoredRun};
 
 use super::rights;
 use crate::app::{App, Failure};
-use crate::engine::live::Live;
+use crate::engine::live::{Live, Snapshot};
 use crate::engine::world::World;
 use crate::engine::{record, session};
 
@@ -143,13 +143,60 @@ async fn open_below(
     by: &Name,
 ) -> Result<Opened, Failure> {
     let world = app.world();
-    expect_agent(&world, &new.agent)?;
-    expect_intent(&new.intent)?;
+    let process = new.process;
     let above = parent.as_ref().map(|live| live.snapshot());
-    let initiator = above
-        .as_ref()
-        .map_or_else(|| by.clone(), |above| above.task.initiator.clone());
-    let untrusted = match &above {
+    let (run, task) = prepare(app, &world, new, above.as_deref(), by)?;
+    let (token, digest) = super::token::fresh(&*app.entropy)?;
+    let stored = StoredRun {
+        run: run.clone(),
+        token: digest,
+        proof: Proof::Bearer,
+        process,
+        key: None,
+        identity: None,
+        opened_at: task.opened_at,
+        ended_at: None,
+    };
+    store(app, &world, &task, stored, parent.as_deref(), by).await?;
+    Ok(Opened {
+        spiffe_id: run.spiffe_id(&app.config.listen.trust_domain),
+        task,
+        token,
+    })
+}
+
+/// The task as it would be opened; nothing is. An agent that is not registered yet counts as one of `by`'s without a ceiling.
+///
+/// # Errors
+/// As [`open`].
+pub fn preview(app: &Arc<App>, new: NewTask, by: &Name) -> Result<Task, Failure> {
+    crate::people::expect_role(app, by, &Role::Initiator)?;
+    let mut world = World::clone(&app.world());
+    world.agents.entry(new.agent.clone()).or_insert_with(|| {
+        Arc::new(Agent {
+            name: new.agent.clone(),
+            owner: by.clone(),
+            backup_owner: None,
+            purpose: String::new(),
+            ceiling: Authority::unbounded(),
+            standing: Standing::Active,
+        })
+    });
+    prepare(app, &world, new, None, by).map(|(_, task)| task)
+}
+
+/// Everything that is checked and worked out before a task is opened.
+fn prepare(
+    app: &App,
+    world: &World,
+    new: NewTask,
+    above: Option<&Snapshot>,
+    by: &Name,
+) -> Result<(Run, Task), Failure> {
+    expect_agent(world, &new.agent)?;
+    expect_intent(&new.intent)?;
+    let initiator = above.map_or_else(|| by.clone(), |above| above.task.initiator.clone());
+    let untrusted = match above {
         Some(above) => above.task.untrusted,
         None => world
             .humans
@@ -158,10 +205,10 @@ async fn open_below(
     };
     let shape = shape(app, &new)?;
     let held = rights::Held {
-        world: &world,
+        world,
         agent: &new.agent,
         initiator: &initiator,
-        above: above.as_ref().map(|above| &*above.task),
+        above: above.map(|above| &*above.task),
     };
     let mut asked = shape.authority;
     let mut cut = Vec::new();
@@ -182,16 +229,14 @@ async fn open_below(
         )));
     }
     let asked_mode = new.mode.unwrap_or(shape.mode);
-    let mode = above
-        .as_ref()
-        .map_or(asked_mode, |above| above.task.mode.delegate(asked_mode));
+    let mode = above.map_or(asked_mode, |above| above.task.mode.delegate(asked_mode));
     if mode != asked_mode {
         cut.push(format!(
             "mode {}: the parent task only proposes, so this one does",
             asked_mode.as_str()
         ));
     }
-    cut.extend(rights::in_force(&world, &authority, mode, app.clock.now()));
+    cut.extend(rights::in_force(world, &authority, mode, app.clock.now()));
     let now = app.clock.now();
     let ttl = new.ttl_ms.or(shape.ttl_ms).unwrap_or(TASK_TTL_MS_DEFAULT);
     if !(1..=TASK_TTL_MS_MAX).contains(&ttl) {
@@ -236,23 +281,7 @@ async fn open_below(
         life,
         untrusted,
     };
-    let (token, digest) = super::token::fresh(&*app.entropy)?;
-    let stored = StoredRun {
-        run: run.clone(),
-        token: digest,
-        proof: Proof::Bearer,
-        process: new.process,
-        key: None,
-        identity: None,
-        opened_at: now,
-        ended_at: None,
-    };
-    store(app, &world, &task, stored, parent.as_deref(), by).await?;
-    Ok(Opened {
-        spiffe_id: run.spiffe_id(&app.config.listen.trust_domain),
-        task,
-        token,
-    })
+    Ok((run, task))
 }
 
 /// The authority of the shipped template that holds what strangers open.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_confine::ProcessId;
 use remit_core::id::TaskId;
-use remit_core::task::Ending;
+use remit_core::task::{Ending, Life};
 use remit_core::time::BootTime;
 use remit_store::runs::Process;
 
@@ -40,12 +40,33 @@ impl Beat {
             gone_since: None,
         }
     }
+
+    /// What was missed.
+    fn overdue(&self, life: Life, now: BootTime) -> Option<&'static str> {
+        let over = |bound: Option<i64>, times: u64, then: BootTime| {
+            let bound = bound.and_then(|ms| u64::try_from(ms).ok());
+            bound.is_some_and(|ms| now.0.saturating_sub(then.0) >= ms.saturating_mul(times))
+        };
+        if over(life.heartbeat_ms, MISSED, self.sign) {
+            Some("no sign of life for two heartbeats")
+        } else if over(life.idle_ms, 1, self.call) {
+            Some("nothing was asked for too long")
+        } else {
+            None
+        }
+    }
 }
 
 impl Pulses {
-    /// The run showed that it lives.
-    pub fn sign(&self, task: TaskId, now: BootTime) {
-        self.with(task, now, |beat| beat.sign = now);
+    /// The run showed that it lives; false when it is too late for that: its task ends for what was missed before.
+    pub fn sign(&self, task: TaskId, life: Life, now: BootTime) -> bool {
+        self.with(task, now, |beat| {
+            if beat.overdue(life, now).is_some() {
+                return false;
+            }
+            beat.sign = now;
+            true
+        })
     }
 
     /// The run asked for something.
@@ -94,20 +115,11 @@ pub async fn look(app: &Arc<App>) -> Result<usize, Failure> {
             } else {
                 None
             };
-            let since = |then: BootTime| boot.0.saturating_sub(then.0);
-            let over = |bound: Option<i64>, times: u64, then: BootTime| {
-                bound
-                    .and_then(|ms| u64::try_from(ms).ok())
-                    .is_some_and(|ms| since(then) >= ms.saturating_mul(times))
-            };
-            if beat.gone_since.is_some_and(|then| since(then) >= GONE_MS) {
+            let gone = |then: BootTime| boot.0.saturating_sub(then.0) >= GONE_MS;
+            if beat.gone_since.is_some_and(gone) {
                 Some("its process is gone")
-            } else if over(one.life.heartbeat_ms, MISSED, beat.sign) {
-                Some("no sign of life for two heartbeats")
-            } else if over(one.life.idle_ms, 1, beat.call) {
-                Some("nothing was asked for too long")
             } else {
-                None
+                beat.overdue(one.life, boot)
             }
         });
         if let Some(why) = why {
@@ -116,6 +128,22 @@ pub async fn look(app: &Arc<App>) -> Result<usize, Failure> {
         }
     }
     Ok(ended)
+}
+
+/// True while a task has missed what its life asks for and has not been ended for it yet.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the store cannot be read.
+pub async fn is_due(app: &App) -> Result<bool, Failure> {
+    let watched = app
+        .store
+        .read(|conn| Ok::<_, Failure>(remit_store::tasks::watched(conn, AT_ONCE)?))
+        .await?;
+    let boot = app.clock.boot();
+    Ok(watched.iter().any(|one| {
+        app.pulses
+            .with(one.task, boot, |beat| beat.overdue(one.life, boot).is_some())
+    }))
 }
 
 /// True when exactly this process does not run any more; a pid that came back is another process.

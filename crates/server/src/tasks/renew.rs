@@ -45,12 +45,21 @@ pub async fn renew(app: &Arc<App>, task: TaskId, ttl_ms: i64, by: &Name) -> Resu
     renewed(app, &live, ttl_ms, by, true).await
 }
 
-/// Moves the end of the window for a run that asked; policy has decided about the asking already.
+/// Moves the end of the window for a run that asked, up to the maximum life people gave it; policy has decided about the
+/// asking already.
 ///
 /// # Errors
 /// As [`renew`].
 pub async fn renew_for_run(app: &Arc<App>, live: &Arc<Live>, ttl_ms: i64) -> Result<Renewed, Failure> {
-    let agent = live.snapshot().task.agent.clone();
+    let task = Arc::clone(&live.snapshot().task);
+    // A run that could move its own end without a bound would have none.
+    if task.life.ends_by.is_none() {
+        return Err(Failure::Forbidden(
+            "this task was given no life beyond its window: ask its initiator with `remit__request_access` and `ttl_seconds`"
+                .to_owned(),
+        ));
+    }
+    let agent = task.agent.clone();
     renewed(app, live, ttl_ms, &agent, false).await
 }
 
@@ -318,8 +327,9 @@ fn policy(app: &App, world: &World, live: &Live, snapshot: &Snapshot, present: &
         exhausted: &[],
         origin: Origin::Initial,
         approval: None,
+        weighed: &prepared.weighed,
     };
-    match ask(world, live, snapshot, &prepared, at) {
+    match ask(world, snapshot, &prepared, at).verdict {
         Verdict::Allow(allow) => present.rules = allow.rules().iter().map(ToString::to_string).collect(),
         Verdict::Deny(denial) => {
             present.rules = denial.rules.iter().map(ToString::to_string).collect();

@@ -34,12 +34,6 @@ pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn parts(folder: &std::path::Path, wait: &str) -> Parts {
-    let mut config = Config::default();
-    config.hold.wait = wait.to_owned();
-    parts_with(folder, config)
-}
-
 fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
     config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {
@@ -100,6 +94,19 @@ impl House {
 
     /// Ends as a crash would and starts again on the same data.
     pub async fn crash_and_restart(self, wait: &str) -> Self {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        self.crash_and_restart_with(config).await
+    }
+
+    /// The same with the configuration it had.
+    pub async fn crash_and_restart_as_configured(self) -> Self {
+        let config = self.app().config.clone();
+        self.crash_and_restart_with(config).await
+    }
+
+    /// The same with another configuration.
+    pub async fn crash_and_restart_with(self, config: Config) -> Self {
         let Self {
             running,
             stub,
@@ -107,7 +114,7 @@ impl House {
         } = self;
         let app = Arc::downgrade(&running.app);
         running.drop_dead();
-        for _ in 0..200 {
+        for _ in 0..1000 {
             if app.upgrade().is_none() {
                 break;
             }
@@ -117,7 +124,7 @@ impl House {
             app.upgrade().is_none(),
             "something still holds the crashed engine"
         );
-        let running = start(parts(&folder, wait)).await.unwrap();
+        let running = start(parts_with(&folder, config)).await.unwrap();
         Self {
             running,
             stub,
@@ -143,6 +150,7 @@ impl House {
             allow_private: true,
             shareable: false,
             environment: Vec::new(),
+            cwd: None,
             accept_floating: false,
         };
         remit_server::registry::servers::add(self.app(), new, &name("alice"))
@@ -150,8 +158,9 @@ impl House {
             .unwrap()
     }
 
-    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
-        let new = NewTask {
+    /// A task as tests ask for it.
+    pub fn wish(&self, allow: &[&str], resources: &[&str]) -> NewTask {
+        NewTask {
             agent: name("coder"),
             intent: Intent {
                 goal: "fix the login test".to_owned(),
@@ -168,7 +177,11 @@ impl House {
             parent: None,
             process: None,
             more: Default::default(),
-        };
+        }
+    }
+
+    pub async fn task(&self, allow: &[&str], resources: &[&str]) -> Opened {
+        let new = self.wish(allow, resources);
         remit_server::tasks::open::open(self.app(), new, &name("alice"))
             .await
             .unwrap()
@@ -176,8 +189,18 @@ impl House {
 
     /// One modern JSON-RPC request: HTTP status and body.
     pub async fn rpc(&self, token: &str, method: &str, params: Value) -> (u16, Value) {
+        self.rpc_on("fs", token, method, params).await
+    }
+
+    /// The same to another server.
+    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, params: Value) -> (u16, Value) {
         let answer = self
-            .ask(&format!("Authorization: Bearer {token}\r\n"), method, params)
+            .ask_on(
+                server,
+                &format!("Authorization: Bearer {token}\r\n"),
+                method,
+                params,
+            )
             .await;
         let status: u16 = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let json = answer.lines().find_map(|line| {
@@ -188,7 +211,11 @@ impl House {
     }
 
     /// One modern JSON-RPC request with these header lines: the whole answer.
-    pub async fn ask(&self, authorization: &str, method: &str, mut params: Value) -> String {
+    pub async fn ask(&self, authorization: &str, method: &str, params: Value) -> String {
+        self.ask_on("fs", authorization, method, params).await
+    }
+
+    async fn ask_on(&self, server: &str, authorization: &str, method: &str, mut params: Value) -> String {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -202,7 +229,7 @@ impl House {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let address = self.running.address;
         let mut head = format!(
-            "POST /mcp/fs HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
+            "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
              Content-Length: {}\r\nConnection: close\r\n",
             body.len()
@@ -233,7 +260,7 @@ impl House {
     clippy::disallowed_methods,
     reason = "the test is the agent's client, not an upstream"
 )]
-async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
+pub async fn dial(address: std::net::SocketAddr) -> tokio::net::TcpStream {
     tokio::net::TcpStream::connect(address).await.unwrap()
 }
 

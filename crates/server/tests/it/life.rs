@@ -98,6 +98,12 @@ async fn renewal_looks_at_what_is_true_now_and_may_narrow_or_refuse() {
         .await
         .unwrap_err();
     assert!(refused.to_string().contains("maximum life"), "{refused}");
+    // A task that was given no life beyond its window is not renewed by its own run.
+    let plain = house.task(&["fs/*"], &["fs:/srv"]).await;
+    let own = house
+        .call(&plain.token, "remit__renew", json!({"ttl_seconds": 600}))
+        .await;
+    assert_eq!(own["isError"], true, "{own}");
     // Nobody answers for the agent any more.
     suspend(house.app(), id, &name("alice"), "pause").await.unwrap();
     let bob =

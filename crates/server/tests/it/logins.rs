@@ -1,6 +1,6 @@
 //! Upstream servers behind OAuth: agents never see a token, people sign in, calls wait for them.
 
-use remit_server::config::{Config, Oauth, Server};
+use remit_server::config::{Config, Server, UpstreamOauth};
 use remit_server::logins::{answer, begin};
 use remit_store::servers::Transport;
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ async fn house(locked: &Locked, wait: &str) -> House {
     let server = Server {
         url: Some(format!("{}/mcp", locked.issuer())),
         allow_private: true,
-        oauth: Some(Oauth {
+        oauth: Some(UpstreamOauth {
             client_id: Some("remit-test".to_owned()),
-            ..Oauth::default()
+            ..UpstreamOauth::default()
         }),
         ..Server::default()
     };

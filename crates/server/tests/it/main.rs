@@ -1,6 +1,8 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
 #[cfg(test)]
+mod attest;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod calls;
@@ -9,9 +11,19 @@ mod carried;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod delegation;
 #[cfg(test)]
+mod egress;
+#[cfg(test)]
+mod egress_git;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod leases;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
@@ -19,8 +31,30 @@ mod locked;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod managers;
+#[cfg(test)]
+mod newcomers;
+#[cfg(test)]
+mod observing;
+#[cfg(test)]
+mod offline;
+#[cfg(test)]
+#[path = "../../../store/tests/it/postgres_bed.rs"]
+mod postgres_bed;
+#[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod risk;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
 mod stub;
+#[cfg(test)]
+mod surface;
+#[cfg(test)]
+mod upstream_stub;
+/// Folders for the cluster's bed.
+#[cfg(test)]
+mod bed {
+    pub use crate::databases::Folder;
+}

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 /// What the stub shows and has seen.
 pub struct Inner {
     pub tools: Mutex<Value>,
+    pub prompts: Mutex<Value>,
+    pub instructions: Mutex<String>,
     pub received: Mutex<Vec<Value>>,
     pub delay: Mutex<std::time::Duration>,
     /// Answers a call without `requestState` with one that asks for another round, in this state.
@@ -35,6 +37,11 @@ impl StubServer {
     pub async fn with_rounds(rounds: Option<&'static str>) -> Self {
         let inner = Arc::new(Inner {
             tools: Mutex::new(tools()),
+            prompts: Mutex::new(json!([
+                {"name": "greet", "description": "Greets"},
+                {"name": "part", "description": "Says goodbye"},
+            ])),
+            instructions: Mutex::new("Files of the team.".to_owned()),
             received: Mutex::default(),
             delay: Mutex::default(),
             rounds,
@@ -98,9 +105,15 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
         }
         Some("initialize") if inner.rounds.is_none() => json!({
             "protocolVersion": "2025-11-25",
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {}, "prompts": {}},
             "serverInfo": {"name": "stub", "version": "1"},
+            "instructions": inner.instructions.lock().unwrap().clone(),
         }),
+        Some("prompts/list") => json!({"prompts": inner.prompts.lock().unwrap().clone()}),
+        Some("prompts/get") => {
+            inner.received.lock().unwrap().push(message["params"].clone());
+            json!({"messages": []})
+        }
         Some("tools/list") => json!({"tools": inner.tools.lock().unwrap().clone()}),
         Some("tools/call") => {
             inner.received.lock().unwrap().push(message["params"].clone());

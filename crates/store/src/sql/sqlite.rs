@@ -40,6 +40,13 @@ impl Sqlite {
         Ok(sqlite)
     }
 
+    /// Closing it folds nothing into the database.
+    pub(crate) fn leave_log(&self) -> Result<(), DbError> {
+        let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        self.conn.set_db_config(no_checkpoint, true)?;
+        Ok(())
+    }
+
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         Ok(self.conn.execute_batch(sql)?)
     }

@@ -144,8 +144,8 @@ impl Drop for Unmount {
 fn a_write_cut_short_stops_the_store_and_loses_nothing() {
     let bed = Bed::sqlite();
     let place = place(&bed);
-    // 1 MiB in blocks of 512 bytes; without SIGXFSZ the write itself fails.
-    let script = r#"trap "" XFSZ; ulimit -f 2048; exec "$1" run "$2" 8"#;
+    // 2 MiB in blocks of 512 bytes: the empty tables take a part of it. Without SIGXFSZ the write itself fails.
+    let script = r#"trap "" XFSZ; ulimit -f 4096; exec "$1" run "$2" 8"#;
     let done = Command::new("sh")
         .args(["-c", script, "sh"])
         .arg(writer())

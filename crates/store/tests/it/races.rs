@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use remit_core::approval::ApprovalState;
 use remit_core::authority::Budget;
+use remit_core::digest::Digest;
 use remit_core::label::{Label, Labels};
+use remit_core::time::Timestamp;
 use remit_store::{
-    AppendError, Refused, Store, approvals, budgets, enrolments, grants, labels, records, tasks,
+    AppendError, Refused, Store, approvals, budgets, enrolments, grants, handles, labels, records, tasks,
 };
 
 use crate::bed::Bed;
@@ -23,6 +25,8 @@ on_both! {
     one_enrolment_makes_one_run_of_64
     an_identity_is_given_once
     labels_seen_before_a_charge_are_stale
+    one_code_is_redeemed_once_by_64
+    one_proof_is_used_once_by_64
 }
 
 /// Runs `act` on `count` threads at once; how many were not refused.
@@ -248,4 +252,47 @@ fn labels_seen_before_a_charge_are_stale(bed: &Bed) {
     charge(&secret, &Labels::from([Label::Tenant(make::name("acme"))])).unwrap();
     let labels = store.read_blocking(move |conn| labels::get(conn, run)).unwrap();
     assert_eq!(labels.len(), 2);
+}
+
+fn one_code_is_redeemed_once_by_64(bed: &Bed) {
+    let store = bed.open();
+    let code = handles::Handle {
+        digest: Digest::of(b"code"),
+        kind: handles::Kind::Code,
+        owner: "task".to_owned(),
+        state: handles::State::Live,
+        expires_at: Timestamp(i64::MAX),
+        detail: remit_core::json::Object::new(),
+    };
+    store
+        .append_blocking(make::record("code"), move |tx| handles::add(tx, &code))
+        .unwrap();
+    let redeemed = together(&store, 64, |store| {
+        store
+            .append_blocking(make::record("redeem"), |tx| {
+                handles::spend(tx, handles::Kind::Code, Digest::of(b"code")).map(drop)
+            })
+            .map(drop)
+    });
+    assert_eq!(redeemed, 1);
+    // Of another kind it is nothing.
+    let other = store.append_blocking(make::record("redeem"), |tx| {
+        handles::spend(tx, handles::Kind::Session, Digest::of(b"code")).map(drop)
+    });
+    assert!(matches!(
+        other,
+        Err(AppendError::Refused(Refused::NotFound { .. }))
+    ));
+}
+
+fn one_proof_is_used_once_by_64(bed: &Bed) {
+    let store = bed.open();
+    let used = together(&store, 64, |store| {
+        store
+            .append_blocking(make::record("proof"), |tx| {
+                handles::use_once(tx, Digest::of(b"proof"), Timestamp(i64::MAX))
+            })
+            .map(drop)
+    });
+    assert_eq!(used, 1);
 }

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 
 use remit_core::digest::Digest;
+use remit_core::entropy::SeededEntropy;
+use remit_core::id::LeaseId;
 use remit_core::label::{Label, Labels};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::people::{Agent, Human, Role, Standing};
 use remit_core::time::Timestamp;
 use remit_core::tool::{Classification, Marks, Tool, ToolClass, ToolState};
 use remit_store::freezes::Freeze;
+use remit_store::observations::Observation;
 use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
-    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, freezes, grants,
-    humans, integrity, labels, logins, policies, runs, servers, tasks, tools,
+    Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
+    grants, handles, humans, integrity, labels, leases, logins, observations, policies, runs, secrets,
+    seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -28,7 +33,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 23] = [
     "agents",
     "humans",
     "servers",
@@ -43,7 +48,15 @@ const TABLES: [&str; 15] = [
     "policies",
     "logins",
     "oauth_clients",
+    "handles",
+    "seniority",
+    "subjects",
+    "secrets",
+    "secret_versions",
+    "leases",
     "enrolments",
+    "observations",
+    "familiar",
 ];
 
 /// One row in every table that grants.
@@ -76,11 +89,69 @@ fn fill(store: &Store) -> remit_core::task::Task {
             freezes::place(tx, &freeze())?;
             logins::keep(tx, &login(), None)?;
             logins::keep_client(tx, "https://as.example", "http://127.0.0.1:1/x", b"sealed client")?;
+            observations::begin(tx, &observation())?;
+            familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
+            handles::add(tx, &handle())?;
+            seniority::attribute(tx, &make::name("alice"), &make::name("bob"))?;
+            seniority::confirm(tx, &make::name("alice"), &make::name("carol"))?;
+            subjects::bind(tx, Digest::of(b"subject"), &make::name("alice"))?;
+            secrets::add(tx, &secret())?;
+            secrets::add_version(tx, &secret_version())?;
+            leases::plan(tx, &lease(&opened))?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
         .unwrap();
     task
+}
+
+fn handle() -> handles::Handle {
+    handles::Handle {
+        digest: Digest::of(b"secret"),
+        kind: handles::Kind::Session,
+        owner: "alice".to_owned(),
+        state: handles::State::Revoked,
+        expires_at: Timestamp(9_000),
+        detail: remit_core::json::Object::new(),
+    }
+}
+
+fn secret() -> secrets::Secret {
+    secrets::Secret {
+        name: make::name("erp-key"),
+        system: Some(make::name("erp")),
+        account: Some("reader".to_owned()),
+        source: "vault".to_owned(),
+        version: 1,
+        retired: false,
+    }
+}
+
+fn secret_version() -> secrets::SecretVersion {
+    secrets::SecretVersion {
+        secret: make::name("erp-key"),
+        version: 1,
+        wrapped: vec![1, 2, 3],
+        sealed: vec![4, 5, 6],
+        made_at: Timestamp(1_000),
+        until: Some(Timestamp(9_000)),
+    }
+}
+
+fn lease(task: &remit_core::task::Task) -> Lease {
+    Lease {
+        id: LeaseId::fresh(Timestamp(1_000), &SeededEntropy::new(77)).unwrap(),
+        task: task.id,
+        run: task.run,
+        system: make::name("erp"),
+        backend: make::name("postgresql"),
+        handle: "remit_x".to_owned(),
+        class: LeaseClass::R1,
+        state: LeaseState::Live,
+        planned_at: Timestamp(1_000),
+        ended_at: Some(Timestamp(2_000)),
+        expires_at: Timestamp(9_000),
+    }
 }
 
 fn agent() -> Agent {
@@ -103,6 +174,7 @@ fn server() -> Server {
         allow_private: false,
         shareable: true,
         environment: vec![("MODE".to_owned(), "test".to_owned())],
+        cwd: Some("/srv/pay".to_owned()),
         identity: Some(Digest::of(b"server")),
         retired: false,
     }
@@ -141,6 +213,16 @@ fn login() -> logins::Login {
     }
 }
 
+fn observation() -> Observation {
+    Observation {
+        class: ToolClass::Read,
+        since: Timestamp(1_000),
+        until: Timestamp(9_000_000),
+        asked_by: make::name("alice"),
+        ended: false,
+    }
+}
+
 fn freeze() -> Freeze {
     Freeze {
         resource: "db:prod".parse().unwrap(),
@@ -170,7 +252,21 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "oauth_clients" => {
             usize::from(logins::client(conn, "https://as.example", "http://127.0.0.1:1/x")?.is_some())
         }
+        "handles" => {
+            usize::from(handles::get(conn, handles::Kind::Session, Digest::of(b"secret"))?.is_some())
+                + handles::of_owner(conn, "alice")?.len()
+        }
+        "seniority" => usize::from(seniority::get(conn, &make::name("alice"))?.is_some()),
+        "subjects" => {
+            usize::from(subjects::get(conn, Digest::of(b"subject"))?.is_some())
+                + usize::from(subjects::has(conn, &make::name("alice"))?)
+        }
+        "secrets" => secrets::list(conn)?.len(),
+        "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
+        "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
+        "observations" => observations::list(conn)?.len(),
+        "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,
     })

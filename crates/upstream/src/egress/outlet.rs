@@ -45,11 +45,13 @@ pub struct Outbound {
 }
 
 type Slot = (TaskId, String);
+/// Idle connections by task and host, each with when it was given back.
+type Idle = Arc<Mutex<HashMap<Slot, Vec<(BootTime, Dialled<Leaving>)>>>>;
 
 /// All ways out of this process.
 #[derive(Default)]
 pub struct Outlet {
-    idle: Arc<Mutex<HashMap<Slot, Vec<(BootTime, Dialled<Leaving>)>>>>,
+    idle: Idle,
 }
 
 impl std::fmt::Debug for Outlet {
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Outlet {
 
 /// A connection in use, given back when its answer was read to the end.
 pub(super) struct Kept {
-    idle: Arc<Mutex<HashMap<Slot, Vec<(BootTime, Dialled<Leaving>)>>>>,
+    idle: Idle,
     slot: Slot,
     now: BootTime,
     dialled: Dialled<Leaving>,

@@ -57,9 +57,7 @@ impl Dialler {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let stream = self.connect(&self.addresses().await?).await?;
-        // Small requests must not wait for the acknowledgement of earlier ones.
-        let _ = stream.set_nodelay(true);
+        let stream = self.plain().await?;
         if !self.endpoint.https {
             return handshake(stream).await;
         }
@@ -70,6 +68,14 @@ impl Dialler {
             .await
             .map_err(|e| Failure::new(ErrorKind::Tls, Sent::No, e))?;
         handshake(stream).await
+    }
+
+    /// Opens the connection below TLS and HTTP.
+    pub(crate) async fn plain(&self) -> Result<TcpStream, Failure> {
+        let stream = self.connect(&self.addresses().await?).await?;
+        // Small requests must not wait for the acknowledgement of earlier ones.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
     }
 
     /// Every address of the host, all of them allowed. One that is not refuses the host: names that resolve to both kinds

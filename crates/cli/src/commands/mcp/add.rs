@@ -1,5 +1,7 @@
 //! `remit mcp add`.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use super::{from_here, outcome};
@@ -21,6 +23,9 @@ pub struct Args {
     /// A variable for a stdio server; it inherits none but PATH, HOME, LANG
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = key_value, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
+    /// The folder a stdio server works in; what it is given as a relative path starts there
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    pub cwd: Option<PathBuf>,
     /// The address may be in a private network (an address on this machine may be anyway)
     #[arg(long, conflicts_with = "command")]
     pub allow_private: bool,
@@ -40,12 +45,21 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .iter()
         .map(|(key, value)| (key.clone(), Value::from(value.as_str())))
         .collect();
+    let cwd = args
+        .cwd
+        .as_ref()
+        .map(|folder| {
+            std::path::absolute(folder)
+                .map_err(|error| Failure::local(format!("cannot use `{}`: {error}", folder.display())))
+        })
+        .transpose()?;
     let local = args.url.as_deref().is_some_and(is_this_machine);
     let body = Body::new()
         .with("name", args.name.as_str())
         .maybe("url", args.url.clone())
         .list("command", &from_here(&args.command))
         .maybe("env", (!env.is_empty()).then_some(env))
+        .maybe("cwd", cwd.map(|folder| folder.to_string_lossy().into_owned()))
         .flag("allow_private", args.allow_private || local)
         .flag("shareable", args.shareable)
         .flag("accept_floating", args.accept_floating)

@@ -20,6 +20,9 @@ pub struct Args {
     /// Let it belong to this task: it never gets more, and ends with it
     #[arg(long, value_name = "TASK")]
     pub parent: Option<String>,
+    /// Give no token: the run gets one when it has shown what it is (`POST /api/v1/attest`)
+    #[arg(long)]
+    pub await_run: bool,
     #[command(flatten)]
     pub acting: Acting,
 }
@@ -108,6 +111,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .wish
         .body(&args.agent)
         .maybe("parent", args.parent.clone())
+        .flag("await_run", args.await_run)
         .acting(&args.acting)
         .done();
     let opened = context.control()?.post("/v1/tasks", &body).await?;
@@ -123,6 +127,12 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             .dim("  mcp    ")
             .plain(fields::text(&opened, "mcp_url")),
     )?;
+    if args.await_run {
+        context.out.note(
+            "It waits for its run: enrol one with `remit agent enrol`, or let it attest by `[attest.NAME]`.",
+        );
+        return Ok(());
+    }
     context
         .out
         .line(Text::new().dim("  token  ").plain(fields::text(&opened, "token")))?;

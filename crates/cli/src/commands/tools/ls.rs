@@ -54,10 +54,20 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         table.row([
             fields::text(tool, "tool").into(),
             state,
-            fields::text(tool, "class").into(),
+            what(tool).into(),
             fields::text(tool, "marks").into(),
             why,
         ]);
     }
     context.out.table(table)
+}
+
+/// The class of a tool; what else a server says is named as what it is.
+fn what(tool: &serde_json::Value) -> String {
+    let kind = fields::text(tool, "kind");
+    if kind == "tool" || kind.is_empty() {
+        fields::text(tool, "class")
+    } else {
+        kind
+    }
 }

@@ -104,13 +104,16 @@ impl<'s> Known<'s> {
                 ))
             }
             Do::Http(http, from, expect) => {
-                answered(expect)?;
-                self.from(from)?;
-                let sentence = "steps are not supported yet: requests to hosts are not governed before the egress proxy is there; remove this step";
-                Err(Problem::at(
-                    0,
-                    format!("`http: {}`: `http` {sentence}", http.http),
-                ))
+                let (method, url) = http.http.split_once(' ').unwrap_or_default();
+                let plain = url.starts_with("https://") || url.starts_with("http://");
+                if !plain || method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+                    let sentence = format!(
+                        "`http: {}` is not of the form `POST https://host/path`",
+                        http.http
+                    );
+                    return Err(Problem::at(0, sentence));
+                }
+                self.asked(from, expect, http.name.as_deref())
             }
             // A task that is refused is not there for later steps.
             Do::TaskOpen(open, task, expect) if expect.expect == Expect::Deny => {

@@ -1,5 +1,7 @@
 //! Steps in which a run asks for something.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::shapes;
@@ -88,14 +90,19 @@ shapes! {
         join: String,
     }
 
-    /// A run sends something to an HTTP host. Not supported yet.
+    /// A run sends something to an HTTP host, as a command inside `remit run` does.
     Http {
         /// Method and URL: `POST https://api.example/v1`.
         http: String,
-        /// The body.
+        /// Headers.
         #[serde(default)]
-        #[expect(dead_code, reason = "sent once egress is there")]
+        headers: BTreeMap<String, String>,
+        /// The body; JSON unless a `content-type` says otherwise.
+        #[serde(default)]
         body: Option<String>,
+        /// A name for this call, as with `call`.
+        #[serde(default, rename = "as")]
+        name: Option<String>,
     }
 
     /// Who makes a call, and where it comes from.

@@ -3,6 +3,7 @@
 //! A caller is the run whose process tree it belongs to, as the kernel names it at `accept`; it presents nothing. Every
 //! SVID it gets is a decision about its live task, renewals too; when the task ends the streams end.
 
+mod authority;
 mod caller;
 mod message;
 mod service;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::paths::Paths;
+use authority::Tolerant;
 use caller::Caller;
 
 /// How long the listener rests after it could not accept.
@@ -90,7 +92,7 @@ async fn connection(app: Arc<App>, stream: UnixStream) {
     let served = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(KEEP_ALIVE))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Tolerant::new(stream)), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a workload's connection broke off");

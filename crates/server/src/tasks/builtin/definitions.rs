@@ -64,7 +64,7 @@ const REQUEST_ACCESS: &str = r#"{
 const RENEW: &str = r#"{
 "name": "renew",
 "title": "Ask for more time",
-"description": "Asks for the task to last longer. It is decided anew over what is true now: it may be refused, or given with less than before; the answer says what changed.",
+"description": "Asks for the task to last longer, up to the life it was given at most. It is decided anew over what is true now: it may be refused, or given with less than before; the answer says what changed.",
 "inputSchema": {
  "type": "object",
  "properties": {"ttl_seconds": {"type": "integer", "minimum": 1, "maximum": 2592000, "description": "how long it shall last from now on"}},

@@ -81,6 +81,7 @@ fn entry() -> Option<ServerEntry> {
             name,
             id: ServerId::without_entropy(Timestamp(0)),
             transport: Transport::Command(Vec::new()),
+            cwd: None,
             allow_private: false,
             shareable: true,
             environment: Vec::new(),

@@ -1,0 +1,148 @@
+//! One understood statement is run: alone, in its own transaction, bounded in time, rows and bytes.
+
+use futures_util::TryStreamExt as _;
+use remit_core::tool::ToolClass;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::metered::TOO_LARGE;
+use super::session::Session;
+use super::{BackendError, failed};
+use crate::sql::Inspection;
+
+/// Rows fetched at a time.
+const BATCH: usize = 200;
+
+/// Bounds of one statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most rows given back.
+    pub rows_max: usize,
+    /// Most bytes of values given back.
+    pub bytes_max: usize,
+    /// Longest time the server works on it, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// Values as PostgreSQL writes them; `None` is `NULL`.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// There was more than the bounds allow.
+    pub truncated: bool,
+    /// Rows that were read or changed.
+    pub affected: u64,
+}
+
+/// Runs the statement. PostgreSQL has to take it as exactly one; a read runs in a transaction that cannot write.
+///
+/// # Errors
+/// [`BackendError`]: nothing of it took effect then, unless the way was lost while it was committed.
+pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> Result<Outcome, BackendError> {
+    let reads = statement.class == ToolClass::Read;
+    let client = &session.client;
+    let room = u64::try_from(limits.bytes_max).unwrap_or(u64::MAX);
+    session
+        .meter
+        .refill(room.saturating_mul(2).saturating_add(1024 * 1024));
+    let begin = format!(
+        "BEGIN {}; SET LOCAL statement_timeout = {}",
+        if reads { "READ ONLY" } else { "READ WRITE" },
+        limits.timeout_ms
+    );
+    client
+        .batch_execute(&begin)
+        .await
+        .map_err(|error| failed(&error))?;
+    let ran = within(session, statement, limits, reads).await;
+    if ran.is_err() && session.meter.is_spent() {
+        // The session is gone with the rest of the answer, and what it did with it.
+        return Err(BackendError::Refused(TOO_LARGE.to_owned()));
+    }
+    let end = if ran.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = client.batch_execute(end).await.map_err(|error| failed(&error));
+    let outcome = ran?;
+    ended?;
+    Ok(outcome)
+}
+
+async fn within(
+    session: &Session,
+    statement: &Inspection,
+    limits: Limits,
+    reads: bool,
+) -> Result<Outcome, BackendError> {
+    let prepared = session
+        .client
+        .prepare(&statement.text)
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut outcome = Outcome {
+        columns: prepared
+            .columns()
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect(),
+        ..Outcome::default()
+    };
+    let mut bytes = 0;
+    if reads && statement.verb == "select" {
+        let declare = format!("DECLARE remit_rows NO SCROLL CURSOR FOR {}", statement.text);
+        session
+            .client
+            .batch_execute(&declare)
+            .await
+            .map_err(|error| failed(&error))?;
+        while !outcome.truncated {
+            let before = outcome.affected;
+            let fetch = format!("FETCH {BATCH} FROM remit_rows");
+            take(session, &fetch, limits, &mut outcome, &mut bytes).await?;
+            let fetched = outcome.affected - before;
+            if fetched < BATCH as u64 {
+                break;
+            }
+        }
+        // The end of the transaction closes it.
+    } else {
+        take(session, &statement.text, limits, &mut outcome, &mut bytes).await?;
+    }
+    Ok(outcome)
+}
+
+/// Takes the rows of one answer, up to the bounds.
+async fn take(
+    session: &Session,
+    text: &str,
+    limits: Limits,
+    outcome: &mut Outcome,
+    bytes: &mut usize,
+) -> Result<(), BackendError> {
+    let stream = session
+        .client
+        .simple_query_raw(text)
+        .await
+        .map_err(|error| failed(&error))?;
+    let mut stream = std::pin::pin!(stream);
+    while let Some(message) = stream.try_next().await.map_err(|error| failed(&error))? {
+        match message {
+            SimpleQueryMessage::Row(row) => {
+                let mut values = Vec::with_capacity(row.len());
+                for at in 0..row.len() {
+                    let value = row.try_get(at).map_err(|error| failed(&error))?;
+                    *bytes += value.map_or(4, str::len);
+                    values.push(value.map(str::to_owned));
+                }
+                if outcome.rows.len() >= limits.rows_max || *bytes > limits.bytes_max {
+                    outcome.truncated = true;
+                } else {
+                    outcome.rows.push(values);
+                }
+            }
+            SimpleQueryMessage::CommandComplete(count) => outcome.affected += count,
+            _ => {}
+        }
+    }
+    Ok(())
+}

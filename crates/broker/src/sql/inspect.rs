@@ -1,0 +1,348 @@
+//! Reads one statement and walks all of it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use remit_core::tool::ToolClass;
+use sqlparser::ast::{
+    Expr, FromTable, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TableObject, Visit as _,
+    Visitor,
+};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
+use super::scope::{Scope, folded};
+use super::{Inspection, NotInspectable, STATEMENT_BYTES_MAX, Table, functions};
+
+/// Nesting a statement may have.
+const DEPTH_MAX: usize = 40;
+/// Stack of the thread a statement is read on: a chain as long as a statement may be becomes a tree as deep as it is long.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// Understands `text`; names without a schema are looked up in `schema`, as the session does.
+///
+/// # Errors
+/// [`NotInspectable`] with what to write instead.
+pub fn inspect(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
+    if text.len() > STATEMENT_BYTES_MAX {
+        return Err(NotInspectable::new(format!(
+            "a statement has at most {STATEMENT_BYTES_MAX} bytes"
+        )));
+    }
+    if text.contains('\0') {
+        return Err(NotInspectable::new("a statement holds no zero bytes"));
+    }
+    // A thread of its own: neither depth nor a fault of the parser reaches anybody else. Its stack is only reserved.
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || understand(text, schema))
+            .map_err(|error| NotInspectable(format!("it cannot be read now: {error}")))?;
+        reading
+            .join()
+            .unwrap_or_else(|_| Err(NotInspectable::new("the statement is not understood")))
+    })
+}
+
+fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
+    let statement = parse(text)?;
+    let sent = statement.to_string();
+    // What was understood and what will be sent are the same statement, or it is not sent.
+    if parse(&sent)? != statement {
+        return Err(NotInspectable::new(
+            "the statement cannot be written back as it was understood: write it more plainly",
+        ));
+    }
+    let mut walk = Walk {
+        schema,
+        scope: Scope::default(),
+        tables: BTreeSet::new(),
+        effects: BTreeSet::new(),
+        verb: "",
+        whole: false,
+        reads: false,
+        function: None,
+    };
+    if let ControlFlow::Break(why) = statement.visit(&mut walk) {
+        return Err(why);
+    }
+    let mut effects = walk.effects.into_iter();
+    let class = match (effects.next(), effects.next()) {
+        (None, _) => ToolClass::Read,
+        (Some(one), None) => one,
+        (Some(_), Some(_)) => {
+            return Err(NotInspectable::new(
+                "one statement changes in two ways: send them one after the other",
+            ));
+        }
+    };
+    Ok(Inspection {
+        class,
+        verb: walk.verb,
+        tables: walk.tables.into_iter().collect(),
+        whole: walk.whole,
+        reads_too: class != ToolClass::Read && walk.reads,
+        text: sent,
+    })
+}
+
+fn parse(text: &str) -> Result<Statement, NotInspectable> {
+    let statements = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(DEPTH_MAX)
+        .try_with_sql(text)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| {
+            let error: String = error
+                .to_string()
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(300)
+                .collect();
+            NotInspectable(format!("the statement is not understood: {error}"))
+        })?;
+    let mut statements = statements.into_iter();
+    match (statements.next(), statements.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(NotInspectable::new("there is no statement")),
+        (Some(_), Some(_)) => Err(NotInspectable::new(
+            "there is more than one statement: send them one after the other",
+        )),
+    }
+}
+
+struct Walk<'s> {
+    schema: &'s str,
+    scope: Scope,
+    tables: BTreeSet<Table>,
+    /// Classes of everything it changes.
+    effects: BTreeSet<ToolClass>,
+    verb: &'static str,
+    whole: bool,
+    reads: bool,
+    /// A function in the place of a table; the walk names it once more as a relation.
+    function: Option<ObjectName>,
+}
+
+type Step = ControlFlow<NotInspectable>;
+
+fn refuse(why: impl Into<String>) -> Step {
+    ControlFlow::Break(NotInspectable(why.into()))
+}
+
+impl Walk<'_> {
+    fn changes(&mut self, class: ToolClass, verb: &'static str) {
+        self.effects.insert(class);
+        self.verb = verb;
+    }
+
+    fn named(&mut self, verb: &'static str) {
+        if self.verb.is_empty() {
+            self.verb = verb;
+        }
+    }
+
+    fn table(&mut self, name: &ObjectName, may_be_expression: bool) -> Step {
+        let mut parts = Vec::new();
+        for part in &name.0 {
+            match part.as_ident() {
+                Some(ident) => parts.push(folded(ident)),
+                None => return refuse(format!("`{name}` is no plain name of a table")),
+            }
+        }
+        let table = match parts.as_slice() {
+            [name] if may_be_expression && self.scope.is_expression(name) => return ControlFlow::Continue(()),
+            // The catalogue is searched before every other schema.
+            [name] if name.starts_with("pg_") => {
+                return refuse(format!(
+                    "`{name}` may be a table of the catalogue: name the schema of your table"
+                ));
+            }
+            [name] => Table {
+                schema: self.schema.to_owned(),
+                name: name.clone(),
+            },
+            // Passwords, settings and other sessions' statements lie there; `information_schema` shows what may be seen.
+            [schema, _] if schema.starts_with("pg_") => {
+                return refuse(format!(
+                    "`{name}` is a table of the catalogue: `information_schema` describes tables"
+                ));
+            }
+            [schema, name] => Table {
+                schema: schema.clone(),
+                name: name.clone(),
+            },
+            _ => return refuse(format!("`{name}` names a database: write `schema.table`")),
+        };
+        self.tables.insert(table);
+        ControlFlow::Continue(())
+    }
+
+    fn function(&self, name: &ObjectName) -> Step {
+        let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
+        let plain = match parts.as_deref() {
+            Some([name]) => functions::is_plain(name),
+            Some([schema, name]) => schema == "pg_catalog" && functions::is_plain(name),
+            _ => false,
+        };
+        if plain {
+            ControlFlow::Continue(())
+        } else {
+            refuse(format!(
+                "the function `{name}` is not one that only computes: what it does cannot be seen"
+            ))
+        }
+    }
+
+    /// Parts of a query that the walk does not show as relations.
+    fn body(&self, body: &SetExpr) -> Step {
+        match body {
+            SetExpr::Table(_) => refuse("write `SELECT * FROM table` in place of `TABLE table`"),
+            SetExpr::Merge(_) => refuse("`MERGE` changes in several ways: send them one after the other"),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left)?;
+                self.body(right)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn target(&mut self, factor: &TableFactor) -> Step {
+        match factor {
+            TableFactor::Table { name, args: None, .. } => self.table(name, false),
+            _ => refuse("what is changed is no plain table"),
+        }
+    }
+}
+
+impl Visitor for Walk<'_> {
+    type Break = NotInspectable;
+
+    fn pre_visit_statement(&mut self, statement: &Statement) -> Step {
+        match statement {
+            Statement::Query(_) => self.named("select"),
+            Statement::Explain {
+                analyze: false,
+                options: None,
+                ..
+            } => self.named("explain"),
+            Statement::Insert(insert) => {
+                self.changes(ToolClass::Write, "insert");
+                let TableObject::TableName(name) = &insert.table else {
+                    return refuse("what is inserted into is no plain table");
+                };
+                self.table(name, false)?;
+                self.reads |= insert.on.is_some();
+            }
+            Statement::Update(update) => {
+                self.changes(ToolClass::Write, "update");
+                self.target(&update.table.relation)?;
+                self.reads |=
+                    update.selection.is_some() || update.returning.is_some() || update.from.is_some();
+            }
+            Statement::Delete(delete) => {
+                self.changes(ToolClass::Delete, "delete");
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+                let [one] = from.as_slice() else {
+                    return refuse("what is deleted from is no single table");
+                };
+                self.target(&one.relation)?;
+                self.reads |=
+                    delete.selection.is_some() || delete.returning.is_some() || delete.using.is_some();
+            }
+            Statement::Truncate(truncate) => {
+                self.changes(ToolClass::Delete, "truncate");
+                for target in &truncate.table_names {
+                    self.table(&target.name, false)?;
+                }
+                if truncate.cascade.is_some() {
+                    self.whole = true;
+                }
+            }
+            Statement::CreateTable(_)
+            | Statement::CreateIndex(_)
+            | Statement::CreateView(_)
+            | Statement::AlterTable(_)
+            | Statement::Drop { .. } => {
+                self.changes(ToolClass::Privilege, "define");
+                self.whole = true;
+            }
+            Statement::Grant { .. } | Statement::Revoke { .. } => {
+                self.changes(ToolClass::Privilege, "grant");
+                self.whole = true;
+            }
+            _ => {
+                return refuse(
+                    "only select, insert, update, delete, truncate, plain explain, definitions of tables, indexes and views, \
+                     grant and revoke are understood",
+                );
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> Step {
+        self.scope.enter(query);
+        self.body(&query.body)?;
+        if !query.pipe_operators.is_empty()
+            || query.for_clause.is_some()
+            || query.settings.is_some()
+            || query.format_clause.is_some()
+        {
+            return refuse("the query has clauses PostgreSQL does not have");
+        }
+        if !query.locks.is_empty() {
+            self.changes(ToolClass::Write, "lock");
+            self.reads = true;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> Step {
+        self.scope.leave(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> Step {
+        if select.into.is_some() {
+            return refuse("`SELECT INTO` makes a table: write `INSERT INTO … SELECT`");
+        }
+        self.reads |= !select.from.is_empty();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Step {
+        match factor {
+            TableFactor::Table {
+                name, args: Some(_), ..
+            } => {
+                self.function(name)?;
+                self.function = Some(name.clone());
+            }
+            TableFactor::Function { name, .. } => self.function(name)?,
+            TableFactor::Table { .. }
+            | TableFactor::Derived { .. }
+            | TableFactor::NestedJoin { .. }
+            | TableFactor::UNNEST { .. } => {}
+            _ => return refuse("the query reads from something that is no table, query or plain function"),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> Step {
+        if self.function.as_ref() == Some(name) {
+            self.function = None;
+            return ControlFlow::Continue(());
+        }
+        self.table(name, true)
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> Step {
+        match expression {
+            Expr::Function(function) => self.function(&function.name),
+            Expr::Lambda(_) | Expr::Map(_) | Expr::Dictionary(_) | Expr::MatchAgainst { .. } => {
+                refuse(format!("`{expression}` is nothing PostgreSQL has"))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Sessions: one for the house per database, to make and end roles; one for each task, under its own role.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remit_broker::backend::postgresql::{self, Account, Rights, Session};
+use remit_core::id::{LeaseId, TaskId};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
+use remit_core::name::Name;
+use remit_store::leases::Change;
+use secrecy::SecretString;
+
+use super::rights::Held;
+use crate::app::{App, Failure};
+use crate::broker::leases::{self, Plan};
+use crate::broker::{Reach, vault};
+use crate::config::Database;
+use crate::engine::live::Live;
+
+/// The backend's name in leases.
+pub(crate) const POSTGRESQL: &str = "postgresql";
+
+/// Where one session is, or is being opened.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
+
+/// A session of a task.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) session: Session,
+    pub(crate) lease: LeaseId,
+    held: Held,
+}
+
+/// The sessions of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    house: Mutex<HashMap<Name, Slot<Session>>>,
+    tasks: Mutex<HashMap<(TaskId, Name), Slot<Open>>>,
+}
+
+impl Sessions {
+    /// Drops the sessions of a task: what runs on them ends with them.
+    pub(crate) fn forget_task(&self, task: TaskId) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|(of, _), _| *of != task);
+    }
+
+    pub(crate) fn of_task(&self, task: TaskId, database: &Name) -> Slot<Open> {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(tasks.entry((task, database.clone())).or_default())
+    }
+
+    pub(crate) fn of_house(&self, database: &Name) -> Slot<Session> {
+        let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(house.entry(database.clone()).or_default())
+    }
+}
+
+/// A configured database.
+pub(crate) fn configured<'a>(app: &'a App, database: &Name) -> Result<&'a Database, Failure> {
+    app.config.databases.get(database.as_str()).ok_or_else(|| {
+        Failure::Unavailable(format!("`[databases.{database}]` is not in remit.toml any more"))
+    })
+}
+
+/// The account we sign in with ourselves.
+async fn account(app: &Arc<App>, database: &Name, live: Option<&Arc<Live>>) -> Result<Account, Failure> {
+    let configured = configured(app, database)?;
+    let password = match &configured.secret {
+        Some(secret) => Some(vault::value(app, &secret.parse().map_err(Failure::invalid)?, live).await?),
+        None => None,
+    };
+    Ok(Account {
+        place: configured.place(),
+        database: configured.database.clone(),
+        user: configured.user.clone(),
+        password,
+    })
+}
+
+/// Makes sure the house has a session there. For a task that needs it the way is that task's, so nothing leaves after its end.
+pub(crate) async fn house(
+    app: &Arc<App>,
+    database: &Name,
+    held: &mut Option<Session>,
+    live: Option<&Arc<Live>>,
+) -> Result<(), Failure> {
+    if held.as_ref().is_some_and(|session| !session.is_closed()) {
+        return Ok(());
+    }
+    let reach = match live {
+        Some(live) => Reach::of_task(app, database.as_str(), live)?,
+        None => Reach::of_house(app, database.as_str())?,
+    };
+    let account = account(app, database, live).await?;
+    let schema = &configured(app, database)?.schema;
+    let session = postgresql::connect(&account, schema, &reach)
+        .await
+        .map_err(Failure::unavailable)?;
+    *held = Some(session);
+    Ok(())
+}
+
+/// Makes sure `held` is a session that holds what the task holds now.
+pub(crate) async fn task(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    database: &Name,
+    held: &mut Option<Open>,
+) -> Result<(), Failure> {
+    let wanted = Held::of(&live.snapshot().task.authority, database);
+    if let Some(open) = held.as_ref() {
+        if !open.session.is_closed() && open.held == wanted {
+            return Ok(());
+        }
+        let old = open.lease;
+        *held = None;
+        end_early(
+            app,
+            old,
+            "its session is gone, or the task holds other rights now",
+        )
+        .await?;
+    }
+    let configured = configured(app, database)?;
+    *held = Some(if configured.roles {
+        under_role(app, live, database, configured, wanted).await?
+    } else {
+        shared(app, live, database, configured, wanted).await?
+    });
+    Ok(())
+}
+
+/// A session whose lease has to go before the task does: the task was narrowed, or the session broke.
+pub(crate) async fn end_early(app: &Arc<App>, lease: LeaseId, why: &str) -> Result<(), Failure> {
+    let stored = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::leases::get(conn, lease)?))
+        .await?;
+    let Some(stored) = stored.filter(|lease| lease.state == LeaseState::Live) else {
+        return Ok(());
+    };
+    let to = if stored.class == LeaseClass::R0 {
+        LeaseState::Dead
+    } else {
+        LeaseState::Revoking
+    };
+    leases::step(app, &stored.value, to, Change::default(), why).await?;
+    app.broker.work.notify_one();
+    Ok(())
+}
+
+/// The one shared account: it never leaves us, and what it may do is what was decided about the statement.
+async fn shared(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    database: &Name,
+    configured: &Database,
+    held: Held,
+) -> Result<Open, Failure> {
+    let id = LeaseId::fresh(app.clock.now(), &*app.entropy)?;
+    let plan = Plan {
+        system: database.clone(),
+        backend: POSTGRESQL.parse().map_err(Failure::unavailable)?,
+        handle: format!("shared/{}", configured.user),
+        class: LeaseClass::R0,
+        expires_at: live.snapshot().task.expires_at,
+    };
+    leases::plan(app, live, id, plan).await?;
+    let reach = Reach::of_task(app, database.as_str(), live)?;
+    let account = account(app, database, Some(live)).await?;
+    let session = postgresql::connect(&account, &configured.schema, &reach)
+        .await
+        .map_err(Failure::unavailable)?;
+    Ok(Open {
+        session,
+        lease: id,
+        held,
+    })
+}
+
+/// A role of its own: planned under its name, made, confirmed, and only then signed in with.
+async fn under_role(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    database: &Name,
+    configured: &Database,
+    held: Held,
+) -> Result<Open, Failure> {
+    let (lease, password) = issue(app, live, database, &held).await?;
+    let account = Account {
+        place: configured.place(),
+        database: configured.database.clone(),
+        user: lease.handle.clone(),
+        password: Some(password),
+    };
+    let reach = Reach::of_task(app, database.as_str(), live)?;
+    let session = postgresql::connect(&account, &configured.schema, &reach)
+        .await
+        .map_err(Failure::unavailable)?;
+    Ok(Open {
+        session,
+        lease: lease.id,
+        held,
+    })
+}
+
+/// Issues a role to a task.
+pub(crate) async fn issue(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    database: &Name,
+    held: &Held,
+) -> Result<(Lease, SecretString), Failure> {
+    let now = app.clock.now();
+    let id = LeaseId::fresh(now, &*app.entropy)?;
+    let plan = Plan {
+        system: database.clone(),
+        backend: POSTGRESQL.parse().map_err(Failure::unavailable)?,
+        handle: app.broker.role_of(id),
+        class: LeaseClass::R1,
+        expires_at: live.snapshot().task.expires_at,
+    };
+    let mut lease = leases::plan(app, live, id, plan).await?;
+    let password = app.broker.fresh_password(&*app.entropy)?;
+    let made = async {
+        let slot = app.broker.sessions.of_house(database);
+        let mut admin = slot.lock().await;
+        house(app, database, &mut admin, Some(live)).await?;
+        let admin = admin
+            .as_ref()
+            .ok_or_else(|| Failure::Unavailable("the session is gone".to_owned()))?;
+        if live.lifeline().state().is_some() {
+            return Err(Failure::Conflict("the task is not open any more".to_owned()));
+        }
+        let rights = Rights {
+            covers: &|table| held.covers(table),
+            verbs: held.verbs,
+        };
+        postgresql::make(admin, &lease.handle, &password, lease.expires_at, &rights)
+            .await
+            .map_err(Failure::unavailable)
+    };
+    let made: Result<(), Failure> = made.await;
+    if let Err(failure) = made {
+        // It may exist all the same: what was asked for is taken back by its name.
+        leases::step(
+            app,
+            &lease,
+            LeaseState::Revoking,
+            Change::default(),
+            "it could not be made",
+        )
+        .await?;
+        app.broker.work.notify_one();
+        return Err(failure);
+    }
+    if !leases::confirm(app, &mut lease, Change::default()).await? {
+        app.broker.work.notify_one();
+        return Err(Failure::Conflict(
+            "the task ended while its role was made".to_owned(),
+        ));
+    }
+    app.broker.remember(format!("lease/{}", lease.id), &password);
+    Ok((lease, password))
+}

@@ -1,0 +1,78 @@
+//! `refresh_token` (RFC 6749, 6; RFC 9700, 4.14): more time is a decision over the facts as they are now. Each refresh token
+//! is good once; a second use ends the task. The access token before dies with the new one.
+
+use std::sync::Arc;
+
+use remit_core::digest::Digest;
+use remit_core::task::TaskState;
+use remit_store::handles::{self, Kind, State};
+use serde_json::{Map, Value};
+
+use super::super::code::{Bound, stolen};
+use super::super::error::OauthError;
+use super::{Asking, answer, use_up};
+use crate::app::{App, Failure};
+use crate::engine::{record, session};
+use crate::tasks::token;
+
+pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
+    let (form, client) = (&asking.form, asking.client()?);
+    let presented = form
+        .get("refresh_token")
+        .ok_or_else(|| OauthError::request("`refresh_token` is missing"))?;
+    let digest = Digest::of(presented.as_bytes());
+    let found = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(handles::get(conn, Kind::Refresh, digest)?))
+        .await?;
+    let handle = found.ok_or_else(|| OauthError::grant("this refresh token is not known here"))?;
+    let bound = Bound::of(&handle)?;
+    if bound.client != client.id {
+        return Err(stolen(app, bound.task, "a refresh token was used by another client").await);
+    }
+    if bound.key != asking.key().map(|key| key.to_string()) {
+        return Err(OauthError::grant(
+            "this refresh token belongs to a key that this request does not prove",
+        ));
+    }
+    match handle.state {
+        State::Live => {}
+        State::Spent => return Err(stolen(app, bound.task, "a refresh token was used twice").await),
+        State::Revoked => return Err(OauthError::grant("this refresh token was taken back")),
+    }
+    let live = session::of_task(app, bound.task).await?;
+    if let TaskState::Ended(ending) = live.snapshot().task.state {
+        return Err(OauthError::grant(format!(
+            "the task has ended ({}): it cannot be renewed, ask for a new one",
+            ending.as_str()
+        )));
+    }
+    // The decision: policy, people and freezes as they are now. What it refuses stays as it was.
+    let initiator = live.snapshot().task.initiator.clone();
+    crate::tasks::renew(app, bound.task, bound.ttl_ms, &initiator).await?;
+    let task = Arc::clone(&live.snapshot().task);
+    let (access, access_digest) = token::fresh(&*app.entropy).map_err(Failure::from)?;
+    let (secret, next) = bound.fresh(app, Kind::Refresh, Bound::known_until(task.expires_at))?;
+    let mut entry = record::of_task("oauth.token", &task);
+    entry.detail.insert("client", client.id.as_str());
+    entry.detail.insert("grant", super::REFRESH);
+    let (run, used, key) = (task.run, asking.used(), asking.key());
+    let appended = app
+        .store
+        .append(entry, move |tx| {
+            use_up(tx, &used)?;
+            handles::spend(tx, Kind::Refresh, digest)?;
+            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
+            handles::add(tx, &next)
+        })
+        .await;
+    match appended.map_err(Failure::from) {
+        Ok(_) => {}
+        Err(Failure::Conflict(_)) => {
+            return Err(stolen(app, bound.task, "a refresh token was used twice at once").await);
+        }
+        Err(other) => return Err(other.into()),
+    }
+    app.live.hand_over(bound.task, access_digest);
+    Ok(answer(app, &task, &access, Some(&secret), asking.dpop.is_some()))
+}

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# Stock clients inside `remit run`, each asked for one page over HTTPS without any setting of its own: does it go through the
+# proxy, and does it trust the run's certificate authority? Prints one line per client; exit 1 if one that is here does not.
+#
+#   e2e/egress/matrix.sh [REMIT]        (target/debug/remit)
+#
+# Names have to lead to this machine and not be excepted from proxies, so a line is added to /etc/hosts for the time of the
+# run: needs root, else it is skipped.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+remit=$(realpath "${1:-$here/../../target/debug/remit}")
+[[ -x $remit ]] || { echo "no \`$remit\`: build it with \`cargo build -p remit-cli\`"; exit 2; }
+if ! { [[ -w /etc/hosts ]] && command -v openssl python3 >/dev/null; }; then
+  echo "SKIPPED: needs root (for /etc/hosts), openssl and python3"
+  exit 77
+fi
+host=egress.remit.test
+work=$(mktemp -d)
+pids=()
+cleanup() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+  # /etc/hosts may be a mount that cannot be replaced, only rewritten.
+  grep -v "$host" /etc/hosts >"$work/hosts"
+  cat "$work/hosts" >/etc/hosts
+  rm -rf "$work"
+}
+trap cleanup EXIT
+echo "127.0.0.1 $host" >>/etc/hosts
+
+free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+upstream=$(free) agents=$(free)
+export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run
+mkdir -p "$work"/{data,config/remit,run} && chmod 700 "$work/run"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$host" \
+  -addext "subjectAltName=DNS:$host" -keyout "$work/key.pem" -out "$work/config/remit/ca.pem" 2>/dev/null
+cat >"$work/config/remit/remit.toml" <<TOML
+[listen]
+address = "127.0.0.1:$agents"
+[egress]
+ca_file = "ca.pem"
+[systems.web]
+kind = "http"
+hosts = ["$host"]
+port = $upstream
+allow_private = true
+TOML
+python3 "$here/upstream.py" "$upstream" "$work/config/remit/ca.pem" "$work/key.pem" "$work/log" &
+pids+=($!)
+"$remit" up >"$work/up.log" 2>&1 &
+pids+=($!)
+for _ in $(seq 100); do
+  "$remit" system list 2>/dev/null | grep -q "$host" && break
+  sleep 0.1
+done
+
+url=https://$host:$upstream
+cat >"$work/clients.sh" <<CLIENTS
+try() {
+  local name=\$1; shift
+  command -v "\$1" >/dev/null || { echo "\$name absent"; return; }
+  timeout 60 "\$@" >"$work/out" 2>&1
+  echo "\$name \$?"
+}
+try curl curl -sS -f "$url/curl"
+try curl-http1.1 curl -sS -f --http1.1 "$url/curl1"
+try wget wget -q -O- "$url/wget"
+try python-urllib python3 -c "import urllib.request; urllib.request.urlopen('$url/urllib').read()"
+python3 -c 'import requests' 2>/dev/null && try python-requests python3 -c "import requests; requests.get('$url/requests').raise_for_status()"
+python3 -c 'import httpx' 2>/dev/null && try python-httpx python3 -c "import httpx; httpx.get('$url/httpx').raise_for_status()"
+try npm npm view x --registry "$url/npm/" --fetch-retries=0
+try pip python3 -m pip index versions x --index-url "$url/pip/" --retries 0 --disable-pip-version-check
+node -e 'process.exit(+(process.versions.node.split(".")[0] < 24))' 2>/dev/null &&
+  try node-fetch node -e "fetch('$url/node').then(r => process.exit(r.ok ? 0 : 1), e => { console.error(e); process.exit(1) })"
+try git git ls-remote "$url/git/x"
+true
+CLIENTS
+"$remit" run --intent "one page each" --allow 'web/*' --resource "web:$host" --ttl 10m -- bash "$work/clients.sh" >"$work/said" 2>"$work/notes"
+status=$?
+failed=0
+while read -r name code; do
+  case $name in curl) seen=/curl ;; curl-http1.1) seen=/curl1 ;; python-*) seen=/${name#python-} ;; node-fetch) seen=/node ;; *) seen=/$name ;; esac
+  if [[ $code == absent ]]; then
+    printf '%-16s not here\n' "$name"
+  elif grep -q " $seen" "$work/log" 2>/dev/null; then
+    printf '%-16s ok\n' "$name"
+  else
+    printf '%-16s FAILED (status %s)\n' "$name" "$code"
+    failed=1
+  fi
+done <"$work/said"
+if ((status != 0)) || [[ ! -s $work/said ]]; then
+  echo "the run failed with status $status:"
+  tail -5 "$work/notes" "$work/up.log"
+  failed=1
+fi
+exit $failed

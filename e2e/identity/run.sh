@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Identity judged by others' code: Python `spiffe` against the Workload API (inside `remit run` and outside), OpenSSL taking
+# our X.509-SVID for mutual TLS, a real OpenBao taking our JWT-SVID through its jwt auth method against our bundle endpoint.
+#
+#   e2e/identity/run.sh [path of the remit binary]
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+remit=$(realpath "${1:-$here/../../target/debug/remit}")
+eval "$("$here/tools.sh")"
+work=$(mktemp -d)
+pids=()
+finish() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap finish EXIT
+export XDG_DATA_HOME=$work/data XDG_RUNTIME_DIR=$work/run XDG_CONFIG_HOME=$work/config HOME=$work
+mkdir -p -m 700 "$work"/{data,run,config,out}
+free() { "$IDENTITY_PYTHON" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+port=$(free) bao_port=$(free) tls_port=$(free)
+cat >"$work/remit.toml" <<TOML
+[listen]
+address = "127.0.0.1:$port"
+[issuer]
+svid_life = "8s"
+ca_life = "1h"
+TOML
+"$remit" up --config "$work/remit.toml" >"$work/up.log" 2>&1 &
+pids+=($!)
+for _ in $(seq 200); do grep -q ready "$work/up.log" && break; sleep 0.1; done
+grep -q ready "$work/up.log" || { cat "$work/up.log" >&2; exit 1; }
+
+"$remit" agent add bot --owner "$("$remit" human list --json | "$IDENTITY_PYTHON" -c 'import json, sys; print(json.loads(sys.stdin.readline())["name"])')" >/dev/null
+AGENT=bot "$remit" run --agent bot --intent 'show who it is' --destination other:vault --destination other:reports -- \
+  "$IDENTITY_PYTHON" "$here/workload.py" "$work/out"
+"$IDENTITY_PYTHON" "$here/outsider.py" "unix:$work/run/remit-agents/workload.sock"
+
+# OpenSSL: a server that takes clients of our trust domain alone.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=server \
+  -keyout "$work/server.key" -out "$work/server.pem" 2>/dev/null
+openssl verify -CAfile "$work/out/bundle.pem" -no_check_time "$work/out/svid.pem" >/dev/null
+echo 'ok OpenSSL: the X.509-SVID verifies against the bundle'
+openssl s_server -accept "127.0.0.1:$tls_port" -cert "$work/server.pem" -key "$work/server.key" -no_check_time \
+  -CAfile "$work/out/bundle.pem" -Verify 2 -verify_return_error -quiet >"$work/tls.log" 2>&1 &
+pids+=($!)
+sleep 0.5
+handshake() { printf 'Q\n' | timeout 10 openssl s_client -connect "127.0.0.1:$tls_port" -no_check_time "$@" 2>&1; }
+handshake -cert "$work/out/svid.pem" -key "$work/out/svid.key" | grep -q 'Verification\|Verify return code' 
+grep -q 'alert\|error' "$work/tls.log" && { cat "$work/tls.log" >&2; exit 1; }
+echo 'ok OpenSSL: mutual TLS with the X.509-SVID'
+handshake -cert "$work/server.pem" -key "$work/server.key" >/dev/null || true
+sleep 0.3
+grep -q 'verify\|error\|alert' "$work/tls.log"
+echo 'ok OpenSSL: a certificate of nobody is refused'
+
+# OpenBao: our JWT-SVID against our bundle endpoint.
+export BAO_ADDR=http://127.0.0.1:$bao_port BAO_TOKEN=root
+"$BAO" server -dev -dev-no-store-token -dev-root-token-id=root -dev-listen-address="127.0.0.1:$bao_port" >"$work/bao.log" 2>&1 &
+pids+=($!)
+for _ in $(seq 100); do "$BAO" status >/dev/null 2>&1 && break; sleep 0.1; done
+"$BAO" auth enable jwt >/dev/null
+"$BAO" write auth/jwt/config jwks_url="http://127.0.0.1:$port/.well-known/spiffe-bundle" jwt_supported_algs=ES256 >/dev/null
+"$BAO" write auth/jwt/role/bot - >/dev/null <<'JSON'
+{"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_claims": {"agent": "bot"}, "policies": ["default"]}
+JSON
+"$BAO" write -field=token auth/jwt/login role=bot jwt=@"$work/out/vault.jwt" >/dev/null
+echo 'ok OpenBao: logged in with our JWT-SVID'
+if "$BAO" write auth/jwt/login role=bot jwt=@"$work/out/reports.jwt" >/dev/null 2>&1; then
+  echo 'OpenBao took a token for another audience' >&2
+  exit 1
+fi
+echo 'ok OpenBao: a token for another audience is refused'
+
+"$remit" verify >/dev/null
+echo 'ok the ledger verifies'
