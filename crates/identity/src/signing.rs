@@ -55,6 +55,15 @@ impl SigningKey {
         Err(KeyFault)
     }
 
+    /// A key made elsewhere, as PKCS #8 (RFC 5208) in DER.
+    ///
+    /// # Errors
+    /// [`KeyFault`] when it is no P-256 key.
+    pub fn from_pkcs8(der: &[u8]) -> Result<Self, KeyFault> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der).map_err(|_| KeyFault)?;
+        Self::of(pair)
+    }
+
     fn of(pair: EcdsaKeyPair) -> Result<Self, KeyFault> {
         let public = PublicKey::from_p256(pair.public_key().as_ref()).map_err(|_| KeyFault)?;
         let kid = public.thumbprint();

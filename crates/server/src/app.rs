@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
+use crate::engine::carried::KnownSecrets;
 use crate::engine::flights::Flights;
 use crate::engine::links::Links;
 use crate::engine::live::LiveTasks;
@@ -24,6 +25,7 @@ use crate::engine::subscribe::Subscriptions;
 use crate::engine::uses::Familiarity;
 use crate::engine::world::{Environments, World};
 use crate::keys::Keys;
+use crate::logins::Logins;
 use crate::paths::Paths;
 use crate::seal::{SealError, Sealer};
 use crate::tasks::pulse::Pulses;
@@ -66,6 +68,10 @@ pub struct App {
     pub nonces: remit_identity::dpop::Nonces,
     /// Connections to servers.
     pub links: Links,
+    /// The search for secrets that no call may carry.
+    pub known_secrets: KnownSecrets,
+    /// What people let us do at servers that want OAuth.
+    pub logins: Logins,
     /// What the dialler needs, made at first use.
     pub dialler: OnceLock<remit_upstream::Environment>,
     /// What the OAuth endpoints keep in memory.
@@ -122,6 +128,9 @@ pub enum Failure {
     /// It clashes with how things stand.
     #[error("{0}")]
     Conflict(String),
+    /// A person has to sign in to an upstream server first.
+    #[error("{0}")]
+    NeedsReauth(String),
     /// Remit itself cannot do it now.
     #[error("{0}")]
     Unavailable(String),
@@ -136,6 +145,7 @@ impl Failure {
             Self::NotFound(_) => "not_found",
             Self::Forbidden(_) => "forbidden",
             Self::Conflict(_) => "conflict",
+            Self::NeedsReauth(_) => "needs_reauth",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -230,8 +240,14 @@ impl App {
     fn loaded(&self, loaded: Result<World, crate::engine::world::LoadError>) -> Result<Arc<World>, Failure> {
         let world = loaded.map_err(|error| Failure::Unavailable(error.to_string()))?;
         let world = Arc::new(world);
-        self.world.store(Arc::clone(&world));
-        Ok(world)
+        // Two may read at once: what was read first must not replace what was read later.
+        let newest = |kept: &Arc<World>| {
+            let (old, new) = (kept.epochs, world.epochs);
+            let later = old.policy > new.policy || old.registry > new.registry || old.kill > new.kill;
+            Arc::clone(if later { kept } else { &world })
+        };
+        self.world.rcu(newest);
+        Ok(self.world())
     }
 
     /// Reads the world again when it is older than `epochs`.

@@ -18,6 +18,7 @@ mod humans;
 pub mod issuer;
 pub mod jobs;
 pub mod keys;
+pub mod logins;
 pub mod oauth;
 pub mod observe;
 pub mod paths;

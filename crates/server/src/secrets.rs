@@ -15,6 +15,7 @@ pub fn known(app: &App) -> Vec<String> {
             }
         }
     }
+    known.extend(app.logins.in_use());
     known
 }
 

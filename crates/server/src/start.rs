@@ -222,6 +222,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         replays: crate::proofs::Replays::new(now),
         nonces: remit_identity::dpop::Nonces::new(nonces.bytes()),
         links: Default::default(),
+        known_secrets: Default::default(),
+        logins: Default::default(),
         dialler: Default::default(),
         oauth: Default::default(),
         provider: Default::default(),
@@ -304,30 +306,30 @@ fn greet(store: &Store, me: &Name) -> Result<(), Failure> {
 fn agents_routes(app: &Arc<App>) -> axum::Router {
     let config = gateway_config(app);
     let hosts = config.hosts.clone();
-    let guarded =
-        crate::oauth::router(app)
-            .merge(crate::humans::router(app))
-            .layer(axum::middleware::from_fn(
-                move |request: axum::extract::Request, next: axum::middleware::Next| {
-                    // Whose page sent a form is checked where forms are taken; here only the names we are called by.
-                    let (uri, host) = (
-                        request.uri().clone(),
-                        request.headers().get(http::header::HOST).cloned(),
-                    );
-                    let named = host.map(|host| http::HeaderMap::from_iter([(http::header::HOST, host)]));
-                    let admitted = named.is_some_and(|named| hosts.admits(&uri, &named));
-                    async move {
-                        if admitted {
-                            next.run(request).await
-                        } else {
-                            axum::response::IntoResponse::into_response((
-                                http::StatusCode::FORBIDDEN,
-                                "this host name is not one of ours: add it under `[listen] hosts`\n",
-                            ))
-                        }
+    let guarded = crate::oauth::router(app)
+        .merge(crate::humans::router(app))
+        .merge(crate::logins::callback::router(app))
+        .layer(axum::middleware::from_fn(
+            move |request: axum::extract::Request, next: axum::middleware::Next| {
+                // Whose page sent a form is checked where forms are taken; here only the names we are called by.
+                let (uri, host) = (
+                    request.uri().clone(),
+                    request.headers().get(http::header::HOST).cloned(),
+                );
+                let named = host.map(|host| http::HeaderMap::from_iter([(http::header::HOST, host)]));
+                let admitted = named.is_some_and(|named| hosts.admits(&uri, &named));
+                async move {
+                    if admitted {
+                        next.run(request).await
+                    } else {
+                        axum::response::IntoResponse::into_response((
+                            http::StatusCode::FORBIDDEN,
+                            "this host name is not one of ours: add it under `[listen] hosts`\n",
+                        ))
                     }
-                },
-            ));
+                }
+            },
+        ));
     router(Arc::new(Port(Arc::clone(app))), config)
         .merge(guarded)
         .merge(crate::health::router(app))

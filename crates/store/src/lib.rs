@@ -37,6 +37,7 @@ pub mod humans;
 pub mod integrity;
 pub mod labels;
 pub mod leases;
+pub mod logins;
 pub mod observations;
 pub mod policies;
 pub mod records;

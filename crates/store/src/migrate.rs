@@ -10,6 +10,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0002_bodies", include_str!("migrations/0002_bodies.sql")),
     ("0005_broker", include_str!("migrations/0005_broker.sql")),
     ("0006_identity", include_str!("migrations/0006_identity.sql")),
+    ("0007_logins", include_str!("migrations/0007_logins.sql")),
     ("0009_sign_in", include_str!("migrations/0009_sign_in.sql")),
     ("0030_use", include_str!("migrations/0030_use.sql")),
 ];

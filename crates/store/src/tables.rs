@@ -179,9 +179,13 @@ pub(crate) static LEASES: Table = Table::new(
     ],
     22,
 );
+pub(crate) static LOGINS: Table =
+    Table::new("logins", &["server", "owner"], &["issuer", "sealed", "state"], 25);
+pub(crate) static OAUTH_CLIENTS: Table =
+    Table::new("oauth_clients", &["issuer", "redirect_uri"], &["sealed"], 26);
 
 /// Checked whole whenever the store opens: they do not grow with every task.
-pub(crate) static SMALL: [&Table; 12] = [
+pub(crate) static SMALL: [&Table; 14] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -192,11 +196,13 @@ pub(crate) static SMALL: [&Table; 12] = [
     &OBSERVATIONS,
     &SECRETS,
     &SECRET_VERSIONS,
+    &LOGINS,
+    &OAUTH_CLIENTS,
     &SENIORITY,
     &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 21] = [
+pub(crate) static ALL: [&Table; 23] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -214,6 +220,8 @@ pub(crate) static ALL: [&Table; 21] = [
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,
+    &LOGINS,
+    &OAUTH_CLIENTS,
     &HANDLES,
     &SENIORITY,
     &SUBJECTS,

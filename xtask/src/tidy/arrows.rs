@@ -11,14 +11,27 @@ use super::Report;
 use super::tree::Tree;
 
 const ALL: &[&str] = &[
-    "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy", "scenario",
-    "server", "store", "upstream",
+    "broker",
+    "confine",
+    "core",
+    "credentials",
+    "egress",
+    "enforce",
+    "gateway",
+    "identity",
+    "ledger",
+    "policy",
+    "scenario",
+    "server",
+    "store",
+    "upstream",
 ];
 
 /// Our crates → what each may use of ours, in tests too.
 const ARROWS: &[(&str, &[&str])] = &[
     ("crates/core", &[]),
     ("crates/confine", &[]),
+    ("crates/credentials", &["core"]),
     ("crates/identity", &["core"]),
     ("crates/ledger", &["core"]),
     ("crates/policy", &["core"]),
@@ -31,8 +44,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "crates/server",
         &[
-            "broker", "confine", "core", "egress", "enforce", "gateway", "identity", "ledger", "policy",
-            "store", "upstream",
+            "broker",
+            "confine",
+            "core",
+            "credentials",
+            "egress",
+            "enforce",
+            "gateway",
+            "identity",
+            "ledger",
+            "policy",
+            "store",
+            "upstream",
         ],
     ),
     (

@@ -86,7 +86,7 @@ fn refuse(app: &App, refusal: &Refusal) -> Response {
                 Failure::Invalid(_) => StatusCode::BAD_REQUEST,
                 Failure::Forbidden(_) => StatusCode::UNAUTHORIZED,
                 Failure::NotFound(_) => StatusCode::NOT_FOUND,
-                Failure::Conflict(_) => StatusCode::CONFLICT,
+                Failure::Conflict(_) | Failure::NeedsReauth(_) => StatusCode::CONFLICT,
                 Failure::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             };
             (status, failure.code(), failure.to_string())

@@ -18,7 +18,7 @@ mod state;
 pub mod vault;
 
 pub use credential::{Credential, CredentialFailure, credential, credential_of};
-pub use placeholder::{PLACEHOLDER, placeholder, resolve};
+pub use placeholder::{PLACEHOLDER, decoy, environment, placeholder, resolve};
 pub use reach::Reach;
 pub use state::Broker;
 

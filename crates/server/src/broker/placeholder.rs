@@ -39,3 +39,53 @@ pub fn resolve(app: &App, run: RunId, system: &Name, text: &str) -> Option<Name>
         })
         .map(|secret| secret.name.clone())
 }
+
+/// The decoy of a run: it looks like a placeholder and stands for nothing. Whoever uses it went looking for credentials.
+#[must_use]
+pub fn decoy(app: &App, run: RunId) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, app.broker.placeholders.bytes());
+    // No secret has this name, so no placeholder is ever the same.
+    let tag = hmac::sign(&key, format!("{run}/ decoy").as_bytes());
+    let hex: String = tag
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{PLACEHOLDER}{hex}")
+}
+
+/// What a run gets in its environment instead of secrets: a placeholder per secret whose system its task may reach, under
+/// the secret's name in capitals, and the decoy under a name that promises much.
+#[must_use]
+pub fn environment(app: &App, run: RunId, reaches: impl Fn(&Name) -> bool) -> Vec<(String, String)> {
+    let mut variables: Vec<(String, String)> = app
+        .broker
+        .secrets()
+        .values()
+        .filter(|secret| !secret.retired && secret.system.as_ref().is_some_and(&reaches))
+        .map(|secret| (variable(&secret.name), placeholder(app, run, &secret.name)))
+        .collect();
+    variables.push((DECOY_VARIABLE.to_owned(), decoy(app, run)));
+    variables
+}
+
+/// Under which name the decoy lies in the environment.
+const DECOY_VARIABLE: &str = "ADMIN_BACKUP_TOKEN";
+
+fn variable(secret: &Name) -> String {
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
+    let name: String = secret.as_str().chars().map(letter).collect();
+    // A variable does not begin with a digit (POSIX.1-2017, 8.1).
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{name}")
+    } else {
+        name
+    }
+}

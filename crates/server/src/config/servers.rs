@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::error::ConfigError;
+use super::server_oauth::UpstreamOauth;
 
 /// `[servers.NAME]`: `command` or `url`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Server {
     pub shareable: bool,
     /// An artefact that is not pinned to a version is accepted.
     pub accept_floating: bool,
+    /// Who we are to its authorization server.
+    pub oauth: Option<UpstreamOauth>,
 }
 
 impl Server {
@@ -51,6 +54,13 @@ impl Server {
                 return Err(ConfigError::value(key, message));
             }
         }
-        Ok(())
+        match &self.oauth {
+            Some(_) if self.url.is_none() => Err(ConfigError::value(
+                format!("servers.{name}.oauth"),
+                "only servers with a `url` are signed in to",
+            )),
+            Some(oauth) => oauth.check(name),
+            None => Ok(()),
+        }
     }
 }

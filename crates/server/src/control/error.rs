@@ -26,7 +26,7 @@ impl IntoResponse for Refusal {
             Failure::Invalid(_) => StatusCode::BAD_REQUEST,
             Failure::NotFound(_) => StatusCode::NOT_FOUND,
             Failure::Forbidden(_) => StatusCode::FORBIDDEN,
-            Failure::Conflict(_) => StatusCode::CONFLICT,
+            Failure::Conflict(_) | Failure::NeedsReauth(_) => StatusCode::CONFLICT,
             Failure::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let body = json!({"error": self.0.code(), "message": self.0.to_string()});

@@ -15,6 +15,7 @@ mod humans;
 mod kill;
 pub mod lane;
 mod leases;
+mod logins;
 mod policy;
 mod records;
 mod router;

@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use super::guard::{self, Guard};
 use super::socket::Capability;
 use super::{
-    Control, agents, approvals, findings, freezes, grants, humans, kill, leases, policy, records, runs,
-    secrets, servers, status, systems, tasks, tools, verify,
+    Control, agents, approvals, findings, freezes, grants, humans, kill, leases, logins, policy, records,
+    runs, secrets, servers, status, systems, tasks, tools, verify,
 };
 
 /// The routes, behind the guard.
@@ -42,6 +42,10 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers", get(servers::list).post(servers::add))
         .route("/v1/servers/{name}/refresh", post(servers::refresh))
         .route("/v1/servers/{name}/retire", post(servers::retire))
+        .route("/v1/servers/{name}/login", post(logins::begin))
+        .route("/v1/servers/{name}/login/wait", post(logins::wait))
+        .route("/v1/servers/{name}/logout", post(logins::forget))
+        .route("/v1/logins/returned", post(logins::returned))
         .route("/v1/systems", get(systems::list).post(systems::add))
         .route("/v1/systems/{name}/retire", post(systems::retire))
         .route("/v1/runs/{id}/egress", get(systems::of_run))

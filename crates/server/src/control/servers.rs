@@ -122,6 +122,7 @@ fn outcome(name: &Name, added: &Added) -> Value {
         "server": name.as_str(),
         "identity": added.identity,
         "floating": added.floating,
+        "needs_reauth": added.needs_reauth,
         "admitted": added.admitted.iter().map(|tool| described(name, tool)).collect::<Vec<_>>(),
         "quarantined": added.quarantined.iter().map(|tool| described(name, tool)).collect::<Vec<_>>(),
     })

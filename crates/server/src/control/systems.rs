@@ -1,5 +1,7 @@
 //! `/v1/systems`, and what a run needs to go through the egress proxy.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use remit_core::id::RunId;
@@ -164,9 +166,24 @@ pub(super) async fn of_run(State(Control { app, .. }): State<Control>, Path(run)
         .filter_map(|entry| entry.system.as_ref())
         .map(|system| shown(system))
         .collect();
+    let task = std::sync::Arc::clone(&live.snapshot().task);
+    let reaches = |system: &Name| {
+        let entry = world.registry.server(system);
+        entry.is_some_and(|entry| {
+            let mut tools = entry.tools.values();
+            tools.any(|tool| {
+                task.authority
+                    .selects(&tool.tool.name, tool.tool.classification.class)
+            })
+        })
+    };
+    let placeholders: BTreeMap<String, String> = crate::broker::environment(&app, run, reaches)
+        .into_iter()
+        .collect();
     Ok(Json(json!({
         "proxy": app.base_url.borrow().as_str(),
         "ca": ca.pem(),
         "systems": systems,
+        "placeholders": placeholders,
     })))
 }

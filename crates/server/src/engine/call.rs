@@ -26,7 +26,7 @@ use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, record, session, uses};
+use super::{body, carried, hold, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -108,8 +108,10 @@ pub struct Allowed {
 /// A call that people have to agree to.
 #[derive(Debug)]
 pub struct Asks {
-    /// What policy asks.
+    /// What policy asks, or what a login asks.
     pub hold: Hold,
+    /// The server a person has to sign in to; policy itself asks for nobody.
+    pub sign_in: Option<Name>,
     /// The call.
     pub prepared: Prepared,
     /// The world it was decided in.
@@ -132,6 +134,8 @@ pub async fn decide(
 ) -> Result<Decided, Failure> {
     let mut exhausted: Vec<Budget> = Vec::new();
     let mut linked = false;
+    // What a call carries does not change; what was looked at when it was stored was looked at.
+    let mut looked = false;
     for _ in 0..TRIES {
         let world = app.world();
         let snapshot = session::current(live, &world);
@@ -159,6 +163,13 @@ pub async fn decide(
         if let Some((reason, message)) = misplaced(&prepared, asked) {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
+        if matches!(redeemed, Redeemed::Nothing)
+            && !looked
+            && let Some((reason, message)) = carried::judge(app, live, &prepared).await?
+        {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
+        looked = true;
         let labels = labels(app, live, &world).await?;
         let uses = uses::of(app, live).await?;
         prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
@@ -185,6 +196,7 @@ pub async fn decide(
             Verdict::Hold(hold) => {
                 return Ok(Decided::Asks(Box::new(Asks {
                     hold,
+                    sign_in: None,
                     prepared,
                     world,
                     snapshot,
@@ -201,6 +213,21 @@ pub async fn decide(
         {
             // The link shows what the server offers now; what it shows may change the world this was decided in.
             if let Err(failure) = link(app, For::Task(live), server, asked.era).await {
+                if let Failure::NeedsReauth(message) = failure {
+                    // What people agreed to waits as it is.
+                    if !matches!(redeemed, Redeemed::Nothing) {
+                        return Err(Failure::NeedsReauth(message));
+                    }
+                    let name = server.server.name.clone();
+                    return Ok(Decided::Asks(Box::new(Asks {
+                        hold: hold::sign_in(&world, message),
+                        sign_in: Some(name),
+                        prepared,
+                        world,
+                        snapshot,
+                        attachment: None,
+                    })));
+                }
                 let reason = if matches!(failure, Failure::Conflict(_)) {
                     Reason::CapabilityDrift
                 } else {
@@ -635,7 +662,11 @@ pub fn unavailable(app: &App, failure: &Failure) -> Decision {
     Decision {
         id: DecisionId::fresh(now, &*app.entropy).unwrap_or_else(|_| DecisionId::without_entropy(now)),
         effect: Effect::Deny,
-        reason: Reason::Unavailable,
+        reason: if matches!(failure, Failure::NeedsReauth(_)) {
+            Reason::NeedsReauth
+        } else {
+            Reason::Unavailable
+        },
         tier: Tier::Never,
         rules: Vec::new(),
         policy_version: String::new(),

@@ -1,21 +1,51 @@
 //! Holding: the call is stored, a card is rendered, people are told, the agent's request waits for a while.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use remit_core::approval::{Approval, ApprovalState};
+use remit_core::approval::{Approval, ApprovalState, Requirement};
 use remit_core::call::Operation;
-use remit_core::decision::Decision;
+use remit_core::decision::{Decision, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId, DecisionId};
 use remit_core::limits::PENDING_APPROVALS_PER_TASK_MAX;
+use remit_core::people::Role;
 use remit_core::tool::ToolRef;
+use remit_policy::Hold;
 use remit_store::Refused;
 use remit_store::calls::{CallState, NewCall};
 
 use super::call::{Asks, pending};
 use super::live::Live;
+use super::world::World;
 use super::{body, record, uses};
 use crate::app::{App, Failure};
 use crate::approvals::card::{Card, CardFacts};
+
+/// The rule named by a call that waits for nothing but a login, followed by the server.
+pub const SIGN_IN: &str = "needs_reauth";
+
+/// What a login asks: one person, of whatever role. It is level 0: no rule ever takes it for an approval.
+#[must_use]
+pub fn sign_in(world: &World, message: String) -> Hold {
+    let anybody = [
+        Role::Initiator,
+        Role::Approver,
+        Role::Auditor,
+        Role::Administrator,
+    ];
+    Hold {
+        requirement: Requirement {
+            tier: Tier::Auto,
+            approvers: vec![BTreeSet::from(anybody)],
+            strong: false,
+        },
+        rules: Vec::new(),
+        message,
+        wider: None,
+        policy_version: world.policy.version(),
+    }
+}
 
 /// A call that waits.
 #[derive(Debug)]
@@ -38,7 +68,11 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
     let task = &asks.snapshot.task;
     let approval_id = ApprovalId::fresh(now, &*app.entropy)?;
     let call_id = CallId::fresh(now, &*app.entropy)?;
-    let decision = pending(DecisionId::fresh(now, &*app.entropy)?, &asks.hold, approval_id);
+    let mut decision = pending(DecisionId::fresh(now, &*app.entropy)?, &asks.hold, approval_id);
+    if let Some(server) = &asks.sign_in {
+        decision.reason = Reason::NeedsReauth;
+        decision.rules = vec![format!("{SIGN_IN} {server}")];
+    }
     let because = because(&asks.hold);
     let card = Card::render(&CardFacts {
         approval: approval_id,
@@ -60,7 +94,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         initiator: task.initiator.clone(),
         tool: tool_of(asks),
         requirement: asks.hold.requirement.clone(),
-        rules: asks.hold.rules.iter().map(ToString::to_string).collect(),
+        rules: decision.rules.clone(),
         card: card.hash(),
         votes: Vec::new(),
         state: ApprovalState::Pending,
@@ -114,6 +148,9 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
             remit_store::calls::add(tx, &stored)
         })
         .await?;
+    if asks.sign_in.is_some() {
+        live.waited_for_login.store(true, Ordering::SeqCst);
+    }
     app.rooms.ring(approval_id);
     Ok(Held {
         approval: approval_id,

@@ -11,12 +11,13 @@ use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_enforce::{Act, Bounds, Lifeline, Permitted, System};
 use remit_gateway::ports::{Era, Notice};
-use remit_upstream::{Connection, Introspection, OpenOptions};
+use remit_upstream::{Connection, ErrorKind, Introspection, OpenOptions, UpstreamError};
 use tokio::sync::broadcast;
 
 use super::live::Live;
 use super::record;
 use crate::app::{App, Failure};
+use crate::logins::{self, Whose};
 use crate::registry::snapshot::ServerEntry;
 
 /// How long a permit for an act of the system may be used, in milliseconds.
@@ -24,12 +25,17 @@ const ACT_MS: u64 = 24 * 60 * 60 * 1000;
 /// Notices a slow listener may fall behind.
 const NOTICE_BACKLOG: usize = 128;
 
+/// How often a server that wants a token is asked before the way in is given up.
+const LET_IN_TRIES: u32 = 3;
+
 /// Which link.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
     task: Option<TaskId>,
     server: Name,
     era: Era,
+    /// Whose login is presented.
+    owner: Option<Name>,
 }
 
 /// A working connection with what its server offers.
@@ -41,6 +47,8 @@ pub struct Link {
     pub resources: std::sync::RwLock<Arc<[Object]>>,
     /// What happens outside calls.
     pub notices: broadcast::Sender<Notice>,
+    /// The tokens it knows for scrubbing; others came into use when it differs from the login's.
+    generation: u64,
 }
 
 /// Where one link is, or is being opened: whoever holds the lock opens it.
@@ -119,21 +127,93 @@ pub async fn link(
         For::Task(live) if !server.server.shareable => Some(live.snapshot().task.id),
         For::Task(_) | For::Registry => None,
     };
+    let login = login(app, &who, server).await?;
     let key = Key {
         task,
         server: server.server.name.clone(),
         era,
+        owner: login.as_ref().map(|(whose, _)| whose.owner.clone()),
     };
+    let generation = login.as_ref().map_or(0, |(_, slot)| slot.generation());
     let slot = app.links.slot(&key);
     let mut held = slot.lock().await;
-    if let Some(link) = held.as_ref().filter(|link| !link.connection.is_closed()) {
+    let good = |link: &&Arc<Link>| !link.connection.is_closed() && link.generation == generation;
+    if let Some(link) = held.as_ref().filter(good) {
         return Ok(Arc::clone(link));
     }
-    let (opened, seen) = open(app, &who, server, &key).await?;
+    let (opened, seen) = let_in(app, &who, server, &key, login.as_ref().map(|(whose, _)| whose)).await?;
     *held = Some(Arc::clone(&opened));
     drop(held);
     crate::registry::observe::observe(app, &server.server.name, &seen).await?;
     Ok(opened)
+}
+
+/// The login that a link for `who` presents, with good tokens in it.
+async fn login(
+    app: &Arc<App>,
+    who: &For<'_>,
+    server: &ServerEntry,
+) -> Result<Option<(Whose, Arc<logins::slot::Slot>)>, Failure> {
+    let (person, live) = match who {
+        For::Task(live) => (live.snapshot().task.initiator.clone(), Some(*live)),
+        For::Registry => (
+            logins::tokens::for_registry(app, &server.server.name).await?,
+            None,
+        ),
+    };
+    let Some(whose) = logins::whose(app, &server.server, &person) else {
+        return Ok(None);
+    };
+    let slot = logins::tokens::ready(app, server, &whose, live).await?;
+    Ok(Some((whose, slot)))
+}
+
+/// Opens a link; where the server refuses what is presented and other tokens can be got without a person, once more.
+async fn let_in(
+    app: &Arc<App>,
+    who: &For<'_>,
+    server: &Arc<ServerEntry>,
+    key: &Key,
+    whose: Option<&Whose>,
+) -> Result<(Arc<Link>, Introspection), Failure> {
+    let mut tries = 0;
+    loop {
+        let refusal = match open(app, who, server, key, whose).await {
+            Err(NotOpened::Upstream(error)) => error,
+            Err(NotOpened::Here(failure)) => return Err(failure),
+            Ok(opened) => return Ok(opened),
+        };
+        let unauthorized = matches!(refusal.kind, ErrorKind::Refused(401 | 403));
+        tries += 1;
+        let Some(whose) = whose.filter(|_| unauthorized && tries < LET_IN_TRIES) else {
+            return Err(Failure::unavailable(refusal));
+        };
+        let live = match who {
+            For::Task(live) => Some(*live),
+            For::Registry => None,
+        };
+        logins::tokens::refused(app, server, whose, live).await?;
+    }
+}
+
+/// Why a link was not opened.
+enum NotOpened {
+    /// The server, or the way to it.
+    Upstream(UpstreamError),
+    /// Something of ours.
+    Here(Failure),
+}
+
+impl From<Failure> for NotOpened {
+    fn from(failure: Failure) -> Self {
+        Self::Here(failure)
+    }
+}
+
+impl From<UpstreamError> for NotOpened {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(error)
+    }
 }
 
 /// Opens a connection and reads what the server offers.
@@ -142,7 +222,10 @@ async fn open(
     who: &For<'_>,
     server: &Arc<ServerEntry>,
     key: &Key,
-) -> Result<(Arc<Link>, Introspection), Failure> {
+    whose: Option<&Whose>,
+) -> Result<(Arc<Link>, Introspection), NotOpened> {
+    let login = whose.map(|whose| app.logins.slot(whose));
+    let generation = login.as_ref().map_or(0, |slot| slot.generation());
     let lifeline = match who {
         For::Task(live) if key.task.is_some() => live.lifeline(),
         For::Task(_) | For::Registry => app.life.line(),
@@ -165,21 +248,17 @@ async fn open(
         prefer: upstream_era(key.era),
         elicitation_url: !features.is_empty(),
         features,
-        credential: remit_upstream::Credential::default(),
+        credential: login.map(|slot| slot.credential.clone()).unwrap_or_default(),
     };
     let permit = act(app, who, key, Act::Connect, lifeline.clone()).await?;
-    let (connection, notices) = Connection::open(permit, &spec, options, &environment)
-        .await
-        .map_err(Failure::unavailable)?;
+    let (connection, notices) = Connection::open(permit, &spec, options, &environment).await?;
     let permit = act(app, who, key, Act::Introspect, lifeline).await?;
-    let seen = connection
-        .introspect(permit)
-        .await
-        .map_err(Failure::unavailable)?;
+    let seen = connection.introspect(permit).await?;
     let link = Arc::new(Link {
         connection,
         resources: std::sync::RwLock::new(seen.resources.clone().into()),
         notices: broadcast::channel(NOTICE_BACKLOG).0,
+        generation,
     });
     tokio::spawn(follow(
         Arc::clone(app),
@@ -300,6 +379,7 @@ pub async fn introspect_for_registry(
         task: None,
         server: server.clone(),
         era: Era::Modern,
+        owner: None,
     };
     let permit = act(app, &For::Registry, &key, Act::Introspect, app.life.line()).await?;
     link.connection

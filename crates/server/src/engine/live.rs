@@ -3,7 +3,7 @@
 //! What is cached here only makes decisions quick; whether it still holds is an expectation of each append.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
@@ -44,6 +44,8 @@ pub struct Live {
     pub uses: OnceCell<Uses>,
     /// Denials since the last call that was not denied.
     pub denials_in_a_row: AtomicU64,
+    /// A call of this task may wait for a login, or have been made after one; not known to be otherwise yet.
+    pub waited_for_login: AtomicBool,
     used_at: AtomicU64,
     /// What a repeated call would be compared with.
     pub attempts: Attempts,
@@ -118,6 +120,7 @@ impl Live {
             line: RwLock::new(line),
             uses: OnceCell::new(),
             denials_in_a_row: AtomicU64::new(0),
+            waited_for_login: AtomicBool::new(true),
             used_at: AtomicU64::new(0),
             attempts: Attempts::default(),
             handed_over: Mutex::default(),

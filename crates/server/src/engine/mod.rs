@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod call;
+pub mod carried;
 pub mod catalog;
 pub mod closing;
 pub mod continuation;

@@ -209,6 +209,9 @@ async fn call(
         proof,
         attachment: None,
     };
+    if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
+        return waiting::again(app, live, approval).await;
+    }
     let task = Arc::clone(&live.snapshot().task);
     if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
         app.pulses.call(task.id, app.clock.boot());
@@ -229,9 +232,23 @@ async fn call(
             Origin::New(ticket) => ticket,
         }
     };
-    match decide(app, live, &asked, &Redeemed::Nothing).await? {
+    let client = events.clone();
+    let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
+    if let Decided::Allowed(allowed) = decided {
+        match send_on(app, live, *allowed, manner.clone(), events.clone()).await {
+            // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
+            Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
+            sent => {
+                let answer = sent?;
+                if let Some(ticket) = ticket {
+                    ticket.over(&answer, !client.is_closed());
+                }
+                return Ok(answer.into());
+            }
+        }
+    }
+    match decided {
         Decided::Allowed(allowed) => {
-            let client = events.clone();
             let answer = send_on(app, live, *allowed, manner, events).await?;
             if let Some(ticket) = ticket {
                 ticket.over(&answer, !client.is_closed());

@@ -11,7 +11,7 @@ use remit_core::tool::ToolClass;
 use remit_enforce::Permitted;
 use remit_gateway::ports::{Answer, Era, Event, Events};
 use remit_store::calls::CallState;
-use remit_upstream::{CallOptions, Reply as UpstreamReply, UpstreamError, UpstreamEvent};
+use remit_upstream::{CallOptions, ErrorKind, Reply as UpstreamReply, UpstreamError, UpstreamEvent};
 use tokio::sync::mpsc;
 
 use super::call::Allowed;
@@ -19,6 +19,7 @@ use super::links::{For, link};
 use super::live::Live;
 use super::{features, record};
 use crate::app::{App, Failure};
+use crate::registry::snapshot::ServerEntry;
 use crate::tasks::builtin;
 
 /// Events of one call that may wait to be taken.
@@ -39,6 +40,8 @@ pub struct Manner {
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when the outcome cannot be recorded: the answer is then withheld.
+/// [`Failure::NeedsReauth`] when the server refused our login before it looked at the call, and the call may be decided
+/// and made anew; the outcome `failed` is recorded then.
 pub async fn send(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -67,6 +70,7 @@ pub async fn send(
         .as_ref()
         .map(|tool| Arc::clone(&tool.mirrored))
         .unwrap_or_default();
+    let mut locked_out = None;
     let mut noted = crate::broker::databases::Noted::default();
     let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
     let name = server.server.name.clone();
@@ -90,7 +94,11 @@ pub async fn send(
                     () = &mut pump => send.await,
                 }
             }
-            Err(failure) => Err(not_reached(&server.server.name, &failure)),
+            Err(failure) => {
+                let error = not_reached(&server.server.name, &failure);
+                locked_out = Some(failure).filter(|failure| matches!(failure, Failure::NeedsReauth(_)));
+                Err(error)
+            }
         }
     };
     let sent = tokio::select! {
@@ -111,7 +119,18 @@ pub async fn send(
     {
         live.attempts.unknown(prepared.digest, call);
     }
-    let answer = answer(sent, &server.server.name);
+    if let Err(error) = &sent
+        && matches!(error.kind, ErrorKind::Refused(401 | 403))
+    {
+        locked_out = other_tokens(app, live, &server).await;
+    }
+    let answer = match &locked_out {
+        // Nobody is there to make it anew: the result that is kept says what to do.
+        Some(failure) if manner.keep => Answer::Result(error_result(&format!(
+            "{failure}. It was not done; ask again afterwards."
+        ))),
+        _ => answer(sent, &server.server.name),
+    };
     let mut entry = record::of_live("outcome", live);
     record::about_call(
         &mut entry,
@@ -151,7 +170,28 @@ pub async fn send(
         })
         .await?;
     live.denials_in_a_row.store(0, Ordering::Relaxed);
-    Ok(answer)
+    match locked_out {
+        Some(failure) if !manner.keep => Err(failure),
+        _ => Ok(answer),
+    }
+}
+
+/// The server refused our login before it looked at the call. `Some`: it can be made anew, at once with the tokens that
+/// are in use now or once somebody signed in.
+async fn other_tokens(app: &Arc<App>, live: &Arc<Live>, server: &Arc<ServerEntry>) -> Option<Failure> {
+    let initiator = live.snapshot().task.initiator.clone();
+    let whose = crate::logins::whose(app, &server.server, &initiator)?;
+    match crate::logins::tokens::refused(app, server, &whose, Some(live)).await {
+        Ok(()) => Some(Failure::NeedsReauth(format!(
+            "the login at server `{}` was renewed meanwhile",
+            server.server.name
+        ))),
+        Err(needs @ Failure::NeedsReauth(_)) => Some(needs),
+        Err(failure) => {
+            tracing::info!(server = %server.server.name, %failure, "a refused login");
+            None
+        }
+    }
 }
 
 /// What a run asks of Remit itself goes nowhere: it is done here, while its permit holds.

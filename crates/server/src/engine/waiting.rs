@@ -2,8 +2,9 @@
 //! cover it, else a card is opened and the request waits for a while.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use remit_core::approval::Grant;
+use remit_core::approval::{ApprovalState, Grant};
 use remit_core::call::Operation;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId};
@@ -12,6 +13,7 @@ use remit_enforce::Cut;
 use remit_gateway::ports::{Answer, Events};
 
 use super::call::{Asked, Asks, Decided, Redeemed, decide, refuse_for, unavailable};
+use super::decide::prepare;
 use super::live::Live;
 use super::port::{refused, send_on};
 use super::redeem::{Worth, same_call, worth};
@@ -50,7 +52,9 @@ pub(crate) async fn ask_people(
     if let Some(approval) = same_call(app, live, asks.prepared.digest).await? {
         return again(app, live, approval).await;
     }
-    if let Some(redeemed) = covering_grant(app, live, asks).await? {
+    if asks.sign_in.is_none()
+        && let Some(redeemed) = covering_grant(app, live, asks).await?
+    {
         match decide(app, live, asked, &redeemed).await {
             Ok(Decided::Allowed(allowed)) => {
                 return Ok(send_on(app, live, *allowed, manner, events).await?.into());
@@ -80,6 +84,47 @@ pub(crate) async fn ask_people(
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// The approval of an identical call that waits for a login, or went on after one and whose result nobody has fetched yet.
+/// Policy asks for nobody, so nothing else would find it before the call is made a second time.
+pub(super) async fn waited_for_login(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+) -> Result<Option<ApprovalId>, Failure> {
+    // Cleared before it is looked: a hold that opens meanwhile sets it again.
+    if !live.waited_for_login.swap(false, Ordering::SeqCst) {
+        return Ok(None);
+    }
+    let task = live.snapshot().task.id;
+    let any = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            for state in [
+                ApprovalState::Pending,
+                ApprovalState::Approved,
+                ApprovalState::Spent,
+            ] {
+                let of_task = remit_store::approvals::of_task(conn, task, state)?;
+                let waits = |rule: &String| rule.starts_with(hold::SIGN_IN);
+                if of_task
+                    .iter()
+                    .any(|stored| stored.approval.rules.iter().any(waits))
+                {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await?;
+    if !any {
+        return Ok(None);
+    }
+    live.waited_for_login.store(true, Ordering::SeqCst);
+    let (operation, arguments) = (asked.operation.clone(), asked.arguments.clone());
+    let prepared = prepare(&app.world(), &asked.server, operation, arguments, asked.proof);
+    same_call(app, live, prepared.digest).await
 }
 
 /// A grant of this task whose salient fields are those of the call.
@@ -143,7 +188,6 @@ pub(crate) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId
     })?;
     let pending = Decision {
         effect: Effect::Hold,
-        reason: Reason::ApprovalRequired,
         tier: stored.approval.requirement.tier,
         message: "this call still waits for a person".to_owned(),
         approval: Some(approval),

@@ -66,7 +66,7 @@ pub(crate) fn failed(failure: &Failure) -> Response<Body> {
         Failure::Invalid(_) => (StatusCode::BAD_REQUEST, "This cannot be read"),
         Failure::NotFound(_) => (StatusCode::NOT_FOUND, "There is no such thing"),
         Failure::Forbidden(_) => (StatusCode::FORBIDDEN, "This is not allowed"),
-        Failure::Conflict(_) => (StatusCode::CONFLICT, "This is not possible now"),
+        Failure::Conflict(_) | Failure::NeedsReauth(_) => (StatusCode::CONFLICT, "This is not possible now"),
         Failure::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "Not available"),
     };
     message(status, title, &failure.to_string())

@@ -108,7 +108,7 @@ impl From<Failure> for OauthError {
         let code = match &failure {
             Failure::Invalid(_) => Code::InvalidRequest,
             Failure::NotFound(_) | Failure::Forbidden(_) | Failure::Conflict(_) => Code::InvalidGrant,
-            Failure::Unavailable(_) => Code::TemporarilyUnavailable,
+            Failure::Unavailable(_) | Failure::NeedsReauth(_) => Code::TemporarilyUnavailable,
         };
         Self::new(code, failure.to_string())
     }

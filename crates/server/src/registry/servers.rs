@@ -52,6 +52,8 @@ pub struct Added {
     pub identity: String,
     /// What is not pinned, if anything.
     pub floating: Option<String>,
+    /// Nothing was seen of it yet: a person has to sign in first.
+    pub needs_reauth: Option<String>,
     /// Tools usable now.
     pub admitted: Vec<AddedTool>,
     /// Tools a person has to look at.
@@ -108,6 +110,12 @@ pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Fai
     app.reload().await?;
     match look(app, &server.name).await {
         Ok(seen) => admit_plain(app, &server.name, &seen, &identity, new.accept_floating, by).await,
+        // It stays, so that somebody can sign in to it.
+        Err(Failure::NeedsReauth(needs)) => Ok(Added {
+            identity: identity.digest.to_string(),
+            needs_reauth: Some(needs),
+            ..Added::default()
+        }),
         Err(failure) => {
             retire(app, &server.name, by).await?;
             Err(failure)
@@ -167,6 +175,18 @@ async fn look(app: &Arc<App>, name: &Name) -> Result<Introspection, Failure> {
         }
     }
     seen
+}
+
+/// Looks at a server for the first time after `by` signed in to it.
+///
+/// # Errors
+/// As [`add`].
+pub async fn first_look(app: &Arc<App>, name: &Name, by: &Name) -> Result<Added, Failure> {
+    let world = app.world();
+    let entry = world.registry.server(name).ok_or_else(|| no_server(name))?;
+    let identity = identify(app, spec_of(app, &entry.server)?).await?;
+    let seen = look(app, name).await?;
+    admit_plain(app, name, &seen, &identity, false, by).await
 }
 
 /// Looks at a server again: new and changed tools are quarantined.

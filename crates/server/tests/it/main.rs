@@ -7,6 +7,8 @@ mod broker;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod carried;
+#[cfg(test)]
 mod closings;
 #[cfg(test)]
 mod databases;
@@ -24,6 +26,10 @@ mod issuer;
 mod leases;
 #[cfg(test)]
 mod life;
+#[cfg(test)]
+mod locked;
+#[cfg(test)]
+mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]

@@ -16,8 +16,8 @@ use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
     Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
-    grants, handles, humans, integrity, labels, leases, observations, policies, runs, secrets, seniority,
-    servers, subjects, tasks, tools,
+    grants, handles, humans, integrity, labels, leases, logins, observations, policies, runs, secrets,
+    seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -33,7 +33,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "agents",
     "humans",
     "servers",
@@ -46,6 +46,8 @@ const TABLES: [&str; 21] = [
     "grants",
     "freezes",
     "policies",
+    "logins",
+    "oauth_clients",
     "handles",
     "seniority",
     "subjects",
@@ -85,6 +87,8 @@ fn fill(store: &Store) -> remit_core::task::Task {
             approvals::open(tx, &approval, make::CARD)?;
             grants::add(tx, &grant)?;
             freezes::place(tx, &freeze())?;
+            logins::keep(tx, &login(), None)?;
+            logins::keep_client(tx, "https://as.example", "http://127.0.0.1:1/x", b"sealed client")?;
             observations::begin(tx, &observation())?;
             familiar::add(tx, &make::name("coder"), "tool fs/read_file")?;
             handles::add(tx, &handle())?;
@@ -199,6 +203,16 @@ fn tool() -> RegisteredTool {
     }
 }
 
+fn login() -> logins::Login {
+    logins::Login {
+        server: make::name("pay"),
+        owner: make::name("alice"),
+        issuer: "https://as.example".to_owned(),
+        sealed: b"sealed tokens".to_vec(),
+        state: logins::LoginState::Over,
+    }
+}
+
 fn observation() -> Observation {
     Observation {
         class: ToolClass::Read,
@@ -234,6 +248,10 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "grants" => grants::of_task(conn, task.id)?.len() + grants::list(conn, 10)?.len(),
         "freezes" => freezes::on(conn, Timestamp(2_000))?.len(),
+        "logins" => logins::list(conn)?.len(),
+        "oauth_clients" => {
+            usize::from(logins::client(conn, "https://as.example", "http://127.0.0.1:1/x")?.is_some())
+        }
         "handles" => {
             usize::from(handles::get(conn, handles::Kind::Session, Digest::of(b"secret"))?.is_some())
                 + handles::of_owner(conn, "alice")?.len()

@@ -11,7 +11,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use remit_core::json::{Object, Value};
 
 /// What stands where a secret stood.
-const REMOVED: &str = "[removed by remit]";
+pub const REMOVED: &str = "[removed by remit]";
 /// Shorter secrets would be found in ordinary text, in bytes.
 const SECRET_BYTES_MIN: usize = 6;
 

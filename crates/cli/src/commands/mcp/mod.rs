@@ -2,6 +2,7 @@
 
 mod add;
 mod list;
+mod login;
 mod refresh;
 mod retire;
 pub mod wrap;
@@ -25,6 +26,10 @@ pub enum Command {
     Add(add::Args),
     /// List servers
     List,
+    /// Sign in to a server that wants OAuth
+    Login(login::Args),
+    /// Sign out of a server
+    Logout(login::LogoutArgs),
     /// Ask a server for its tools again
     Refresh(refresh::Args),
     /// Take a server and its tools out
@@ -41,6 +46,8 @@ pub fn run(context: &Context, command: Command) -> Result<u8, Failure> {
     match command {
         Command::Add(args) => super::wait(add::run(context, &args)),
         Command::List => super::wait(list::run(context)),
+        Command::Login(args) => super::wait(login::run(context, &args)),
+        Command::Logout(args) => super::wait(login::logout(context, &args)),
         Command::Refresh(args) => super::wait(refresh::run(context, &args)),
         Command::Retire(args) => super::wait(retire::run(context, &args)),
         Command::Wrap(args) => wrap::run(context, &args),
@@ -96,6 +103,9 @@ fn outcome(context: &Context, answer: &Value) -> Result<(), Failure> {
         context
             .out
             .line(Text::new().careful("  floating  ").plain(floating))?;
+    }
+    if let Some(needs) = answer.get("needs_reauth").and_then(Value::as_str) {
+        context.out.line(Text::new().careful("  closed  ").plain(needs))?;
     }
     let mut table = Table::bare();
     for tool in admitted {

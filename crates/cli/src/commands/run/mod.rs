@@ -82,13 +82,17 @@ async fn work(
 ) -> Result<u8, Failure> {
     let servers = control.get("/v1/servers").await?;
     let settings = Settings::write(opened, &servers)?;
-    let (mut variables, secrets) = environment::for_run(
+    let (mut variables, mut secrets) = environment::for_run(
         std::env::vars_os(),
         opened,
         &settings,
         &context.paths.workload_socket(),
     );
     way_out(context, control, args, opened, &settings, &mut variables).await?;
+    secrets.retain(|name| {
+        let held = variables.iter().find(|(there, _)| there == name.as_str());
+        !held.is_some_and(|(_, value)| value.to_string_lossy().starts_with("remit-placeholder-"))
+    });
     if !secrets.is_empty() && !context.out.json {
         context.out.note(Text::new().careful("  note   ").plain(format!(
             "the command inherits {}; what it does with them does not pass through Remit",
@@ -127,6 +131,7 @@ async fn way_out(
     let path = format!("/v1/runs/{}/egress", part(&fields::text(opened, "run")));
     let said = control.get(&path).await?;
     let token = fields::text(opened, "token");
+    carry(&said, variables);
     let egress = egress::Egress::make(args.egress, &said, &token, settings.folder())?;
     egress.put(variables);
     if context.out.json {
@@ -144,6 +149,15 @@ async fn way_out(
         ));
     }
     Ok(())
+}
+
+/// Puts placeholders into an environment, in place of the secrets they stand for.
+fn carry(said: &Value, variables: &mut Vec<(OsString, OsString)>) {
+    let placeholders = said.get("placeholders").and_then(Value::as_object);
+    for (name, value) in placeholders.into_iter().flatten() {
+        variables.retain(|(there, _)| there != name.as_str());
+        variables.push((name.into(), fields::as_text(Some(value)).into()));
+    }
 }
 
 /// Tells the server which process the run is, before that process may do anything.

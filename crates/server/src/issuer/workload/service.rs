@@ -155,7 +155,7 @@ fn refused(failure: &Failure) -> Status {
     match failure {
         Failure::Invalid(_) => Status::invalid_argument(text),
         Failure::Unavailable(_) => Status::unavailable(text),
-        Failure::Forbidden(_) | Failure::NotFound(_) | Failure::Conflict(_) => {
+        Failure::Forbidden(_) | Failure::NotFound(_) | Failure::Conflict(_) | Failure::NeedsReauth(_) => {
             Status::permission_denied(text)
         }
     }

@@ -1,0 +1,206 @@
+//! What a call carries that no call should: secrets we keep, placeholders where nothing swaps them, credentials that are
+//! not ours, and the decoy of the run. Looked at before policy is asked; what is found is masked in every record.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remit_core::call::Call;
+use remit_core::decision::Reason;
+use remit_core::json::Value;
+use remit_credentials::detect::{self, Kind};
+use remit_upstream::Scrubber;
+
+use super::decide::Prepared;
+use super::live::Live;
+use super::record;
+use crate::app::{App, Failure};
+
+/// Most finds recorded of one call.
+const FINDS_MAX: usize = 8;
+
+/// The search for secrets we keep, made anew when they change.
+#[derive(Debug, Default)]
+pub struct KnownSecrets(Mutex<Option<(Vec<String>, Arc<Scrubber>)>>);
+
+impl KnownSecrets {
+    fn search(&self, app: &App) -> Result<Arc<Scrubber>, Failure> {
+        let known = crate::secrets::known(app);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, search)) = kept.as_ref()
+            && *of == known
+        {
+            return Ok(Arc::clone(search));
+        }
+        let search = Arc::new(Scrubber::new(&known).map_err(Failure::unavailable)?);
+        *kept = Some((known, Arc::clone(&search)));
+        Ok(search)
+    }
+}
+
+/// What is wrong with one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The decoy of the run: nothing but curiosity leads to it.
+    Decoy,
+    /// A secret we keep, in any common encoding.
+    Secret,
+    /// A placeholder where nothing swaps it.
+    Placeholder,
+    /// A credential in a known form that Remit did not issue.
+    Foreign,
+    /// It only looks like one: a hint, never a reason.
+    Hint,
+}
+
+impl What {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decoy => "decoy_used",
+            Self::Secret => "secret_leak",
+            Self::Placeholder => "placeholder_leak",
+            Self::Foreign => "foreign_credential",
+            Self::Hint => "credential_hint",
+        }
+    }
+}
+
+/// One find: what, where, and how it may be shown.
+#[derive(Clone, Debug)]
+struct Find {
+    what: What,
+    pointer: String,
+    shown: String,
+}
+
+/// Looks at everything a call carries and records what it finds. `Some`: why the call is refused.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when a find cannot be recorded: nothing may be sent then.
+pub async fn judge(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    prepared: &Prepared,
+) -> Result<Option<(Reason, String)>, Failure> {
+    let mut finds = look(
+        app,
+        live,
+        &prepared.call,
+        prepared.server.as_ref().is_some_and(|s| s.system.is_some()),
+    )?;
+    if finds.is_empty() {
+        return Ok(None);
+    }
+    // The gravest first; what is beyond the bound is only more of the same.
+    finds.sort_by_key(|find| find.what as u8);
+    finds.truncate(FINDS_MAX);
+    for find in &finds {
+        let mut entry = record::of_live("finding", live);
+        record::about_call(&mut entry, &prepared.call, None);
+        entry.detail.insert("finding", find.what.as_str());
+        entry.detail.insert("at", find.pointer.as_str());
+        entry.detail.insert("shown", find.shown.as_str());
+        app.store.append(entry, |_| Ok(())).await?;
+        tracing::warn!(finding = find.what.as_str(), task = %live.snapshot().task.id, at = %find.pointer, "a call carries what it should not");
+    }
+    let Some(worst) = finds.first().filter(|find| find.what != What::Hint) else {
+        return Ok(None);
+    };
+    if worst.what == What::Decoy {
+        let task = live.snapshot().task.id;
+        crate::tasks::suspend(app, task, &app.me, "the decoy credential of its run was used").await?;
+    }
+    let sentence = match worst.what {
+        What::Decoy | What::Placeholder => "the call carries a placeholder where nothing swaps it",
+        What::Secret => "the call carries a secret that Remit keeps",
+        What::Foreign | What::Hint => "the call carries a credential that Remit did not issue",
+    };
+    let at = if worst.pointer.is_empty() {
+        "its arguments"
+    } else {
+        &worst.pointer
+    };
+    Ok(Some((
+        Reason::ForeignCredential,
+        format!("{sentence} (in {at}): leave it out; calls need no credential of yours"),
+    )))
+}
+
+fn look(app: &App, live: &Live, call: &Call, is_system: bool) -> Result<Vec<Find>, Failure> {
+    let looker = Looker {
+        secrets: app.known_secrets.search(app)?,
+        decoy: crate::broker::decoy(app, live.run().id),
+        // What stands at a system's credential positions was judged where it was read.
+        placeholders: !is_system,
+    };
+    let mut finds = Vec::new();
+    looker.value(
+        &Value::Object(call.arguments.clone()),
+        &mut String::new(),
+        &mut finds,
+    );
+    Ok(finds)
+}
+
+struct Looker {
+    secrets: Arc<Scrubber>,
+    decoy: String,
+    placeholders: bool,
+}
+
+impl Looker {
+    fn value(&self, value: &Value, pointer: &mut String, finds: &mut Vec<Find>) {
+        match value {
+            Value::String(text) => self.text(text, pointer, finds),
+            Value::Array(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    self.below(&n.to_string(), item, pointer, finds);
+                }
+            }
+            Value::Object(object) => {
+                for (key, inner) in object.iter() {
+                    self.text(key, pointer, finds);
+                    self.below(&key.replace('~', "~0").replace('/', "~1"), inner, pointer, finds);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn below(&self, step: &str, value: &Value, pointer: &mut String, finds: &mut Vec<Find>) {
+        let length = pointer.len();
+        pointer.push('/');
+        pointer.push_str(step);
+        self.value(value, pointer, finds);
+        pointer.truncate(length);
+    }
+
+    fn text(&self, text: &str, pointer: &str, finds: &mut Vec<Find>) {
+        let mut find = |what, shown: String| {
+            finds.push(Find {
+                what,
+                pointer: crate::approvals::card::escape(pointer),
+                shown: crate::approvals::card::escape(&shown),
+            });
+        };
+        if text.contains(&self.decoy) {
+            find(What::Decoy, "the decoy of this run".to_owned());
+        }
+        if holds(&self.secrets, text) {
+            find(What::Secret, "a secret that is kept here".to_owned());
+        }
+        for one in detect::find(text) {
+            let what = match one.kind {
+                Kind::Placeholder if !self.placeholders => continue,
+                Kind::Placeholder => What::Placeholder,
+                Kind::Known(_) => What::Foreign,
+                Kind::Random => What::Hint,
+            };
+            find(what, detect::masked(text, &one));
+        }
+    }
+}
+
+/// True when the scrubber would take something out, whatever already stands there to deceive.
+fn holds(secrets: &Scrubber, text: &str) -> bool {
+    let clean = secrets.text(text);
+    clean.matches(remit_upstream::REMOVED).count() > text.matches(remit_upstream::REMOVED).count()
+}
