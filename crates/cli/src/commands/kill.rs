@@ -29,7 +29,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let body = Body::new()
         .with("id", args.id.as_str())
         .maybe("reason", args.reason.clone())
-        .with("lift", args.lift)
+        .maybe("lift", args.lift.then_some(true))
         .acting(&args.acting)
         .done();
     let answer = context.kill_lane()?.post("/v1/kill", &body).await?;

@@ -1,4 +1,4 @@
-//! `FakeControl`: answers on the control socket what a test tells it, and keeps what it was asked.
+//! `FakeControl`: answers on the control socket and on the lane of kills what a test tells it, and keeps what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -41,14 +41,16 @@ impl FakeControl {
         let runtime = house.runtime();
         std::fs::create_dir_all(&runtime).unwrap();
         std::fs::write(runtime.join("control.key"), KEY).unwrap();
-        let listener = UnixListener::bind(runtime.join("control.sock")).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let notes = Arc::clone(&asked);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                answer(stream.unwrap(), &routes, &notes);
-            }
-        });
+        for socket in ["control.sock", "kill.sock"] {
+            let listener = UnixListener::bind(runtime.join(socket)).unwrap();
+            let (notes, routes) = (Arc::clone(&asked), routes.clone());
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    answer(stream.unwrap(), &routes, &notes);
+                }
+            });
+        }
         Self { asked }
     }
 

@@ -98,11 +98,6 @@ const BAD: &[(&str, usize, &str)] = &[
         "unknown state `closed`",
     ),
     (
-        "  - http: GET https://api.example/v1\n    expect: allow\n",
-        1,
-        "not supported yet",
-    ),
-    (
         "  - policy apply: {../rules.cedar: permit}\n",
         1,
         "not the name of a policy file",
