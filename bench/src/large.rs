@@ -85,7 +85,7 @@ async fn fill(house: &House, count: u64) -> anyhow::Result<()> {
             );
             for number in (writer..count).step_by(WRITERS as usize) {
                 // A task makes some fifty calls.
-                if number / WRITERS % 100 == 0 {
+                if (number / WRITERS).is_multiple_of(100) {
                     (task, run) = (
                         TaskId::fresh(clock.now(), &entropy)?,
                         RunId::fresh(clock.now(), &entropy)?,

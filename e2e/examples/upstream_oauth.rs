@@ -140,7 +140,7 @@ async fn play(running: &Running) -> anyhow::Result<()> {
     let mut logins = 0;
     // Signed in to until its tools are seen.
     until(|| app.world().registry.server(&server).is_some()).await?;
-    while !until(|| has_tools(app, &server)).await.is_ok() {
+    while until(|| has_tools(app, &server)).await.is_err() {
         sign_in(app, &server, &alice, &mut logins).await?;
     }
     let tools: Vec<_> = app

@@ -31,7 +31,7 @@ fn the_kernel_names_the_process_behind_a_connection() {
     assert!(tree(run).unwrap().contains(&run));
 
     // Our own connection is not the child's, however it is asked for.
-    let ours = TcpStream::connect(server).unwrap();
+    let ours = dial(server);
     let (_accepted, client) = listener.accept().unwrap();
     let inode = socket_inode(client, server).unwrap();
     assert_eq!(holder(inode, run).unwrap(), Holder::Other);
@@ -63,11 +63,16 @@ fn ipv6_is_told_too() {
         return;
     };
     let server = listener.local_addr().unwrap();
-    let _client = TcpStream::connect(server).unwrap();
+    let _client = dial(server);
     let (_accepted, client) = listener.accept().unwrap();
     let own = ProcessId::own().unwrap();
     assert_eq!(
         holder(socket_inode(client, server).unwrap(), own).unwrap(),
         Holder::Run(own)
     );
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test stands for a client")]
+fn dial(server: std::net::SocketAddr) -> TcpStream {
+    TcpStream::connect(server).unwrap()
 }

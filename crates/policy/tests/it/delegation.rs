@@ -209,7 +209,7 @@ fn asked(bundle: &Bundle, authority: &Authority, mode: Mode, level: usize, wish:
     let call = Call {
         server: tool.server.clone(),
         server_identity: Digest::of(b"server"),
-        operation: Operation::CallTool(tool.tool.clone()),
+        operation: Operation::CallTool(tool.tool),
         fingerprint: Digest::of(b"tool"),
         arguments,
         resources: wish.resources.clone(),

@@ -72,7 +72,7 @@ impl Oauth {
             }
             for uri in &client.redirect_uris {
                 crate::oauth::redirect::acceptable(uri)
-                    .map_err(|why| ConfigError::value(&format!("{key}.redirect_uris"), &why))?;
+                    .map_err(|why| ConfigError::value(format!("{key}.redirect_uris"), &why))?;
             }
             for name in client
                 .agent
@@ -81,7 +81,7 @@ impl Oauth {
                 .chain(&client.initiator)
             {
                 name.parse::<remit_core::name::Name>()
-                    .map_err(|bad| ConfigError::value(&key, &bad.to_string()))?;
+                    .map_err(|bad| ConfigError::value(&key, bad.to_string()))?;
             }
             if (client.initiator.is_some() || client.introspects) && !client.is_confidential() {
                 return Err(ConfigError::value(

@@ -50,7 +50,7 @@ fn groups_claim() -> String {
 
 impl Oidc {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if !self.issuer.starts_with("https://") && !(self.allow_private && self.issuer.starts_with("http://"))
+        if !(self.issuer.starts_with("https://") || self.allow_private && self.issuer.starts_with("http://"))
         {
             return Err(ConfigError::value(
                 "oidc.issuer",
@@ -69,11 +69,11 @@ impl Oidc {
         for (group, roles) in &self.roles {
             for role in roles {
                 role.parse::<remit_core::people::Role>()
-                    .map_err(|bad| ConfigError::value(&format!("oidc.roles.{group}"), &bad.to_string()))?;
+                    .map_err(|bad| ConfigError::value(format!("oidc.roles.{group}"), bad.to_string()))?;
             }
             if separated(roles) {
                 return Err(ConfigError::value(
-                    &format!("oidc.roles.{group}"),
+                    format!("oidc.roles.{group}"),
                     "one group does not hold `administrator` and `approver`: duties are separate",
                 ));
             }

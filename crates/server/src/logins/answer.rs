@@ -35,7 +35,7 @@ pub async fn answer(app: &Arc<App>, query: &str) -> Result<Whose, Failure> {
         let entry = record::by_human("login.failed", &question.whose.owner, detail);
         app.store.append(entry, |_| Ok(())).await?;
     }
-    let told = done.as_ref().map(|()| ()).map_err(ToString::to_string);
+    let told = done.as_ref().copied().map_err(ToString::to_string);
     question.outcome.send_replace(Some(told));
     app.logins.close(&question);
     done.map(|()| question.whose.clone())

@@ -196,7 +196,7 @@ async fn a_crash_anywhere_leaves_no_role_behind() {
         .house
         .app()
         .store
-        .read_blocking(|conn| remit_store::leases::open(conn))
+        .read_blocking(remit_store::leases::open)
         .unwrap();
     assert!(
         open.iter()
