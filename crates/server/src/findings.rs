@@ -12,10 +12,14 @@ use remit_store::findings::Finding;
 
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
+use crate::engine::origin::ANOMALY;
 use crate::engine::record;
 
 /// Most findings whose repetition is watched at once; beyond that every one is recorded.
 const WATCHED_MAX: usize = 10_000;
+
+/// Kinds that say that a call does not come from where its run calls: another key, host or process.
+const FROM_ELSEWHERE: [&str; 3] = ["identity_anomaly", "key_mismatch", "proof_missing"];
 
 /// When each finding was last recorded.
 #[derive(Debug, Default)]
@@ -66,6 +70,9 @@ pub async fn keep(app: &Arc<App>, found: Found<'_>) -> Result<(), Failure> {
         None => record::of("finding"),
     };
     entry.reason = Some(Reason::ActorInvalid.as_str().to_owned());
+    if found.live.is_some() && FROM_ELSEWHERE.contains(&found.kind) {
+        entry.origin = Some(ANOMALY.to_owned());
+    }
     entry.detail = found.detail.clone();
     entry.detail.insert("kind", found.kind);
     entry.detail.insert("message", found.message.as_str());

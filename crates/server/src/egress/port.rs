@@ -84,6 +84,10 @@ impl Engine for Port {
         crate::proofs::prove(&self.0, &live, &presented)
             .await
             .map_err(refused)?;
+        let task = std::sync::Arc::clone(&live.snapshot().task);
+        if task.life != remit_core::task::Life::default() {
+            self.0.pulses.call(task.id, self.0.clock.boot());
+        }
         Ok(session_of(live))
     }
 

@@ -90,6 +90,9 @@ impl Engine for Port {
         let live = session::authenticate(&self.0, presented.token.as_deref()).await?;
         let proof = crate::proofs::prove(&self.0, &live, &presented).await?;
         let snapshot = live.snapshot();
+        if snapshot.task.life.heartbeat_ms.is_some() {
+            self.0.pulses.sign(snapshot.task.id, self.0.clock.boot());
+        }
         Ok(Session {
             task: snapshot.task.id,
             run: snapshot.task.run,

@@ -11,6 +11,7 @@ use remit_ledger::record::Record;
 
 use super::decide::Would;
 use super::live::Live;
+use super::origin::INITIAL;
 
 /// The lane of everything whose bytes we send ourselves.
 pub const ENFORCED: &str = "enforced";
@@ -61,7 +62,10 @@ pub fn of_live(kind: &str, live: &Live) -> Record {
     record.confinement = Some(live.run().confinement.as_str().to_owned());
     record.proof = Some(live.standing().proof.as_str().to_owned());
     record.lane = Some(ENFORCED.to_owned());
-    record.origin = Some("initial".to_owned());
+    // Only calls have an origin.
+    if matches!(kind, "decision" | "outcome") {
+        record.origin = Some(INITIAL.to_owned());
+    }
     let (task, goal) = (&snapshot.task, &snapshot.task.intent.goal);
     record.detail.insert("task_version", task.version);
     // The intent as it stands now: a later amendment changes no record.

@@ -37,7 +37,7 @@ pub async fn authenticate(app: &Arc<App>, bearer: Option<&str>) -> Result<Arc<Li
     let life = snapshot.task.life;
     if snapshot.task.state == TaskState::Open
         && life != remit_core::task::Life::default()
-        && !app.pulses.sign(snapshot.task.id, life, boot)
+        && app.pulses.is_overdue(snapshot.task.id, life, boot)
     {
         return Err(AuthFailure::TaskEnded("expired".to_owned()));
     }

@@ -58,15 +58,14 @@ impl Beat {
 }
 
 impl Pulses {
-    /// The run showed that it lives; false when it is too late for that: its task ends for what was missed before.
-    pub fn sign(&self, task: TaskId, life: Life, now: BootTime) -> bool {
-        self.with(task, now, |beat| {
-            if beat.overdue(life, now).is_some() {
-                return false;
-            }
-            beat.sign = now;
-            true
-        })
+    /// True when it is too late for a sign of life: the task ends for what was missed before.
+    pub fn is_overdue(&self, task: TaskId, life: Life, now: BootTime) -> bool {
+        self.with(task, now, |beat| beat.overdue(life, now).is_some())
+    }
+
+    /// The run showed that it lives. Only what has proved to come from the run counts.
+    pub fn sign(&self, task: TaskId, now: BootTime) {
+        self.with(task, now, |beat| beat.sign = now);
     }
 
     /// The run asked for something.
