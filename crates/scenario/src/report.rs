@@ -122,6 +122,7 @@ impl Report {
     fn lines(&self, out: &mut impl Write) -> io::Result<()> {
         let path = self.path.display();
         match &self.end {
+            End::Bad(problem) if problem.line == 0 => writeln!(out, "BAD   {path}: {problem}"),
             End::Bad(problem) => writeln!(out, "BAD   {path}:{problem}"),
             End::Ran(ran) if ran.failed.is_empty() => {
                 writeln!(out, "ok    {path}  {} ({} steps)", self.title, ran.steps)

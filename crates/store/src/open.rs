@@ -47,7 +47,7 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("{what} is in use by another remit{}", owner.map_or(String::new(), |pid| format!(" (process {pid})")))]
+    #[error("{what} is in use by another remit{}: use that one, or stop it first", owner.map_or(String::new(), |pid| format!(" (process {pid})")))]
     InUse {
         /// The database.
         what: String,

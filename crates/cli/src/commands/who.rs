@@ -34,7 +34,7 @@ pub async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .await?;
     for one in fields::items(&records) {
         record::print(context, one)?;
-        if !context.out.json {
+        if !context.out.json && one.get("run").is_some_and(serde_json::Value::is_string) {
             context
                 .out
                 .line(Text::new().dim("          ").plain(chain(one)))?;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Query, State};
-use remit_core::name::Name;
+use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Marks, ToolRef};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use super::view;
 use crate::app::Failure;
 use crate::registry::admit::{self, Said};
 use crate::registry::definition::Finding;
-use crate::registry::snapshot::ToolEntry;
+use crate::registry::snapshot::{Registry, ToolEntry};
 use crate::registry::surface;
 
 #[derive(Deserialize)]
@@ -45,7 +45,12 @@ pub(super) async fn list(State(Control { app, .. }): State<Control>, Query(which
         .collect();
     // Tools first; what else a server says comes after them.
     tools.sort_by_key(|tool| (tool.tool.name.server.clone(), tool.is_surface()));
-    Ok(Json(tools.into_iter().map(|tool| shown(tool)).collect()))
+    Ok(Json(
+        tools
+            .into_iter()
+            .map(|tool| shown(&world.registry, tool))
+            .collect(),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -78,7 +83,7 @@ pub(super) async fn admit(State(Control { app, .. }): State<Control>, Body(body)
     let admitted: Vec<Value> = tools
         .iter()
         .filter_map(|tool| world.registry.tool(tool))
-        .map(|tool| shown(tool))
+        .map(|tool| shown(&world.registry, tool))
         .collect();
     Ok(Json(json!({ "admitted": admitted })))
 }
@@ -119,9 +124,14 @@ pub(super) fn finding(finding: &Finding) -> Value {
     json!({"code": finding.code, "sentence": finding.sentence})
 }
 
-fn shown(entry: &ToolEntry) -> Value {
+fn shown(registry: &Registry, entry: &ToolEntry) -> Value {
     let tool = &entry.tool;
-    let mut findings: Vec<Value> = entry.definition.findings(&[]).iter().map(finding).collect();
+    let server = registry.server(&tool.name.server);
+    let others: Vec<&str> = server
+        .iter()
+        .flat_map(|server| server.tools.keys().map(ToolName::as_str))
+        .collect();
+    let mut findings: Vec<Value> = entry.definition.findings(&others).iter().map(finding).collect();
     if let Err(why) = &entry.check {
         findings.push(json!({"code": "schema", "sentence": why}));
     }

@@ -291,7 +291,10 @@ pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumst
         approval: at.approval,
     };
     let verdict = world.policy.decide(&facts);
-    let observed = classification.and_then(|c| world.observed(c, at.now));
+    // What a run asks of Remit itself is never observed only.
+    let observed = classification
+        .filter(|_| !builtin::is(&prepared.call.server))
+        .and_then(|c| world.observed(c, at.now));
     let (Some(until), Some(observing)) = (observed, &world.observing) else {
         return Answered { verdict, would: None };
     };

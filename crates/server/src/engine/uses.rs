@@ -183,8 +183,8 @@ impl Uses {
         if weighed.first.len() > tools {
             weighed.risk.novelty += NEW_ROOT;
         }
-        weighed.risk.class = class(classification);
-        weighed.risk.label = u8::try_from(labels.len().min(5) * 5).unwrap_or(25);
+        let standing = without_use(prepared, labels).risk;
+        (weighed.risk.class, weighed.risk.label) = (standing.class, standing.label);
         weighed.risk.volume = volume(of_tool);
         weighed
     }
@@ -208,6 +208,19 @@ impl Uses {
         if !remembered.is_empty() {
             self.agent.learn(remembered);
         }
+    }
+}
+
+/// What can be said without looking at use: for what is no call of a tool (a renewal, a credential).
+#[must_use]
+pub fn without_use(prepared: &Prepared, labels: &Labels) -> Weighed {
+    Weighed {
+        risk: Risk {
+            class: class(prepared.classification()),
+            label: u8::try_from(labels.len().min(5) * 5).unwrap_or(25),
+            ..Risk::default()
+        },
+        ..Weighed::default()
     }
 }
 

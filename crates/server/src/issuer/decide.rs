@@ -21,7 +21,7 @@ use crate::app::{App, Failure};
 use crate::engine::call::{catch_up, deny, plain_denial, standing};
 use crate::engine::decide::{Circumstances, Prepared, ask};
 use crate::engine::live::Live;
-use crate::engine::uses::Weighed;
+use crate::engine::uses::{self, Weighed};
 use crate::engine::{record, session};
 
 /// Tries before a decision gives up on facts that keep changing.
@@ -89,7 +89,7 @@ pub(super) async fn decide(app: &Arc<App>, live: &Arc<Live>, wish: &Wish<'_>) ->
             exhausted: &[],
             origin: Origin::Initial,
             approval: None,
-            weighed: &prepared.weighed,
+            weighed: &uses::without_use(&prepared, &labels),
         };
         let allow = match ask(&world, &snapshot, &prepared, at).verdict {
             Verdict::Allow(allow) => allow,

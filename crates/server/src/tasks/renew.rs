@@ -23,7 +23,7 @@ use crate::app::{App, Failure};
 use crate::engine::decide::{Circumstances, ask, prepare};
 use crate::engine::live::{Live, Snapshot};
 use crate::engine::world::World;
-use crate::engine::{record, session};
+use crate::engine::{record, session, uses};
 
 /// A renewal that was granted.
 #[derive(Clone, Debug)]
@@ -327,7 +327,7 @@ fn policy(app: &App, world: &World, live: &Live, snapshot: &Snapshot, present: &
         exhausted: &[],
         origin: Origin::Initial,
         approval: None,
-        weighed: &prepared.weighed,
+        weighed: &uses::without_use(&prepared, &present.labels),
     };
     match ask(world, snapshot, &prepared, at).verdict {
         Verdict::Allow(allow) => present.rules = allow.rules().iter().map(ToString::to_string).collect(),

@@ -148,3 +148,25 @@ async fn a_rule_can_name_the_environment_of_a_system() {
     );
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_asks_of_remit_itself_is_never_observed_only() {
+    let mut config = observing("write", "1d");
+    let folder = std::env::temp_dir().join(format!("remit-own-tools-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule = "@id(\"team.no-delegation\") @message(\"nobody hands work on here\")\nforbid (principal, action == Action::\"remit/delegate\", resource);";
+    std::fs::write(folder.join("team.cedar"), rule).unwrap();
+    config.policy.dir = Some(folder.clone());
+    let house = House::open_with(config).await;
+    house.add_stub().await;
+    let task = house.task(&["fs/*"], &["fs:/srv"]).await;
+    let arguments = json!({"agent": "coder", "goal": "more of it"});
+    let handed = house.call(&task.token, "remit__delegate", arguments).await;
+    assert_eq!(decision(&handed)["decision"], "deny", "{handed}");
+    let all = records(&house).await;
+    assert!(
+        all.iter()
+            .all(|record| record.kind != "decision" || record.lane.as_deref() != Some("observed"))
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}

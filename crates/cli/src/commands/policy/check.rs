@@ -43,7 +43,16 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
 fn files(context: &Context, given: &[PathBuf]) -> Result<Vec<Value>, Failure> {
     let mut paths = Vec::new();
     if given.is_empty() {
-        files_of(&folder(context)?, &["cedar"], &mut paths)?;
+        let folder = folder(context)?;
+        if folder.is_dir() {
+            files_of(&folder, &["cedar"], &mut paths)?;
+        }
+        if paths.is_empty() {
+            return Err(Failure::local(format!(
+                "there are no rules of yours in `{}` yet: the shipped ones are in force (`remit policy show`); put `*.cedar` files there, or name a file to check",
+                folder.display()
+            )));
+        }
     }
     for path in given {
         files_of(path, &["cedar"], &mut paths)?;
