@@ -63,7 +63,6 @@ try() {
 }
 try curl curl -sS -f "$url/curl"
 try curl-http1.1 curl -sS -f --http1.1 "$url/curl1"
-try wget wget -q -O- "$url/wget"
 try python-urllib python3 -c "import urllib.request; urllib.request.urlopen('$url/urllib').read()"
 python3 -c 'import requests' 2>/dev/null && try python-requests python3 -c "import requests; requests.get('$url/requests').raise_for_status()"
 python3 -c 'import httpx' 2>/dev/null && try python-httpx python3 -c "import httpx; httpx.get('$url/httpx').raise_for_status()"

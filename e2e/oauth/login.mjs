@@ -139,6 +139,15 @@ await check('refresh: the second use of a refresh token ends the task', async ()
   assert.equal(remit('task', 'show', editor.tokens.task).state, 'revoked');
 });
 
+await check('a token for one server holds that server alone', async () => {
+  const flow = await begin({ client_id: 'stock-ts', resource: `${gateway}/mcp/fs` });
+  await alice.page.goto(flow.url);
+  await alice.consent('look', 'Open the task');
+  const tokens = await finish(flow);
+  const { authority } = remit('task', 'show', tokens.task);
+  assert.ok(authority.tools.length > 0 && authority.tools.every((tool) => tool.startsWith('fs/')), JSON.stringify(authority.tools));
+});
+
 await check('refusing on the page: access_denied with state and iss, and no task', async () => {
   const before = [remit('task', 'list', '--all')].flat().length;
   const flow = await begin({ client_id: 'stock-ts' });

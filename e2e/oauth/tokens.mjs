@@ -78,6 +78,9 @@ await check('DPoP: the token is bound to the key, and worth nothing with another
   const { payload } = await jwtVerify(issued.access_token, createRemoteJWKSet(new URL(ci.serverMetadata().jwks_uri)));
   assert.match(payload.cnf.jkt, /^[A-Za-z0-9_-]{43}$/);
   await assert.rejects(exchange(undefined), { error: 'invalid_grant' });
+  const told = await client.tokenIntrospection(ci, run.access_token);
+  assert.equal(told.cnf.jkt, payload.cnf.jkt);
+  assert.equal(told.token_type, 'DPoP');
   const theirs = client.getDPoPHandle(ci, await client.randomDPoPKeyPair());
   await assert.rejects(exchange(theirs), { error: 'invalid_grant' });
   const bearer = await fetch(`${gateway}/mcp`, {

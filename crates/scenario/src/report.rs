@@ -46,7 +46,8 @@ impl Summary {
 pub async fn run_files(files: &[PathBuf], options: Options, out: &mut impl Write) -> io::Result<Summary> {
     let mut summary = Summary::default();
     for path in files {
-        let report = run_file(path).await;
+        // A box of its own: what a whole scenario awaits is nested deeper than the compiler looks.
+        let report = Box::pin(run_file(path)).await;
         match &report.end {
             End::Ran(ran) if ran.failed.is_empty() => summary.passed += 1,
             End::Ran(_) => summary.failed += 1,

@@ -23,6 +23,10 @@ fn routes() -> Vec<Route> {
         ),
         route("GET /v1/agents/sh", &json!({"name": "sh", "owner": "alice"})),
         route("POST /v1/tasks", &opened()),
+        route(
+            "GET /v1/runs/run_1/egress",
+            &json!({"proxy": "http://127.0.0.1:7420", "ca": "PEM", "systems": []}),
+        ),
         route("POST /v1/runs/run_1/process", &json!({})),
         route(
             "POST /v1/tasks/task_1/done",
@@ -86,6 +90,7 @@ fn the_command_runs_in_a_task_and_its_status_is_returned() {
             "GET /v1/agents/sh",
             "POST /v1/tasks",
             "GET /v1/servers",
+            "GET /v1/runs/run_1/egress",
             "POST /v1/runs/run_1/process",
             "POST /v1/tasks/task_1/done"
         ]
@@ -231,11 +236,11 @@ fn signals_are_passed_on_and_the_task_ends() {
         .iter()
         .map(|event| event["event"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["opened", "ended"]);
+    assert_eq!(names, ["opened", "egress", "ended"]);
     assert_eq!(
         (&events[0]["task"], &events[0]["token"]),
         (&json!("task_1"), &Value::Null)
     );
-    assert_eq!(events[1]["status"], 3);
+    assert_eq!(events[2]["status"], 3);
     control.one("POST /v1/tasks/task_1/done");
 }

@@ -16,7 +16,6 @@ use remit_server::registry::admit::{self, Said};
 use remit_server::registry::servers::{self, NewServer};
 use remit_server::tasks::open::{More, NewTask, open};
 use remit_server::tasks::process::attest;
-use remit_store::runs::Process;
 use remit_store::servers::Transport;
 use serde_json::json;
 
@@ -32,8 +31,6 @@ use crate::web::Web;
 
 /// What the clock shows at the start, unless the file says so: Monday, 2026-01-05T09:00:00Z.
 const START: Timestamp = Timestamp(1_767_603_600_000);
-/// A process id that no system gives: the runs of scenarios have no process.
-const NO_PROCESS: i64 = 1 << 40;
 
 /// What could not be put in place: the line it stands in, and why.
 pub(super) struct Unready {
@@ -256,11 +253,8 @@ impl<'s> Stage<'s> {
         let opened = engine.run(move |app| async move {
             let opened = open(&app, new, &by).await?;
             if confinement != remit_core::confinement::Confinement::None {
-                let process = Process {
-                    pid: NO_PROCESS,
-                    started: 0,
-                    uid: 0,
-                };
+                // The runner is the run's process: its calls come from here.
+                let process = remit_server::tasks::process::own()?;
                 attest(&app, opened.task.run, process, confinement).await?;
             }
             Ok(opened)

@@ -149,9 +149,13 @@ pub(super) async fn of_run(State(Control { app, .. }): State<Control>, Path(run)
     let run: RunId = run
         .parse()
         .map_err(|_| Failure::invalid(format!("`{run}` is not the id of a run")))?;
-    let task = app.live.task_of_run(run);
-    let live = task.and_then(|task| app.live.by_task(task));
-    let live = live.ok_or_else(|| Failure::NotFound(format!("no run `{run}` is live")))?;
+    let stored = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::runs::get(conn, run)?))
+        .await?
+        .filter(|stored| stored.ended_at.is_none());
+    let stored = stored.ok_or_else(|| Failure::NotFound(format!("no run `{run}` is live")))?;
+    let live = crate::engine::session::of_task(&app, stored.run.task).await?;
     let ca = app.egress.authority(&app, &live).map_err(Failure::unavailable)?;
     let world = app.world();
     let systems: Vec<Value> = world

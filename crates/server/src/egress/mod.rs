@@ -26,7 +26,7 @@ use crate::engine::live::Live;
 pub struct Egress {
     /// Connections to systems.
     pub(crate) outlet: Outlet,
-    authorities: Mutex<HashMap<RunId, Arc<RunCa>>>,
+    authorities: Mutex<HashMap<RunId, (TaskId, Arc<RunCa>)>>,
 }
 
 impl Egress {
@@ -37,24 +37,19 @@ impl Egress {
     pub fn authority(&self, app: &App, live: &Live) -> Result<Arc<RunCa>, String> {
         let run = live.run().id;
         let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = authorities.get(&run) {
+        if let Some((_, made)) = authorities.get(&run) {
             return Ok(Arc::clone(made));
         }
         let made = Arc::new(RunCa::new(&run.to_string(), &hosts(app, live), now(app))?);
-        authorities.insert(run, Arc::clone(&made));
+        authorities.insert(run, (live.snapshot().task.id, Arc::clone(&made)));
         Ok(made)
     }
 
     /// Forgets everything of a task.
-    pub fn end_task(&self, app: &App, task: TaskId) {
+    pub fn end_task(&self, task: TaskId) {
         self.outlet.forget(task);
-        if let Some(live) = app.live.by_task(task) {
-            let run = live.run().id;
-            self.authorities
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&run);
-        }
+        let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
+        authorities.retain(|_, (of, _)| *of != task);
     }
 }
 

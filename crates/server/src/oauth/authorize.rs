@@ -282,7 +282,7 @@ async fn grant(
     asked: &Asked,
     choice: &Choice,
 ) -> Result<Response<Body>, Failure> {
-    let offer = consent::offer(app, session, client, choice).await;
+    let offer = consent::offer(app, session, client, asked, choice).await;
     let shown = offer
         .as_ref()
         .is_ok_and(|offer| choice.shown.as_deref() == Some(&offer.digest.to_string()));

@@ -18,7 +18,7 @@ use remit_core::tool::ToolClass;
 use super::authorize::{Asked, sealed};
 use super::client::Client;
 use super::form::Form;
-use super::redirect;
+use super::{redirect, resource};
 use crate::app::{App, Failure};
 use crate::config::duration_ms;
 use crate::engine::world::World;
@@ -94,6 +94,7 @@ pub(super) async fn offer(
     app: &Arc<App>,
     session: &Session,
     client: &Client,
+    asked: &Asked,
     choice: &Choice,
 ) -> Result<Offer, Failure> {
     let ttl_ms =
@@ -132,6 +133,7 @@ pub(super) async fn offer(
         .collect();
     new.template = template;
     new.ttl_ms = Some(ttl_ms);
+    new.limit = resource::limit(app, &asked.resource);
     expect_agent(app, session, client)?;
     let task = open::preview(app, new.clone(), &session.human)?;
     let shown = format!(
@@ -197,7 +199,7 @@ pub(super) async fn show(
     choice: &Choice,
     notice: Option<&str>,
 ) -> Result<Response<Body>, Failure> {
-    let offered = match offer(app, session, client, choice).await {
+    let offered = match offer(app, session, client, asked, choice).await {
         Err(Failure::Unavailable(why)) => return Err(Failure::Unavailable(why)),
         other => other.map_err(|failure| failure.to_string()),
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use remit_core::confinement::BoundKey;
 use remit_core::task::TaskState;
 use remit_store::runs::StoredRun;
 use remit_store::tasks::StoredTask;
@@ -91,13 +92,18 @@ fn about(app: &App, run: &StoredRun, stored: &StoredTask) -> Value {
         return json!({"active": false, "mission": mission});
     }
     let domain = &app.config.listen.trust_domain;
-    json!({
+    let (kind, confirmation) = match &run.key {
+        None => ("Bearer", None),
+        Some(BoundKey::Jkt(jkt)) => ("DPoP", Some(json!({"jkt": &**jkt}))),
+        Some(BoundKey::Certificate(hash)) => ("Bearer", Some(json!({"x5t#S256": &**hash}))),
+    };
+    let mut told = json!({
         "active": true,
         "iss": issuer,
         "aud": format!("{issuer}/mcp"),
         "sub": task.initiator.as_str(),
         "client_id": format!("agent:{}", task.agent),
-        "token_type": "Bearer",
+        "token_type": kind,
         "scope": SCOPE,
         "iat": task.opened_at.0.div_euclid(1000),
         "exp": task.expires_at.0.div_euclid(1000),
@@ -109,5 +115,10 @@ fn about(app: &App, run: &StoredRun, stored: &StoredTask) -> Value {
         "task": task.id.to_string(),
         "mission": mission,
         "authorization_details": crate::control::plain(&remit_identity::authorization_details(&task.authority)),
-    })
+    });
+    // Whoever relies on the token has to ask for the proof (RFC 9449, 6.2; RFC 8705, 3.2).
+    if let (Some(confirmation), Some(members)) = (confirmation, told.as_object_mut()) {
+        members.insert("cnf".to_owned(), confirmation);
+    }
+    told
 }

@@ -1,11 +1,13 @@
 //! Protected resource metadata (RFC 9728; MCP 2026-07-28, authorization), and which resources are ours (RFC 8707).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use remit_core::authority::Authority;
 use remit_core::name::Name;
 use serde_json::json;
 
@@ -39,6 +41,15 @@ fn document(app: &App, resource: &str) -> Response {
         "bearer_methods_supported": ["header"],
     }))
     .into_response()
+}
+
+/// What a resource lets a task hold at most: one server's endpoint, that server's tools (RFC 8707, 2.2).
+pub(crate) fn limit(app: &App, resource: &str) -> Option<Authority> {
+    let path = resource.strip_prefix(&issuer(app))?.trim_end_matches('/');
+    let server = path.strip_prefix("/mcp/")?;
+    let mut limit = Authority::unbounded();
+    limit.tools = BTreeSet::from([format!("{server}/*").parse().ok()?]);
+    Some(limit)
 }
 
 /// True for the address of an MCP endpoint of ours: `/mcp` or `/mcp/{server}`, with or without a slash at the end.

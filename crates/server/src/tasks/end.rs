@@ -140,7 +140,7 @@ pub(super) fn cut(app: &Arc<App>, task: TaskId, ending: Ending) {
     app.pulses.forget(task);
     app.subscriptions.end_task(task);
     crate::broker::task_ended(app, task);
-    app.egress.end_task(app, task);
+    app.egress.end_task(task);
     for link in app.links.take_task(task) {
         app.background.spawn(async move { link.connection.close().await });
     }

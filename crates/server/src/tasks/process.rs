@@ -9,6 +9,19 @@ use remit_store::runs::Process;
 use crate::app::{App, Failure};
 use crate::engine::{record, session};
 
+/// The process that asks, as a run's: for runs that this very process drives.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the kernel does not tell.
+pub fn own() -> Result<Process, Failure> {
+    let own = remit_confine::ProcessId::own().map_err(Failure::unavailable)?;
+    Ok(Process {
+        pid: own.pid.into(),
+        started: i64::try_from(own.start_time).map_err(Failure::unavailable)?,
+        uid: rustix::process::geteuid().as_raw().into(),
+    })
+}
+
 /// Notes the process of a run and how well it is shut in; only once, and only while it has not ended.
 ///
 /// # Errors

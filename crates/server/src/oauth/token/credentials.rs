@@ -50,6 +50,9 @@ pub(super) async fn open(app: &Arc<App>, asking: &Asking) -> Result<Map<String, 
     );
     new.template.clone_from(&client.template);
     new.set.clone_from(&client.set);
+    new.limit = form
+        .get("resource")
+        .and_then(|wanted| resource::limit(app, wanted));
     let opened = open::open(app, new, initiator).await?;
     let token = super::bound_token(app, asking, &opened).await?;
     Ok(answer(app, &opened.task, &token, None, asking.dpop.is_some()))

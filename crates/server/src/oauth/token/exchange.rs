@@ -198,6 +198,11 @@ async fn open(app: &Arc<App>, asking: &Asking, human: &Name) -> Result<Map<Strin
     );
     new.template.clone_from(&client.template);
     new.set.clone_from(&client.set);
+    let receiver = asking
+        .form
+        .get("resource")
+        .or_else(|| asking.form.get("audience"));
+    new.limit = receiver.and_then(|wanted| resource::limit(app, wanted));
     let opened = open::open(app, new, human).await?;
     let token = super::bound_token(app, asking, &opened).await?;
     let mut answer = answer(app, &opened.task, &token, None, asking.dpop.is_some());

@@ -93,8 +93,12 @@ impl Asking {
             .append(entry, move |tx| use_up(tx, &used))
             .await
             .map_err(|error| match crate::app::Failure::from(error) {
+                crate::app::Failure::Conflict(_) if self.dpop.is_some() => OauthError::new(
+                    Code::InvalidDpopProof,
+                    "the DPoP proof, or the client assertion, was used before",
+                ),
                 crate::app::Failure::Conflict(_) => {
-                    OauthError::client("the client assertion or the DPoP proof was used before")
+                    OauthError::client("the client assertion was used before")
                 }
                 other => other.into(),
             })?;
