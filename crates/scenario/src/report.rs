@@ -111,7 +111,7 @@ async fn run_file(path: &Path) -> Report {
             report.title.clone_from(&scenario.scenario);
             report.incident.clone_from(&scenario.incident);
             report.requirements.clone_from(&scenario.requirements);
-            report.end = End::Ran(run::run(&scenario).await);
+            report.end = End::Ran(Box::pin(run::run(&scenario)).await);
         }
         Err(problem) => report.end = End::Bad(problem),
     }

@@ -110,7 +110,7 @@ pub(crate) async fn run(scenario: &Scenario) -> Ran {
     };
     for step in &scenario.steps {
         ran.steps += 1;
-        if let Err(Missed(misses)) = stage.step(step).await {
+        if let Err(Missed(misses)) = Box::pin(stage.step(step)).await {
             ran.failed.push(Failed {
                 line: step.line,
                 step: step.title.clone(),
@@ -153,7 +153,8 @@ impl Stage<'_> {
             Do::Engine(engine) => done(self.move_engine(engine.engine).await),
             Do::Change(change) => done(self.change(change).await),
             act => {
-                let (output, expect) = self.act(act).await;
+                // Boxed: what people do runs deep through the engine, and the compiler lays out each future whole.
+                let (output, expect) = Box::pin(self.act(act)).await;
                 acted(expect, &output)
             }
         }

@@ -76,7 +76,7 @@ pub async fn send(
     let name = server.server.name.clone();
     let sending = async {
         if builtin::is(&server.server.name) {
-            return perform(app, live, permitted, &decision).await;
+            return Box::pin(perform(app, live, permitted, &decision)).await;
         }
         if server.is_database() {
             return crate::broker::databases::run(app, live, permitted, &mut noted).await;
