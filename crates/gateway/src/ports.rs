@@ -99,10 +99,6 @@ impl Connection {
 
     /// What was found about this connection and a run: the proof, or `Some(None)` when it is not the run's.
     #[must_use]
-    #[expect(
-        clippy::option_option,
-        reason = "three outcomes: not looked yet, not the run's, proved so"
-    )]
     pub fn proved(&self, run: RunId) -> Option<Option<Proof>> {
         let proved = self.proved.lock().unwrap_or_else(PoisonError::into_inner);
         proved.iter().find(|(of, _)| *of == run).map(|(_, proof)| *proof)

@@ -6,7 +6,7 @@ use crate::row_key::{RowKey, Sum, same};
 use crate::sql::{Conn, Row, Value};
 
 /// Sums kept in the head; each table's place is fixed for ever.
-pub(crate) const SUMS: usize = 32;
+pub(crate) const SUMS: usize = 64;
 
 /// The head as the writer holds it; the row is its copy.
 #[derive(Clone, PartialEq, Eq, Debug)]

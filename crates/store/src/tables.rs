@@ -219,3 +219,23 @@ pub(crate) static ALL: [&Table; 21] = [
     &SUBJECTS,
     &ENROLMENTS,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{ALL, SMALL};
+    use crate::head::SUMS;
+
+    #[test]
+    fn every_table_has_a_place_of_its_own_in_the_head() {
+        let mut slots: Vec<usize> = ALL.iter().map(|table| table.slot()).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), ALL.len(), "a place is never used for another table");
+        assert!(slots.iter().all(|slot| *slot < SUMS), "{slots:?}");
+        assert!(
+            SMALL
+                .iter()
+                .all(|small| ALL.iter().any(|table| table.name() == small.name()))
+        );
+    }
+}

@@ -129,7 +129,7 @@ pub(crate) fn unknown_session() -> RpcError {
 /// # Errors
 /// HTTP 400 when it came twice.
 pub(crate) fn presented(parts: &Parts) -> Result<Presented, RpcError> {
-    let authorization = once(&parts.headers, header::AUTHORIZATION)?;
+    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
     let (scheme, token) = match authorization.and_then(|text| text.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => (Scheme::Bearer, Some(token)),
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("dpop") => (Scheme::Dpop, Some(token)),
@@ -140,12 +140,12 @@ pub(crate) fn presented(parts: &Parts) -> Result<Presented, RpcError> {
         .get::<Arc<Connection>>()
         .cloned()
         .unwrap_or_default();
-    let host = once(&parts.headers, header::HOST)?.unwrap_or_default();
+    let host = once(&parts.headers, &header::HOST)?.unwrap_or_default();
     let kind = if connection.tls { "https" } else { "http" };
     Ok(Presented {
         token: token.map(|token| token.trim().to_owned()),
         scheme,
-        dpop: once(&parts.headers, DPOP)?.map(str::to_owned),
+        dpop: once(&parts.headers, &DPOP)?.map(str::to_owned),
         method: parts.method.to_string(),
         url: format!("{kind}://{host}{}", parts.uri.path()),
         connection,
@@ -153,8 +153,8 @@ pub(crate) fn presented(parts: &Parts) -> Result<Presented, RpcError> {
 }
 
 /// The value of a header that may stand once.
-fn once(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, RpcError> {
-    let mut values = headers.get_all(&name).iter();
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, RpcError> {
+    let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
         return Err(RpcError::invalid_request(format!(
