@@ -31,8 +31,13 @@ free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)
 upstream=$(free) agents=$(free)
 export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run
 mkdir -p "$work"/{data,config/remit,run} && chmod 700 "$work/run"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$host" \
-  -addext "subjectAltName=DNS:$host" -keyout "$work/key.pem" -out "$work/config/remit/ca.pem" 2>/dev/null
+key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+openssl req -x509 "${key[@]}" -days 2 -subj "/CN=upstream authority" -keyout "$work/ca.key" \
+  -out "$work/config/remit/ca.pem" 2>/dev/null
+openssl req "${key[@]}" -subj "/CN=$host" -keyout "$work/key.pem" -out "$work/leaf.csr" 2>/dev/null
+printf 'subjectAltName=DNS:%s\nbasicConstraints=critical,CA:FALSE\n' "$host" >"$work/leaf.ext"
+openssl x509 -req -in "$work/leaf.csr" -CA "$work/config/remit/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
+  -extfile "$work/leaf.ext" -out "$work/leaf.pem" 2>/dev/null
 cat >"$work/config/remit/remit.toml" <<TOML
 [listen]
 address = "127.0.0.1:$agents"
@@ -44,7 +49,7 @@ hosts = ["$host"]
 port = $upstream
 allow_private = true
 TOML
-python3 "$here/upstream.py" "$upstream" "$work/config/remit/ca.pem" "$work/key.pem" "$work/log" &
+python3 "$here/upstream.py" "$upstream" "$work/leaf.pem" "$work/key.pem" "$work/log" &
 pids+=($!)
 "$remit" up >"$work/up.log" 2>&1 &
 pids+=($!)
@@ -58,7 +63,7 @@ cat >"$work/clients.sh" <<CLIENTS
 try() {
   local name=\$1; shift
   command -v "\$1" >/dev/null || { echo "\$name absent"; return; }
-  timeout 60 "\$@" >"$work/out" 2>&1
+  timeout 60 "\$@" >"$work/out.\$name" 2>&1
   echo "\$name \$?"
 }
 try curl curl -sS -f "$url/curl"
@@ -84,6 +89,7 @@ while read -r name code; do
     printf '%-16s ok\n' "$name"
   else
     printf '%-16s FAILED (status %s)\n' "$name" "$code"
+    tail -3 "$work/out.$name" | sed 's/^/    /'
     failed=1
   fi
 done <"$work/said"
