@@ -47,10 +47,15 @@ impl ContextForge {
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
         let said: Value = serde_json::from_str(&line).context("ContextForge did not start")?;
-        let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| {
+            said.get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         Ok(Self {
             script: child,
-            pid: said["pid"].as_u64().context("no pid")?,
+            pid: said.get("pid").and_then(Value::as_u64).context("no pid")?,
             address: text("address").parse()?,
             token: text("token"),
             tool: text("tool"),

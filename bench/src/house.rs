@@ -200,13 +200,18 @@ impl Client {
     /// When the connection breaks.
     pub async fn call(&mut self) -> anyhow::Result<(u16, Bytes)> {
         let tool = self.target.tool.as_str();
-        let mut params = json!({"name": tool, "arguments": {"path": "/srv/repo/src/main.rs"}});
-        if self.target.modern {
-            params["_meta"] = json!({
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientCapabilities": {},
-            });
-        }
+        let arguments = json!({"path": "/srv/repo/src/main.rs"});
+        let params = if self.target.modern {
+            json!({
+                "name": tool, "arguments": arguments,
+                "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                },
+            })
+        } else {
+            json!({"name": tool, "arguments": arguments})
+        };
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
         let mut request = http::Request::post(self.target.path)
             .header("host", self.address.to_string())

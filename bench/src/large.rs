@@ -18,7 +18,7 @@ use crate::report::{Goal, Row};
 use crate::time::{now, percentile};
 use crate::up::Up;
 
-const WRITERS: u64 = 256;
+const WRITERS: usize = 256;
 /// Files the records are about; the last one in a thousand records is about a rare one.
 const FILES: u64 = 50_000;
 const LOOKS: u64 = 200;
@@ -74,7 +74,7 @@ pub async fn run(folder: &Path, remit: Option<&Path>, count: u64) -> anyhow::Res
 
 async fn fill(house: &House, count: u64) -> anyhow::Result<()> {
     let mut all = tokio::task::JoinSet::new();
-    for writer in 0..WRITERS {
+    for writer in 0..WRITERS as u64 {
         let app = Arc::clone(house.app());
         all.spawn(async move {
             let entropy = SeededEntropy::new(writer);
@@ -83,9 +83,9 @@ async fn fill(house: &House, count: u64) -> anyhow::Result<()> {
                 TaskId::fresh(clock.now(), &entropy)?,
                 RunId::fresh(clock.now(), &entropy)?,
             );
-            for number in (writer..count).step_by(WRITERS as usize) {
+            for number in (writer..count).step_by(WRITERS) {
                 // A task makes some fifty calls.
-                if (number / WRITERS).is_multiple_of(100) {
+                if (number / WRITERS as u64).is_multiple_of(100) {
                     (task, run) = (
                         TaskId::fresh(clock.now(), &entropy)?,
                         RunId::fresh(clock.now(), &entropy)?,

@@ -42,9 +42,10 @@ impl FakeControl {
         std::fs::create_dir_all(&runtime).unwrap();
         std::fs::write(runtime.join("control.key"), KEY).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
+        let routes = Arc::new(routes);
         for socket in ["control.sock", "kill.sock"] {
             let listener = UnixListener::bind(runtime.join(socket)).unwrap();
-            let (notes, routes) = (Arc::clone(&asked), routes.clone());
+            let (notes, routes) = (Arc::clone(&asked), Arc::clone(&routes));
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
                     answer(stream.unwrap(), &routes, &notes);

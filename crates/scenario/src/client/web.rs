@@ -57,7 +57,11 @@ pub(crate) async fn send(caller: &Caller, ask: &WebAsk) -> Answer {
         let data: Value = serde_json::from_str(&response.body).unwrap_or(Value::Null);
         Outcome::Error {
             code: i64::from(status),
-            message: data["detail"].as_str().unwrap_or_default().to_owned(),
+            message: data
+                .get("detail")
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             data,
         }
     } else {
