@@ -424,5 +424,5 @@ async function status(token) {
 }
 
 async function taskOf() {
-  return [remit('task', 'list')].flat().at(-1).id;
+  return [remit('task', 'list')].flat().at(-1).task;
 }
