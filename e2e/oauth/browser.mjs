@@ -11,7 +11,7 @@ export const hasBrowser = () => BINARY !== undefined;
 export async function person(shots) {
   const browser = await chromium.launch({ executablePath: BINARY, headless: true, args: FLAGS });
   const context = await browser.newContext({ javaScriptEnabled: false, viewport: { width: 900, height: 1100 } });
-  context.setDefaultTimeout(5000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const problems = [];
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
