@@ -2,10 +2,10 @@
 # Identity judged by others' code: Python `spiffe` against the Workload API (inside `remit run` and outside), OpenSSL taking
 # our X.509-SVID for mutual TLS, a real OpenBao taking our JWT-SVID through its jwt auth method against our bundle endpoint.
 #
-#   e2e/identity/run.sh [path of the remit binary]
+#   e2e/identity/run.sh [path of the remit binary]     else REMIT_BIN, else the debug build of this checkout
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-remit=$(realpath "${1:-$here/../../target/debug/remit}")
+remit=$(realpath "${1:-${REMIT_BIN:-$here/../../target/debug/remit}}")
 eval "$("$here/tools.sh")"
 work=$(mktemp -d)
 pids=()
