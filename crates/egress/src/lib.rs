@@ -12,4 +12,4 @@ pub mod request;
 pub mod spool;
 pub mod target;
 
-pub use door::{Front, FrontConfig, ResponseBody, Who};
+pub use door::{Front, FrontConfig, ResponseBody};

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use remit_core::confinement::Proof;
 use remit_core::decision::Decision;
 use remit_core::id::{ApprovalId, RunId, TaskId};
 use remit_core::name::Name;
@@ -25,6 +26,8 @@ pub struct Session {
     pub task: TaskId,
     /// Run.
     pub run: RunId,
+    /// How this request proved that it comes from the run.
+    pub proof: Proof,
     /// What the engine keeps behind it.
     pub handle: Arc<dyn Any + Send + Sync>,
 }

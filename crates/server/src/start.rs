@@ -308,6 +308,8 @@ fn agents_routes(app: &Arc<App>) -> axum::Router {
     let hosts = config.hosts.clone();
     let guarded = crate::oauth::router(app)
         .merge(crate::humans::router(app))
+        .merge(crate::issuer::bundle::router(app))
+        .merge(crate::attest::http::router(app))
         .merge(crate::logins::callback::router(app))
         .layer(axum::middleware::from_fn(
             move |request: axum::extract::Request, next: axum::middleware::Next| {
@@ -333,8 +335,6 @@ fn agents_routes(app: &Arc<App>) -> axum::Router {
     router(Arc::new(Port(Arc::clone(app))), config)
         .merge(guarded)
         .merge(crate::health::router(app))
-        .merge(crate::issuer::bundle::router(app))
-        .merge(crate::attest::http::router(app))
 }
 
 fn gateway_config(app: &App) -> GatewayConfig {

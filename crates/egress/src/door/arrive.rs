@@ -10,10 +10,10 @@ use hyper::body::{Body, Incoming};
 use remit_core::json::Object;
 use remit_core::name::Name;
 
-use super::{BASE, Front, ResponseBody, Who, answer, identify};
+use super::{BASE, Front, ResponseBody, answer, identify};
 use crate::authority::Authority;
 use crate::describe::{Place, System};
-use crate::ports::{Asked, AuthFailure, Engine, Refused, Session};
+use crate::ports::{Asked, Engine, Refused, Session};
 use crate::refusal::{Refusal, shown};
 use crate::request::carried::Carried;
 use crate::request::{self, Head, headers};
@@ -33,11 +33,7 @@ pub(super) struct Going {
 
 impl<E: Engine> Front<E> {
     /// `/egress/{system}/path`, or `/egress/{system}/~{host}/path` where a system has several hosts.
-    pub(super) async fn base(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        who: Who,
-    ) -> Response<ResponseBody> {
+    pub(super) async fn base(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         if let Err(response) = self.expect_ours(&parts.headers) {
             return *response;
@@ -51,14 +47,14 @@ impl<E: Engine> Front<E> {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (name, rest) = rest.split_at_checked(end).unwrap_or_default();
         if name == "-" {
-            return self.own(&parts, rest, who).await;
+            return self.own(&parts, rest).await;
         }
         let system = name
             .parse::<Name>()
             .ok()
             .and_then(|name| self.engine.system(&name));
         let token = identify::proxy_token(&parts.headers).or_else(|| base_token(system.as_deref(), &parts));
-        let session = match self.who(&who, token.as_deref()).await {
+        let session = match self.engine.authenticate(token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, false),
         };
@@ -102,14 +98,10 @@ impl<E: Engine> Front<E> {
     }
 
     /// A request with a whole address in its first line: a proxy's, for plain http.
-    pub(super) async fn absolute(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        who: Who,
-    ) -> Response<ResponseBody> {
+    pub(super) async fn absolute(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let token = identify::proxy_token(&parts.headers);
-        let session = match self.who(&who, token.as_deref()).await {
+        let session = match self.engine.authenticate(token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, true),
         };
@@ -155,9 +147,9 @@ impl<E: Engine> Front<E> {
     }
 
     /// What is asked of the proxy itself: a held call's result.
-    async fn own(&self, parts: &Parts, rest: &str, who: Who) -> Response<ResponseBody> {
+    async fn own(&self, parts: &Parts, rest: &str) -> Response<ResponseBody> {
         let token = identify::proxy_token(&parts.headers).or_else(|| bearer(&parts.headers));
-        let session = match self.who(&who, token.as_deref()).await {
+        let session = match self.engine.authenticate(token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, false),
         };
@@ -198,14 +190,6 @@ impl<E: Engine> Front<E> {
                 self.refuse(&session, Some(&name), Some(authority), &parts, refusal)
                     .await
             }
-        }
-    }
-
-    /// Who asks.
-    pub(super) async fn who(&self, who: &Who, token: Option<&str>) -> Result<Session, AuthFailure> {
-        match who {
-            Who::Bound(session) => Ok(session.clone()),
-            Who::Token => self.engine.authenticate(token).await,
         }
     }
 

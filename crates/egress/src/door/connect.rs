@@ -9,13 +9,14 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use remit_core::confinement::Proof;
 use remit_core::limits::{
     REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX, REQUESTS_PER_RUN_MAX,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::arrive::{Going, expect_host, unknown_host};
-use super::{Front, ResponseBody, Who, answer, identify};
+use super::{Front, ResponseBody, answer, identify};
 use crate::authority::Authority;
 use crate::describe::System;
 use crate::ports::{Engine, Session};
@@ -29,19 +30,16 @@ const STREAMS_MAX: u32 = 100;
 /// What is inside one tunnel.
 struct Tunnel<E> {
     front: Arc<Front<E>>,
-    who: Who,
     token: Option<String>,
     authority: Authority,
+    /// What the connection under the tunnel proved: it is the same one for every request inside.
+    proof: Proof,
 }
 
 impl<E: Engine> Front<E> {
-    pub(super) async fn connect(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        who: Who,
-    ) -> Response<ResponseBody> {
+    pub(super) async fn connect(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
         let token = identify::proxy_token(request.headers());
-        let session = match self.who(&who, token.as_deref()).await {
+        let session = match self.engine.authenticate(token.as_deref()).await {
             Ok(session) => session,
             Err(failure) => return answer::unauthenticated(&failure, true),
         };
@@ -75,9 +73,9 @@ impl<E: Engine> Front<E> {
         };
         let tunnel = Tunnel {
             front: self,
-            who,
             token,
             authority,
+            proof: session.proof,
         };
         tokio::spawn(tunnel.run(request, speak, session));
         answer::empty(StatusCode::OK)
@@ -170,8 +168,11 @@ impl<E: Engine> Tunnel<E> {
     /// One request inside. The run is looked up again: its authority may have ended since.
     async fn request(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
-        let session = match self.front.who(&self.who, self.token.as_deref()).await {
-            Ok(session) => session,
+        let session = match self.front.engine.authenticate(self.token.as_deref()).await {
+            Ok(session) => Session {
+                proof: self.proof,
+                ..session
+            },
             Err(failure) => return answer::unauthenticated(&failure, false),
         };
         let system = self.front.engine.system_at(&self.authority);

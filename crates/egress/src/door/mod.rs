@@ -13,7 +13,7 @@ use http::{Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
-use crate::ports::{Broken, Engine, Session};
+use crate::ports::{Broken, Engine};
 
 /// Bodies of our responses.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Broken>;
@@ -35,15 +35,6 @@ pub struct Front<E> {
     engine: Arc<E>,
     config: FrontConfig,
     flights: Arc<flights::Flights>,
-}
-
-/// Who asks through a connection.
-#[derive(Clone, Debug)]
-pub enum Who {
-    /// Whoever shows a token.
-    Token,
-    /// This run, whatever is shown: an endpoint that only it can reach.
-    Bound(Session),
 }
 
 impl<E: Engine> Front<E> {
@@ -68,9 +59,9 @@ impl<E: Engine> Front<E> {
     }
 
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, who: Who) -> Response<ResponseBody> {
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
         if request.method() == Method::CONNECT {
-            return self.connect(request, who).await;
+            return self.connect(request).await;
         }
         let is_base = request.uri().path().starts_with(BASE)
             && request
@@ -78,36 +69,9 @@ impl<E: Engine> Front<E> {
                 .authority()
                 .is_none_or(|authority| (self.config.is_ours)(authority.as_str()));
         if is_base {
-            self.base(request, who).await
+            self.base(request).await
         } else {
-            self.absolute(request, who).await
-        }
-    }
-
-    /// Serves one connection that is bound to a run: an endpoint for processes that can reach nothing else.
-    pub async fn serve_bound<IO>(self: Arc<Self>, stream: IO, session: Session)
-    where
-        IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let engine = Arc::clone(&self.engine);
-        let gone = engine.gone(&session);
-        let front = Arc::clone(&self);
-        let who = Who::Bound(session.clone());
-        let service = hyper::service::service_fn(move |request| {
-            let (front, who) = (Arc::clone(&front), who.clone());
-            async move { Ok::<_, std::convert::Infallible>(front.handle(request, who).await) }
-        });
-        let serving = hyper::server::conn::http1::Builder::new()
-            .timer(hyper_util::rt::TokioTimer::new())
-            .serve_connection(hyper_util::rt::TokioIo::new(stream), service)
-            .with_upgrades();
-        tokio::select! {
-            ended = serving => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a bound connection broke off");
-                }
-            }
-            () = gone => {}
+            self.absolute(request).await
         }
     }
 }

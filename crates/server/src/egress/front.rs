@@ -11,12 +11,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use remit_egress::{Front, FrontConfig, Who};
+use remit_egress::{Front, FrontConfig};
 use remit_gateway::ports::Connection;
 
-use super::port::{Port, session_of};
+use super::port::Port;
 use crate::app::App;
-use crate::engine::live::Live;
 
 tokio::task_local! {
     /// The connection a request at the door came over: what its token proves depends on it.
@@ -45,14 +44,6 @@ fn is_ours(app: &App, text: &str) -> bool {
         || text == format!("127.0.0.1:{port}")
         || text == format!("[::1]:{port}")
         || app.config.listen.hosts.contains(&text)
-}
-
-/// Serves a connection that only one run can reach, under its authority: the way out of a network of its own.
-pub async fn bound<IO>(app: &Arc<App>, live: Arc<Live>, stream: IO)
-where
-    IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-{
-    front(app).serve_bound(stream, session_of(live)).await;
 }
 
 /// What is behind the agents' listener.
@@ -86,7 +77,7 @@ impl Service<Request<Incoming>> for Door {
                 .get::<Arc<Connection>>()
                 .cloned()
                 .unwrap_or_default();
-            let handled = async move { Ok(front.handle(request, Who::Token).await.map(Body::new)) };
+            let handled = async move { Ok(front.handle(request).await.map(Body::new)) };
             return Box::pin(CONNECTION.scope(connection, handled));
         }
         let gateway = TowerToHyperService::new(self.gateway.clone());

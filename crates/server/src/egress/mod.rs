@@ -16,7 +16,8 @@ use remit_egress::ca::RunCa;
 use remit_egress::describe::HostPattern;
 use remit_upstream::Outlet;
 
-pub use front::{Door, bound, front};
+pub use front::{Door, front};
+pub use port::UNKNOWN;
 
 use crate::app::App;
 use crate::engine::live::Live;

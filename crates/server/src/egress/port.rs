@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use remit_core::call::Operation;
+use remit_core::confinement::Proof;
 use remit_core::decision::Decision;
 use remit_core::destination::{Destination, DestinationKind};
 use remit_core::digest::Digest;
@@ -30,7 +31,7 @@ use crate::engine::uses::Weighed;
 use crate::engine::{redeem, session, waiting};
 
 /// The server in calls to hosts nobody registered.
-const UNKNOWN: &str = "unknown-host";
+pub const UNKNOWN: &str = "unknown-host";
 
 /// The app behind the proxy's port.
 #[derive(Clone, Debug)]
@@ -53,12 +54,13 @@ impl Port {
     }
 }
 
-/// A session of this run.
-pub(super) fn session_of(live: Arc<Live>) -> Session {
+/// A session of this run, proved like this.
+fn session_of(live: Arc<Live>, proof: Proof) -> Session {
     let snapshot = live.snapshot();
     Session {
         task: snapshot.task.id,
         run: snapshot.task.run,
+        proof,
         handle: live,
     }
 }
@@ -81,14 +83,14 @@ impl Engine for Port {
             url: String::new(),
             connection: CONNECTION.try_with(Arc::clone).unwrap_or_default(),
         };
-        crate::proofs::prove(&self.0, &live, &presented)
+        let proof = crate::proofs::prove(&self.0, &live, &presented)
             .await
             .map_err(refused)?;
         let task = std::sync::Arc::clone(&live.snapshot().task);
         if task.life != remit_core::task::Life::default() {
             self.0.pulses.call(task.id, self.0.clock.boot());
         }
-        Ok(session_of(live))
+        Ok(session_of(live, proof))
     }
 
     fn system_at(&self, authority: &Authority) -> Option<Arc<System>> {
@@ -110,7 +112,8 @@ impl Engine for Port {
 
     async fn call(&self, session: &Session, request: Request) -> Answer {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
-        self.supervised(async move { call(&app, &live?, request).await })
+        let proof = session.proof;
+        self.supervised(async move { call(&app, &live?, request, proof).await })
             .await
     }
 
@@ -126,7 +129,8 @@ impl Engine for Port {
 
     async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
-        let work = async move { refuse(&app, &live?, refused).await };
+        let proof = session.proof;
+        let work = async move { refuse(&app, &live?, refused, proof).await };
         let done = self.0.background.spawn(work).await;
         let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
         Box::new(done.unwrap_or_else(|failure| unavailable(&self.0, &failure)))
@@ -140,7 +144,7 @@ impl Engine for Port {
 }
 
 /// One request: decided, and sent, held or refused.
-async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answer, Failure> {
+async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, proof: Proof) -> Result<Answer, Failure> {
     if let Err(refusal) = inject::judge(app, live.run().id, &request.system.name, &request.carried) {
         let refused = Refused {
             system: Some(request.system.name.clone()),
@@ -148,14 +152,16 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request) -> Result<Answ
             request: format!("{} {}", request.head.method, request.head.target.path()),
             refusal,
         };
-        return Ok(Answer::Refused(Box::new(refuse(app, live, refused).await?)));
+        return Ok(Answer::Refused(Box::new(
+            refuse(app, live, refused, proof).await?,
+        )));
     }
     let asked = Asked {
         server: request.system.name.clone(),
         operation: Operation::CallTool(request.reading.operation),
         arguments: request.reading.arguments,
         era: Era::Modern,
-        proof: live.standing().proof,
+        proof,
         attachment: Some(Arc::new(Attachment {
             body: request.body,
             carried: request.carried,
@@ -195,7 +201,12 @@ fn given_to(app: &Arc<App>, live: &Arc<Live>, given: waiting::Given) -> Answer {
 }
 
 /// Records a request that is refused by what it is.
-async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<Decision, Failure> {
+async fn refuse(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    refused: Refused,
+    proof: Proof,
+) -> Result<Decision, Failure> {
     let server = match refused.system {
         Some(system) => system,
         None => UNKNOWN.parse().map_err(Failure::unavailable)?,
@@ -224,7 +235,7 @@ async fn refuse(app: &Arc<App>, live: &Arc<Live>, refused: Refused) -> Result<De
         server: app.world().registry.server(&server).cloned(),
         weighed: Weighed::default(),
         salient: Vec::new(),
-        proof: live.standing().proof,
+        proof,
         refused: None,
         call,
     };

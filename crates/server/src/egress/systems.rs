@@ -124,17 +124,13 @@ fn move_hosts(file: &mut File, hosts: &[String]) {
 pub async fn add(app: &Arc<App>, name: &Name, new: &NewSystem, by: &Name) -> Result<Added, Failure> {
     crate::people::expect_role(app, by, &remit_core::people::Role::Administrator)?;
     let added = describe(name, new)?;
+    crate::registry::servers::expect_free(name)?;
     let world = app.world();
     if let Some(entry) = world.registry.server(name)
         && entry.system.is_none()
     {
         return Err(Failure::Conflict(format!(
             "`{name}` is the name of an MCP server: choose another"
-        )));
-    }
-    if name.as_str() == "remit" || name.as_str() == "unknown-host" {
-        return Err(Failure::invalid(format!(
-            "the name `{name}` is ours: choose another"
         )));
     }
     for other in world

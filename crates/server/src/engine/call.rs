@@ -132,6 +132,20 @@ pub async fn decide(
     asked: &Asked,
     redeemed: &Redeemed,
 ) -> Result<Decided, Failure> {
+    decide_prepared(app, live, asked, redeemed, None).await
+}
+
+/// As [`decide`], for a call that was made canonical already: it counts as long as that world does.
+///
+/// # Errors
+/// As [`decide`].
+pub async fn decide_prepared(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    asked: &Asked,
+    redeemed: &Redeemed,
+    mut first: Option<(Arc<World>, Prepared)>,
+) -> Result<Decided, Failure> {
     let mut exhausted: Vec<Budget> = Vec::new();
     let mut linked = false;
     // What a call carries does not change; what was looked at when it was stored was looked at.
@@ -139,13 +153,16 @@ pub async fn decide(
     for _ in 0..TRIES {
         let world = app.world();
         let snapshot = session::current(live, &world);
-        let mut prepared = prepare(
-            &world,
-            &asked.server,
-            asked.operation.clone(),
-            asked.arguments.clone(),
-            asked.proof,
-        );
+        let mut prepared = match first.take() {
+            Some((of, prepared)) if Arc::ptr_eq(&of, &world) => prepared,
+            _ => prepare(
+                &world,
+                &asked.server,
+                asked.operation.clone(),
+                asked.arguments.clone(),
+                asked.proof,
+            ),
+        };
         let stopped = || {
             let why = world.stopped(&prepared, app.clock.now())?;
             Some((Reason::DestinationNotAllowed, why))

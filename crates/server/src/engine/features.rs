@@ -14,8 +14,12 @@ use remit_upstream::{ClientAnswer, ClientRefusal};
 use tokio::sync::oneshot;
 
 use super::call::{Asked, Decided, Redeemed, decide, refuse_for};
+use super::decide::prepare;
 use super::live::Live;
 use crate::app::{App, Failure};
+
+/// Characters of a method that nobody knows, in records and answers.
+const METHOD_SHOWN_MAX: usize = 100;
 
 /// A server's request and where its answer goes.
 #[derive(Debug)]
@@ -210,7 +214,9 @@ pub async fn vet(
             .into_iter()
             .find(|f| Some(f.method()) == method)
         else {
-            continue;
+            return unknown_request(app, live, server, method.unwrap_or("nothing"))
+                .await
+                .map(Some);
         };
         let params = request.get("params").and_then(Value::as_object);
         let params = params.cloned().unwrap_or_default();
@@ -219,4 +225,28 @@ pub async fn vet(
         }
     }
     Ok(None)
+}
+
+/// A request no revision knows is let through to nobody, and the refusal is recorded like every other.
+async fn unknown_request(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    server: &Name,
+    method: &str,
+) -> Result<Box<Decision>, Failure> {
+    let method = crate::approvals::card::escape(&method.chars().take(METHOD_SHOWN_MAX).collect::<String>());
+    let mut arguments = Object::new();
+    arguments.insert("method", method.as_str());
+    let prepared = prepare(
+        &app.world(),
+        server,
+        Operation::AnswerServer(ClientFeature::Elicitation),
+        arguments,
+        live.standing().proof,
+    );
+    let message = format!(
+        "`{server}` asks for `{method}`, which is no request a server may make: nothing unknown is let through"
+    );
+    let decision = refuse_for(app, live, &prepared, Reason::OutOfAuthority, message).await?;
+    Ok(Box::new(decision))
 }

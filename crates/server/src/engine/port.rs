@@ -16,7 +16,7 @@ use remit_gateway::ports::{
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
 
-use super::call::{Allowed, Asked, Decided, Redeemed, decide, unavailable};
+use super::call::{Allowed, Asked, Decided, Redeemed, decide, decide_prepared, unavailable};
 use super::continuation::Second;
 use super::decide::prepare;
 use super::live::Live;
@@ -216,8 +216,9 @@ async fn call(
     if task.life.idle_ms.is_some() && !builtin::is(&asked.server) {
         app.pulses.call(task.id, app.clock.boot());
     }
+    let world = app.world();
     let first = prepare(
-        &app.world(),
+        &world,
         &asked.server,
         asked.operation.clone(),
         asked.arguments.clone(),
@@ -233,7 +234,8 @@ async fn call(
         }
     };
     let client = events.clone();
-    let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
+    let first = Some((world, first));
+    let mut decided = decide_prepared(app, live, &asked, &Redeemed::Nothing, first).await?;
     if let Decided::Allowed(allowed) = decided {
         match send_on(app, live, *allowed, manner.clone(), events.clone()).await {
             // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.

@@ -75,6 +75,19 @@ pub struct AddedTool {
     pub findings: Vec<Finding>,
 }
 
+/// Refuses names that stand for us: rules and records take them for Remit itself, whoever registers under them.
+///
+/// # Errors
+/// [`Failure::Invalid`].
+pub fn expect_free(name: &Name) -> Result<(), Failure> {
+    if crate::tasks::builtin::is(name) || name.as_str() == crate::egress::UNKNOWN {
+        return Err(Failure::invalid(format!(
+            "the name `{name}` is ours: choose another"
+        )));
+    }
+    Ok(())
+}
+
 /// Adds a server: pins its identity, looks at it once, admits the tools whose class the rules propose, quarantines the
 /// rest.
 ///
@@ -82,9 +95,7 @@ pub struct AddedTool {
 /// [`Failure`] with what is wrong; when the server cannot be started or reached nothing is registered.
 pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Failure> {
     crate::people::expect_role(app, by, &remit_core::people::Role::Administrator)?;
-    if crate::tasks::builtin::is(&new.name) {
-        return Err(Failure::invalid("the name `remit` is ours: choose another"));
-    }
+    expect_free(&new.name)?;
     if app.world().registry.server(&new.name).is_some() {
         return Err(Failure::Conflict(format!(
             "a server `{}` is registered already: retire it first, or use another name",

@@ -439,6 +439,21 @@ async fn a_stock_client_is_intercepted_over_both_versions_of_http() {
     let live = remit_server::engine::session::of_task(bed.house.app(), task.task.id)
         .await
         .unwrap();
+    // What curl connects with descends from us: that is what the kernel says, and what is recorded.
+    let own = remit_confine::ProcessId::own().unwrap();
+    let process = remit_store::runs::Process {
+        pid: i64::from(own.pid),
+        started: i64::try_from(own.start_time).unwrap(),
+        uid: 0,
+    };
+    remit_server::tasks::process::attest(
+        bed.house.app(),
+        task.task.run,
+        process,
+        remit_core::confinement::Confinement::None,
+    )
+    .await
+    .unwrap();
     let ca = bed.house.app().egress.authority(bed.house.app(), &live).unwrap();
     let trust = bed.house.folder.join("ca.pem");
     std::fs::write(&trust, ca.pem()).unwrap();
@@ -513,6 +528,14 @@ async fn a_stock_client_is_intercepted_over_both_versions_of_http() {
     assert_eq!(bed.upstream.seen().len(), 2);
     let records = bed.decisions().await.concat();
     assert!(records.contains("destination_not_allowed") && records.contains("host:169.254.169.254"));
+    let inside = remit_server::evidence::of_task(bed.house.app(), task.task.id, 0, 1_000)
+        .await
+        .unwrap();
+    let inside: Vec<_> = inside.iter().filter(|record| record.kind == "decision").collect();
+    assert!(inside.len() > 4);
+    for record in inside {
+        assert_eq!(record.proof.as_deref(), Some("peer"), "{record:?}");
+    }
 
     // The authority goes, and so does everything.
     remit_server::tasks::end::done(

@@ -33,6 +33,8 @@ mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod newcomers;
 #[cfg(test)]
 mod observing;

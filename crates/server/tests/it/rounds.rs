@@ -77,3 +77,27 @@ async fn a_state_of_the_agents_own_reaches_no_server_and_is_on_record() {
         .count();
     assert_eq!(refused, 5);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_nobody_knows_reaches_no_client_and_is_on_record() {
+    let house = house().await;
+    *house.stub.inner.asks.lock().unwrap() =
+        json!({"x": {"method": "sampling/steal", "params": {"all": true}}});
+    let task = house.task(&["fs/*"], &["fs:/srv"]).await;
+    let answer = house
+        .call(&task.token, "read_file", json!({"path": "/srv/a"}))
+        .await;
+    let said = crate::house::decision(&answer);
+    assert_eq!(said["decision"], "deny", "{answer}");
+    assert_eq!(said["reason"], "out_of_authority");
+    assert!(
+        said["message"].as_str().unwrap().contains("`sampling/steal`"),
+        "{said}"
+    );
+    assert!(answer.get("inputRequests").is_none(), "{answer}");
+    let id = said["decision_id"].as_str().unwrap().parse().unwrap();
+    let records = remit_server::evidence::of_decision(house.app(), id)
+        .await
+        .unwrap();
+    assert_eq!(records[0].decision.as_deref(), Some("deny"));
+}

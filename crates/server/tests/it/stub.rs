@@ -20,6 +20,8 @@ pub struct Inner {
     pub delay: Mutex<std::time::Duration>,
     /// Answers a call without `requestState` with one that asks for another round, in this state.
     rounds: Option<&'static str>,
+    /// What it asks the client for then.
+    pub asks: Mutex<Value>,
 }
 
 /// A running stub.
@@ -45,6 +47,7 @@ impl StubServer {
             received: Mutex::default(),
             delay: Mutex::default(),
             rounds,
+            asks: Mutex::new(json!({})),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -98,7 +101,7 @@ async fn answer(State(inner): State<Arc<Inner>>, Json(message): Json<Value>) -> 
             inner.received.lock().unwrap().push(message["params"].clone());
             match message["params"].get("requestState") {
                 None => {
-                    json!({"resultType": "input_required", "inputRequests": {}, "requestState": inner.rounds})
+                    json!({"resultType": "input_required", "inputRequests": inner.asks.lock().unwrap().clone(), "requestState": inner.rounds})
                 }
                 Some(_) => json!({"resultType": "complete", "content": [{"type": "text", "text": "done"}]}),
             }

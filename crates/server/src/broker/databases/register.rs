@@ -33,6 +33,7 @@ pub async fn all(app: &Arc<App>) {
 }
 
 async fn one(app: &Arc<App>, name: &Name, database: &Database) -> Result<(), Failure> {
+    crate::registry::servers::expect_free(name)?;
     let transport = Transport::Database(database.schema.clone());
     let world = app.world();
     if let Some(known) = world.registry.server(name) {
