@@ -158,15 +158,7 @@ pub fn release(tx: &mut Tx<'_>, call: CallId, decision: DecisionId) -> Result<()
         "UPDATE calls SET state = 'open', decision = $2, decided = $3 WHERE id = $1 AND state = 'held'",
         &[(&id).into(), decision.to_string().into(), seq.into()],
     )?;
-    if moved == 1 {
-        Ok(())
-    } else {
-        Err(Refused::Stale {
-            what: "calls",
-            key: id,
-        }
-        .into())
-    }
+    expect_moved(moved, id)
 }
 
 /// Gives a call its final state; only once.
@@ -179,15 +171,7 @@ pub fn finish(tx: &mut Tx<'_>, call: CallId, state: CallState) -> Result<(), App
         "UPDATE calls SET state = $2, finished = $3 WHERE id = $1 AND state IN ('open', 'held')",
         &[(&id).into(), state.as_str().into(), seq.into()],
     )?;
-    if moved == 1 {
-        Ok(())
-    } else {
-        Err(Refused::Stale {
-            what: "calls",
-            key: id,
-        }
-        .into())
-    }
+    expect_moved(moved, id)
 }
 
 /// Gives up a call that waited: this decision stands for it from now on.
@@ -200,6 +184,10 @@ pub fn drop_for(tx: &mut Tx<'_>, call: CallId, decision: DecisionId) -> Result<(
         "UPDATE calls SET state = 'dropped', decision = $2, decided = $3, finished = $3 WHERE id = $1 AND state = 'held'",
         &[(&id).into(), decision.to_string().into(), seq.into()],
     )?;
+    expect_moved(moved, id)
+}
+
+fn expect_moved(moved: u64, id: String) -> Result<(), ApplyError> {
     if moved == 1 {
         Ok(())
     } else {

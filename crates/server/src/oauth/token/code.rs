@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::super::code::{Bound, stolen};
 use super::super::error::OauthError;
-use super::{Asking, answer, use_up};
+use super::hand_out::{Presented, hand_out};
+use super::{Asking, answer};
 use crate::app::{App, Failure};
-use crate::engine::{record, session};
-use crate::tasks::token;
+use crate::engine::session;
 
 pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
     let (form, client) = (&asking.form, asking.client()?);
@@ -68,7 +68,6 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
             "`resource` is not the one the person was asked about",
         ));
     }
-    let (access, access_digest) = token::fresh(&*app.entropy).map_err(Failure::from)?;
     let live = session::of_task(app, bound.task).await?;
     let task = Arc::clone(&live.snapshot().task);
     let refresh = Bound {
@@ -78,28 +77,21 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
         key: asking.key().map(|key| key.to_string()),
         ..bound.clone()
     };
-    let (secret, next) = refresh.fresh(app, Kind::Refresh, Bound::known_until(task.expires_at))?;
-    let mut entry = record::of_task("oauth.token", &task);
-    entry.detail.insert("client", client.id.as_str());
-    entry.detail.insert("grant", super::CODE);
-    let (run, used, key) = (task.run, asking.used(), asking.key());
-    let appended = app
-        .store
-        .append(entry, move |tx| {
-            use_up(tx, &used)?;
-            handles::spend(tx, Kind::Code, digest)?;
-            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
-            handles::add(tx, &next)
-        })
-        .await;
-    match appended.map_err(Failure::from) {
-        Ok(_) => {}
-        Err(Failure::Conflict(_)) => {
-            return Err(stolen(app, bound.task, "an authorization code was used twice at once").await);
-        }
-        Err(other) => return Err(other.into()),
-    }
+    let presented = Presented {
+        kind: Kind::Code,
+        digest,
+        grant: super::CODE,
+        twice: "an authorization code was used twice at once",
+    };
+    let handed = hand_out(app, asking, &task, presented, &refresh).await?;
     // Nobody has called with it yet: its token before this one was shown to nobody.
     app.live.remove(bound.task);
-    Ok(answer(app, &task, &access, Some(&secret), asking.dpop.is_some()))
+    let (access, _) = &handed.access;
+    Ok(answer(
+        app,
+        &task,
+        access,
+        Some(&handed.refresh),
+        asking.dpop.is_some(),
+    ))
 }

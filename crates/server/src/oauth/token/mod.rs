@@ -3,6 +3,7 @@
 mod code;
 mod credentials;
 mod exchange;
+mod hand_out;
 mod refresh;
 
 use std::sync::Arc;

@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::super::code::{Bound, stolen};
 use super::super::error::OauthError;
-use super::{Asking, answer, use_up};
+use super::hand_out::{Presented, hand_out};
+use super::{Asking, answer};
 use crate::app::{App, Failure};
-use crate::engine::{record, session};
-use crate::tasks::token;
+use crate::engine::session;
 
 pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
     let (form, client) = (&asking.form, asking.client()?);
@@ -51,28 +51,20 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
     let initiator = live.snapshot().task.initiator.clone();
     crate::tasks::renew(app, bound.task, bound.ttl_ms, &initiator).await?;
     let task = Arc::clone(&live.snapshot().task);
-    let (access, access_digest) = token::fresh(&*app.entropy).map_err(Failure::from)?;
-    let (secret, next) = bound.fresh(app, Kind::Refresh, Bound::known_until(task.expires_at))?;
-    let mut entry = record::of_task("oauth.token", &task);
-    entry.detail.insert("client", client.id.as_str());
-    entry.detail.insert("grant", super::REFRESH);
-    let (run, used, key) = (task.run, asking.used(), asking.key());
-    let appended = app
-        .store
-        .append(entry, move |tx| {
-            use_up(tx, &used)?;
-            handles::spend(tx, Kind::Refresh, digest)?;
-            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
-            handles::add(tx, &next)
-        })
-        .await;
-    match appended.map_err(Failure::from) {
-        Ok(_) => {}
-        Err(Failure::Conflict(_)) => {
-            return Err(stolen(app, bound.task, "a refresh token was used twice at once").await);
-        }
-        Err(other) => return Err(other.into()),
-    }
-    app.live.hand_over(bound.task, access_digest);
-    Ok(answer(app, &task, &access, Some(&secret), asking.dpop.is_some()))
+    let spent = Presented {
+        kind: Kind::Refresh,
+        digest,
+        grant: super::REFRESH,
+        twice: "a refresh token was used twice at once",
+    };
+    let handed = hand_out(app, asking, &task, spent, &bound).await?;
+    let (access, access_digest) = &handed.access;
+    app.live.hand_over(bound.task, *access_digest);
+    Ok(answer(
+        app,
+        &task,
+        access,
+        Some(&handed.refresh),
+        asking.dpop.is_some(),
+    ))
 }
