@@ -15,6 +15,8 @@ mod closings;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod databases_tls;
+#[cfg(test)]
 mod delegation;
 #[cfg(test)]
 mod egress;
