@@ -26,6 +26,7 @@ use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
 use crate::paths::{PathError, Paths};
+use crate::policies::Files;
 
 /// What the wiring needs from outside.
 pub struct Parts {
@@ -90,6 +91,7 @@ pub struct Running {
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     revoking: JoinHandle<()>,
+    judging: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -120,6 +122,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         stopping.clone(),
     ));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
+    let judging = tokio::spawn(crate::broker::rejudge::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(started(&app), |_| Ok(()))
@@ -150,6 +153,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         workload,
         jobs,
         revoking,
+        judging,
         lane,
         stop,
     })
@@ -193,11 +197,12 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
-    let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
+    let files = Files::read(&parts.config, &parts.paths)?;
+    crate::policies::apply::at_start(&store, files, &parts.me).await?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
     let world = store
-        .read(move |conn| world::load(conn, now, &sources, environments))
+        .read(move |conn| world::load(conn, now, environments))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -393,6 +398,7 @@ impl Running {
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -409,6 +415,7 @@ impl Running {
         self.workload.abort();
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

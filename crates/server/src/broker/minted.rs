@@ -61,6 +61,13 @@ impl Minted {
         tasks.remove(&task);
     }
 
+    pub(super) fn forget_lease(&self, task: TaskId, lease: LeaseId) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ones) = tasks.get_mut(&task) {
+            ones.retain(|one| one.lease != lease);
+        }
+    }
+
     fn find(&self, run: RunId, which: impl Fn(&One) -> bool) -> Option<One> {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks

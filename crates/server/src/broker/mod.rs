@@ -17,6 +17,7 @@ mod leases;
 pub(crate) mod minted;
 mod placeholder;
 mod reach;
+pub mod rejudge;
 mod renewal;
 pub mod revoke;
 mod state;

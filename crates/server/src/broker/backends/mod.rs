@@ -53,6 +53,13 @@ pub(super) struct Holding {
     used: u32,
 }
 
+impl Holding {
+    /// True when it is the credential of this lease.
+    pub(super) fn is(&self, lease: LeaseId) -> bool {
+        self.lease.id == lease
+    }
+}
+
 /// What a backend is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wish {
