@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Independent OAuth clients and a person at a browser against a Remit of their own.
 #
-#   e2e/oauth/run.sh [login|people|tokens|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
+#   e2e/oauth/run.sh [login|people|tokens|systems|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
 #
 # Needs `chromium` (Debian's package); without it the parts with a browser are skipped, which is said aloud.
 set -euo pipefail
@@ -98,6 +98,49 @@ TOML
   node "$here/people.mjs"
 }
 
+# An API behind a person's login, at a provider that rotates refresh tokens.
+part_systems() {
+  local provider
+  provider=$(free_port)
+  export ROTATING=http://127.0.0.1:$provider
+  install -m 600 /dev/stdin "$dir/client-secret" <<<'correct horse'
+  cat >"$dir/crm.toml" <<'TOML'
+title = "Who I am"
+credentials = [{ header = "authorization", schemes = ["bearer"] }]
+[[operations]]
+name = "me"
+call = "GET /me"
+class = "read"
+resources = ["people"]
+TOML
+  start <<TOML
+[systems.crm]
+description = "@DIR@/crm.toml"
+hosts = ["127.0.0.1"]
+scheme = "http"
+port = $provider
+allow_private = true
+
+[credentials.crm-login]
+backend = "oauth"
+system = "crm"
+issuer = "$ROTATING"
+client_id = "remit-systems"
+client_secret_file = "@DIR@/client-secret"
+scopes = "openid email offline_access"
+
+[hold]
+wait = "200ms"
+TOML
+  node "$here/rotating.mjs" &
+  PIDS+=($!)
+  for _ in $(seq 100); do
+    "$PYTHON" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' "$ROTATING/counts" 2>/dev/null && break
+    sleep 0.1
+  done
+  "$PYTHON" "$here/systems.py"
+}
+
 part_conformance() {
   start </dev/null
   # What the suite has for authorization servers: metadata and PKCE as MCP wants them.
@@ -105,6 +148,6 @@ part_conformance() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(login tokens people conformance)
+((${#parts[@]})) || parts=(login tokens people systems conformance)
 for part in "${parts[@]}"; do run "$part"; done
 exit "$total"
