@@ -98,6 +98,8 @@ pub struct App {
     pub me: Name,
     /// The `remit` binary that launches stdio servers.
     pub launcher: PathBuf,
+    /// Whether the network of the servers we start can be taken away here; else why not, in a sentence.
+    pub contains: Result<(), String>,
     /// Where programs of stdio servers are looked for (`PATH`).
     pub search_path: OsString,
     /// Where agents reach us, once we listen: `http://127.0.0.1:7420`.
@@ -214,10 +216,10 @@ impl App {
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
-        let environments = Environments::of(&self.config);
+        let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments))
+            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments, contains))
             .await;
         self.loaded(loaded)
     }
@@ -229,10 +231,10 @@ impl App {
     pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
         let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
-        let environments = Environments::of(&self.config);
+        let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources, environments))
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources, environments, contains))
             .await;
         self.loaded(loaded)
     }

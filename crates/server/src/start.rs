@@ -198,8 +198,13 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
+    let exe = parts.launcher.clone();
+    let contains = tokio::task::spawn_blocking(move || remit_confine::probe::contains(&exe))
+        .await
+        .map_err(Failure::unavailable)?;
+    let contained = contains.is_ok();
     let world = store
-        .read(move |conn| world::load(conn, now, &sources, environments))
+        .read(move |conn| world::load(conn, now, &sources, environments, contained))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -237,6 +242,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         background: Background::default(),
         me: parts.me,
         launcher: parts.launcher,
+        contains,
         search_path: parts.search_path,
         base_url: watch::channel(String::new()).0,
     });

@@ -10,6 +10,8 @@ mod calls;
 mod carried;
 #[cfg(test)]
 mod closings;
+#[cfg(all(test, target_os = "linux"))]
+mod contained;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
@@ -18,6 +20,8 @@ mod delegation;
 mod egress;
 #[cfg(test)]
 mod egress_git;
+#[cfg(test)]
+mod egress_hostile;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
