@@ -10,7 +10,8 @@ mod calls;
 mod carried;
 #[cfg(test)]
 mod closings;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod contained;
 #[cfg(test)]
 mod databases;
