@@ -194,8 +194,13 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     crate::policies::apply::at_start(&store, files, &parts.me).await?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
+    let exe = parts.launcher.clone();
+    let contains = tokio::task::spawn_blocking(move || remit_confine::probe::contains(&exe))
+        .await
+        .map_err(Failure::unavailable)?;
+    let contained = contains.is_ok();
     let world = store
-        .read(move |conn| world::load(conn, now, environments))
+        .read(move |conn| world::load(conn, now, environments, contained))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -233,6 +238,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         background: Background::default(),
         me: parts.me,
         launcher: parts.launcher,
+        contains,
         search_path: parts.search_path,
         base_url: watch::channel(String::new()).0,
     });

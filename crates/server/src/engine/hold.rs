@@ -16,6 +16,7 @@ use remit_store::Refused;
 use remit_store::calls::{CallState, NewCall};
 
 use super::call::{Asks, pending};
+use super::cause::{self, Cause};
 use super::live::Live;
 use super::world::World;
 use super::{body, record, uses};
@@ -73,7 +74,8 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         decision.reason = Reason::NeedsReauth;
         decision.rules = vec![format!("{SIGN_IN} {server}")];
     }
-    let because = because(&asks.hold);
+    let mut because = because(&asks.hold);
+    because.extend(asks.prepared.cause.as_deref().map(Cause::sentence));
     let card = Card::render(&CardFacts {
         approval: approval_id,
         call: &asks.prepared.call,
@@ -110,6 +112,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         asks.prepared.classification().map(|c| c.class.as_str()),
     );
     record::decided(&mut entry, &decision);
+    cause::record(&mut entry, asks.prepared.cause.as_deref());
     uses::record(&mut entry, &asks.prepared.weighed);
     entry.commitment = Some(sealed.commitment);
     entry.body = Some(sealed.digest);

@@ -208,6 +208,7 @@ async fn call(
         era: request.era,
         proof,
         attachment: None,
+        cause: None,
     };
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
         return waiting::again(app, live, approval).await;

@@ -225,6 +225,7 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         era: Era::Modern,
         proof: live.standing().proof,
         attachment: crate::egress::attachment::load(app, &stored).await?,
+        cause: None,
     };
     let now = prepare(
         &app.world(),

@@ -68,6 +68,7 @@ pub async fn subscribe(
         era,
         proof: live.standing().proof,
         attachment: None,
+        cause: None,
     };
     let allowed = match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => allowed,

@@ -14,6 +14,9 @@ mod carried;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod contained;
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod delegation;
@@ -21,6 +24,8 @@ mod delegation;
 mod egress;
 #[cfg(test)]
 mod egress_git;
+#[cfg(test)]
+mod egress_hostile;
 #[cfg(test)]
 mod fake_github;
 #[cfg(test)]
