@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Independent OAuth clients and a person at a browser against a Remit of their own.
 #
-#   e2e/oauth/run.sh [login|people|tokens|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
+#   e2e/oauth/run.sh [login|stock|people|tokens|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
 #
 # Needs `chromium` (Debian's package); without it the parts with a browser are skipped, which is said aloud.
 set -euo pipefail
@@ -69,6 +69,13 @@ part_login() {
   node "$here/login.mjs"
 }
 
+# The Python SDK and the MCP Inspector, each with its own sign-in.
+part_stock() {
+  has_browser || { echo 'SKIPPED: no chromium: `apt-get install chromium`'; return 0; }
+  start </dev/null
+  HERE=$here PYTHON=$PYTHON INSPECTOR=$INSPECTOR node "$here/stock.mjs"
+}
+
 part_tokens() {
   "$PYTHON" "$here/keys.py" "$dir" 
   start </dev/null
@@ -105,6 +112,6 @@ part_conformance() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(login tokens people conformance)
+((${#parts[@]})) || parts=(login stock tokens people conformance)
 for part in "${parts[@]}"; do run "$part"; done
 exit "$total"

@@ -77,6 +77,7 @@ impl Server {
         let clock = Arc::new(ManualClock::new(Timestamp(1)));
         let config = GatewayConfig {
             public_url: "http://127.0.0.1:7420".to_owned(),
+            tls_url: None,
             hosts: AllowedHosts::default(),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
@@ -86,7 +87,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(remit_gateway::serve(
-            listener,
+            remit_gateway::Listener::Tcp(listener),
             hyper_util::service::TowerToHyperService::new(router),
             std::future::pending(),
         ));

@@ -20,7 +20,13 @@ impl Wrapped {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (read, write) = tokio::io::split(far);
         let (output, input) = tokio::io::split(near);
-        let done = tokio::spawn(wrap::run(url.parse().unwrap(), token.to_owned(), read, write));
+        let done = tokio::spawn(wrap::run(
+            url.parse().unwrap(),
+            None,
+            token.to_owned(),
+            read,
+            write,
+        ));
         Self {
             input,
             output: BufReader::new(output).lines(),
@@ -222,11 +228,18 @@ async fn it_talks_to_this_machine_alone() {
         "https://127.0.0.1:7420/mcp",
         "http://127.0.0.1/mcp",
     ] {
-        let run = wrap::run(url.parse().unwrap(), "t".into(), &b""[..], tokio::io::sink());
+        let run = wrap::run(
+            url.parse().unwrap(),
+            None,
+            "t".into(),
+            &b""[..],
+            tokio::io::sink(),
+        );
         assert!(matches!(run.await, Err(WrapError::BadUrl(_))), "{url}");
     }
     let run = wrap::run(
         "http://127.0.0.1:1/mcp".parse().unwrap(),
+        None,
         "a\nb".into(),
         &b""[..],
         tokio::io::sink(),
