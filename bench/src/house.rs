@@ -102,7 +102,15 @@ impl House {
     /// # Errors
     /// When it is refused.
     pub async fn task_for(&self, tools: &str, resource: &str) -> anyhow::Result<Opened> {
-        let new = NewTask {
+        Ok(open(self.app(), Self::wish(tools, resource)?, &"alice".parse()?).await?)
+    }
+
+    /// A task that may use these tools on this resource, as it is asked for.
+    ///
+    /// # Errors
+    /// When one of them is not understood.
+    pub fn wish(tools: &str, resource: &str) -> anyhow::Result<NewTask> {
+        Ok(NewTask {
             agent: "coder".parse()?,
             intent: Intent {
                 goal: "fix the login test".to_owned(),
@@ -119,8 +127,7 @@ impl House {
             parent: None,
             process: None,
             more: Default::default(),
-        };
-        Ok(open(self.app(), new, &"alice".parse()?).await?)
+        })
     }
 }
 

@@ -7,6 +7,7 @@ pub mod decision;
 pub mod egress;
 pub mod growth;
 mod house;
+pub mod identity;
 pub mod large;
 mod plain;
 pub mod report;

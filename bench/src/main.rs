@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use remit_bench::report::{Goal, Row, print};
-use remit_bench::{append, calls, decision, egress, growth, large, tasks, time, up, verify};
+use remit_bench::{append, calls, decision, egress, growth, identity, large, tasks, time, up, verify};
 
 const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [--contextforge VENV] [--records N] \
-                     [decision | append | calls | egress | tasks | growth | up | verify | large]...";
+                     [decision | append | calls | egress | tasks | identity | growth | up | verify | large]...";
 
 struct Options {
     json: bool,
@@ -52,9 +52,8 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--remit" => options.remit = Some(arguments.next()?.into()),
             "--contextforge" => options.contextforge = Some(arguments.next()?.into()),
             "--records" => options.records = arguments.next()?.parse().ok()?,
-            "decision" | "append" | "calls" | "egress" | "tasks" | "growth" | "up" | "verify" | "large" => {
-                options.only.push(argument);
-            }
+            "decision" | "append" | "calls" | "egress" | "tasks" | "identity" | "growth" | "up"
+            | "verify" | "large" => options.only.push(argument),
             _ => return None,
         }
     }
@@ -85,6 +84,14 @@ fn all(options: &Options, folder: &Path) -> anyhow::Result<()> {
     }
     if wanted("tasks") {
         show(runtime.block_on(tasks::run(folder, if options.short { 200 } else { 3_000 }))?)?;
+    }
+    if wanted("identity") {
+        let (count, runs) = if options.short {
+            (200, 500)
+        } else {
+            (2_000, 10_000)
+        };
+        show(runtime.block_on(identity::run(folder, count, runs))?)?;
     }
     if wanted("growth") {
         let open = if options.short { 2_000 } else { 100_000 };

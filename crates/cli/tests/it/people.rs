@@ -122,6 +122,25 @@ fn a_card_reads_like_one() {
 }
 
 #[test]
+fn a_tool_that_is_new_and_one_that_changed_are_told_apart() {
+    let first_line = |answer| {
+        let house = House::new();
+        FakeControl::new(&house, vec![route("GET /v1/tools/diff?tool=fs%2Fx", &answer)]);
+        let said = house.run(&["tools", "diff", "fs/x"]);
+        said.out.lines().next().unwrap_or_default().to_owned()
+    };
+    let (seen, lines) = (json!({"name": "x"}), json!(["+ /name: x"]));
+    assert_eq!(
+        first_line(json!({"tool": "fs/x", "admitted": null, "seen": seen, "diff": lines})),
+        "fs/x: never admitted, so all of it is new"
+    );
+    assert_eq!(
+        first_line(json!({"tool": "fs/x", "admitted": {}, "seen": seen, "diff": lines})),
+        "fs/x: changed since it was admitted"
+    );
+}
+
+#[test]
 fn watching_shows_each_card_and_what_became_of_it() {
     let house = House::new();
     let card = |state: &str, votes| {

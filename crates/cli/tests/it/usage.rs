@@ -48,6 +48,13 @@ fn what_is_not_understood_is_usage() {
     }
 }
 
+#[test]
+fn how_a_server_is_added_is_said_both_ways() {
+    let said = House::new().run(&["mcp", "add", "fs"]);
+    assert!(said.err.contains("<NAME> --url <URL>"), "{said:?}");
+    assert!(said.err.contains("<NAME> -- <CMD>..."), "{said:?}");
+}
+
 const CLIENTS: [&[&str]; 24] = [
     &["task", "open", "--agent", "a", "--intent", "x"],
     &["task", "list"],

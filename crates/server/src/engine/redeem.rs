@@ -25,8 +25,10 @@ const LOOK_BACK: u32 = 16;
 /// What an approval is worth to the agent right now.
 #[derive(Debug)]
 pub enum Worth {
-    /// Nothing yet: people have not answered, or it is being executed.
+    /// Nothing yet: people have not answered.
     Wait,
+    /// People agreed, and it is being executed.
+    Underway,
     /// The result of its one execution.
     Answer {
         /// The call.
@@ -59,7 +61,7 @@ pub async fn worth(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId) -> Re
         .await?;
     match stored.approval.state {
         ApprovalState::Pending if app.clock.now() < stored.approval.expires_at => Ok(Worth::Wait),
-        ApprovalState::Approved => Ok(Worth::Wait),
+        ApprovalState::Approved => Ok(Worth::Underway),
         ApprovalState::Spent => spent(app, live, &stored, call, sealed).await,
         ApprovalState::Pending => {
             closing::expire(app, &stored).await?;
@@ -130,7 +132,7 @@ async fn spent(
         });
     }
     let message = match call.map(|call| call.state) {
-        Some(CallState::Open) => return Ok(Worth::Wait),
+        Some(CallState::Open) => return Ok(Worth::Underway),
         Some(CallState::Indeterminate) => {
             "the approved call was sent, but its outcome is not known: it may or may not have happened; look at the state before asking again"
         }

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use remit_core::approval::{ApprovalState, Grant};
 use remit_core::call::Operation;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId};
+use remit_core::limits::HOLD_WAIT_MS_DEFAULT;
 use remit_core::tool::ToolRef;
 use remit_enforce::Cut;
 use remit_gateway::ports::{Answer, Events};
@@ -20,6 +22,9 @@ use super::redeem::{Worth, same_call, worth};
 use super::send::Manner;
 use super::{closing, hold};
 use crate::app::{App, Failure};
+
+/// How long a request waits for the result of what people agreed to.
+const UNDERWAY: Duration = Duration::from_millis(HOLD_WAIT_MS_DEFAULT);
 
 /// An answer, and the approved call whose kept result it is.
 #[derive(Debug)]
@@ -196,17 +201,19 @@ pub(crate) async fn again(app: &Arc<App>, live: &Arc<Live>, approval: ApprovalId
     wait(app, live, approval, refused(pending, true)).await
 }
 
-/// Waits for people as long as the configuration says, then answers with what there is.
+/// Waits for people as long as the configuration says, then answers with what there is. What they agreed to has a while
+/// of its own: nobody is asked any more, and the agent would only ask again.
 async fn wait(
     app: &Arc<App>,
     live: &Arc<Live>,
     approval: ApprovalId,
-    pending: Answer,
+    mut pending: Answer,
 ) -> Result<Given, Failure> {
     let mut approval = approval;
     let mut room = app.rooms.enter(approval);
     let patience = app.config.hold.wait_ms().map_err(Failure::invalid)?;
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_millis(patience);
+    let mut deadline = tokio::time::Instant::now() + Duration::from_millis(patience);
+    let mut agreed = false;
     let mut lifeline = live.lifeline();
     loop {
         room.mark_unchanged();
@@ -223,7 +230,15 @@ async fn wait(
                 room = app.rooms.enter(approval);
                 continue;
             }
-            Ok(Worth::Wait) => {}
+            Ok(Worth::Underway) if !agreed => {
+                agreed = true;
+                deadline = deadline.max(tokio::time::Instant::now() + UNDERWAY);
+                if let Answer::Refused(refusal) = &mut pending {
+                    "people agreed to this call, and it has no result yet"
+                        .clone_into(&mut refusal.decision.message);
+                }
+            }
+            Ok(Worth::Wait | Worth::Underway) => {}
             Err(Failure::NotFound(_)) => return Ok(pending.into()),
             Err(failure) => return Err(failure),
         }

@@ -1,7 +1,9 @@
 //! Effective authority: what is asked, held to the agent's ceiling, the initiator's rights and every task above; with a
 //! sentence for each thing that was cut, and for what holds back at once.
 
-use remit_core::authority::{Authority, Scope};
+use std::sync::Arc;
+
+use remit_core::authority::{Authority, Scope, ToolSelector};
 use remit_core::limits::{DELEGATION_DEPTH_MAX, FAN_OUT_MAX};
 use remit_core::name::Name;
 use remit_core::task::{Mode, Task};
@@ -10,6 +12,7 @@ use remit_core::tool::{ToolClass, ToolState};
 
 use crate::app::Failure;
 use crate::engine::world::World;
+use crate::registry::snapshot::ToolEntry;
 
 /// Those an authority is held to.
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +97,25 @@ fn none_left(above: &Task) -> Failure {
     Failure::Forbidden(format!("task {} may not delegate any further", above.id))
 }
 
+/// A sentence when a pattern selects no tool that may be called; what Remit itself offers to every run does not count.
+fn selects_nothing(world: &World, selector: &ToolSelector) -> Option<String> {
+    let of_others = |entry: &&Arc<ToolEntry>| entry.tool.name.server.as_str() != super::builtin::SERVER;
+    let mut tools = world.registry.tools().filter(of_others);
+    let selected = tools.any(|entry| {
+        let class = entry.tool.classification.class;
+        entry.is_callable() && selector.selects(&entry.tool.name, class)
+    });
+    (!selected).then(|| format!("tools `{selector}`: no admitted tool is selected by it"))
+}
+
 /// What guardrails and registry hold back at once, whatever the authority says: one sentence each.
 pub(super) fn in_force(world: &World, authority: &Authority, mode: Mode, now: Timestamp) -> Vec<String> {
     let mut cut = Vec::new();
-    for selector in authority
-        .tools
-        .iter()
-        .filter(|selector| selector.names_one_tool())
-    {
+    for selector in &authority.tools {
+        if !selector.names_one_tool() {
+            cut.extend(selects_nothing(world, selector));
+            continue;
+        }
         let named = selector.to_string();
         let name = named.split(':').next().unwrap_or_default().parse();
         let Ok(name) = name else { continue };

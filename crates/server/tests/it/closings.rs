@@ -223,6 +223,28 @@ async fn a_result_that_was_handed_over_is_so_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_agreed_to_is_waited_for_even_when_people_are_not() {
+    let house = House::open("0s").await;
+    house.add_stub().await;
+    house.stub.delay(Duration::from_millis(500));
+    let task = house.task(&["fs/write_file"], &[]).await;
+    let arguments = json!({"path": "/srv/anywhere", "content": "x"});
+    let held = house.call(&task.token, "write_file", arguments.clone()).await;
+    vote::approve(
+        house.app(),
+        approval_of(&held),
+        Reach::Once,
+        String::new(),
+        &name("alice"),
+    )
+    .await
+    .unwrap();
+    let fetched = house.call(&task.token, "write_file", arguments).await;
+    assert_eq!(fetched["content"][0]["text"], "did \"write_file\"", "{fetched}");
+    assert_eq!(house.stub.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_went_away_was_not_handed_anything() {
     let house = House::open("8s").await;
     house.add_stub().await;

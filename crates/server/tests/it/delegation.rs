@@ -237,6 +237,27 @@ async fn rights_of_the_initiator_bound_the_task_and_strangers_get_the_public_tem
         amended.cut
     );
 
+    // A pattern that selects nothing is said, one that selects something is not.
+    let task = open(
+        house.app(),
+        wish(&["fs/*", "nobody/*", "fs:read"], &["fs:/srv"]),
+        &name("alice"),
+    )
+    .await
+    .unwrap();
+    let nothing: Vec<_> = task
+        .task
+        .cut
+        .iter()
+        .filter(|cut| cut.contains("no admitted tool"))
+        .collect();
+    assert_eq!(
+        nothing,
+        ["tools `nobody/*`: no admitted tool is selected by it"],
+        "{:?}",
+        task.task.cut
+    );
+
     let mut webhook = NewHuman::new(name("webhook"), [Role::Initiator].into());
     webhook.kind = Kind::Stranger;
     remit_server::people::add_human(house.app(), webhook, &name("alice"))

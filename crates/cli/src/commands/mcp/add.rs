@@ -10,7 +10,10 @@ use crate::failure::Failure;
 
 /// Registers a server.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("transport").required(true))]
+#[command(
+    group = clap::ArgGroup::new("transport").required(true),
+    override_usage = "remit mcp add [OPTIONS] <NAME> --url <URL>\n       remit mcp add [OPTIONS] <NAME> -- <CMD>..."
+)]
 pub struct Args {
     /// Its name: 1 to 40 of `a-z 0-9 . @ - _`; tools are then `NAME/tool`
     pub name: String,

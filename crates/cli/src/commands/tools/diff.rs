@@ -27,9 +27,14 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             .out
             .line(format!("{}: as admitted", fields::text(&answer, "tool")));
     }
+    let since = if answer.get("admitted").is_some_and(|admitted| !admitted.is_null()) {
+        ": changed since it was admitted"
+    } else {
+        ": never admitted, so all of it is new"
+    };
     context
         .out
-        .line(Text::new().strong(fields::text(&answer, "tool")))?;
+        .line(Text::new().strong(fields::text(&answer, "tool")).plain(since))?;
     for line in lines {
         let line = fields::as_text(Some(line));
         context.out.line(match line.chars().next() {
