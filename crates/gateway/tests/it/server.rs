@@ -21,6 +21,7 @@ pub struct Server {
     pub engine: Arc<FakeEngine>,
     pub clock: Arc<ManualClock>,
     pub address: SocketAddr,
+    router: axum::Router,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -88,15 +89,26 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(remit_gateway::serve(
             remit_gateway::Listener::Tcp(listener),
-            hyper_util::service::TowerToHyperService::new(router),
+            hyper_util::service::TowerToHyperService::new(router.clone()),
             std::future::pending(),
         ));
         Self {
+            router,
             engine,
             clock,
             address,
             task,
         }
+    }
+
+    /// The same over a Unix socket, until the test ends.
+    pub fn over(&self, socket: &std::path::Path) {
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        tokio::spawn(remit_gateway::serve(
+            remit_gateway::Listener::Unix(listener, |_| None),
+            hyper_util::service::TowerToHyperService::new(self.router.clone()),
+            std::future::pending(),
+        ));
     }
 
     pub fn request(

@@ -3,7 +3,7 @@
 use remit_core::json::{Object, Value as Json};
 use remit_core::object;
 use remit_identity::x509::Ca;
-use remit_identity::{KeySet, SigningKey, SpiffeId, TrustDomain, Use, bundle_document, jwt_svid};
+use remit_identity::{KeySet, SigningKey, SpiffeId, TrustDomain, Use, base64url, bundle_document, jwt_svid};
 use remit_server::attest::bind::await_run;
 use remit_server::attest::enrol::enrol;
 use remit_server::config::{Attest, Config};
@@ -155,7 +155,53 @@ async fn an_oidc_token_makes_the_agent_its_claims_say() {
         let (status, answer) = post(&house, &proof(&house, &key(1), why), &body(token(&change))).await;
         assert_eq!(status, 401, "{why}: {answer}");
     }
-    let (status, answer) = post(&house, &proof(&house, &key(1), "good"), &body(token(&|_| {}))).await;
+    // What no token may look like, whoever signed it.
+    let part = |value: Json| base64url(value.to_string().as_bytes());
+    let good = token(&|_| {});
+    let payload = good.split('.').nth(1).unwrap();
+    let unsigned = format!("{}.{payload}.", part(object! { "alg": "none" }));
+    let symmetric = format!(
+        "{}.{payload}.AAAA",
+        part(object! { "alg": "HS256", "kid": key(7).kid() })
+    );
+    let own_key = {
+        let mut jwk = key(8).public().to_jwk();
+        jwk.retain(|name, _| ["kty", "crv", "x", "y"].contains(&name));
+        let header = members(object! { "alg": "ES256", "kid": key(7).kid(), "jwk": Json::Object(jwk) });
+        let claims = members(
+            object! { "iss": "https://ci.example", "sub": "repo:acme/web", "aud": "remit", "exp": now + 60,
+            "repository": "acme/web" },
+        );
+        key(8).sign_parts(&header, &claims).unwrap()
+    };
+    let deep = token(&|claims| {
+        let deep = (0..100).fold(Json::from(1), |inner, _| {
+            Json::Object(Object::from_iter([("x", inner)]))
+        });
+        claims.insert("deep", deep);
+    });
+    let long = token(&|claims| {
+        claims.insert("padding", "x".repeat(20_000));
+    });
+    let several = token(&|claims| {
+        claims.insert("aud", (0..40).map(|n| format!("a{n}")).collect::<Json>());
+    });
+    for (why, bad) in [
+        ("unsigned", unsigned),
+        ("symmetric", symmetric),
+        ("a key of its own", own_key),
+        ("deep", deep),
+        ("long", long),
+        ("several audiences", several),
+        (
+            "ahead of time",
+            token(&|claims| drop(claims.insert("iat", now + 600))),
+        ),
+    ] {
+        let (status, answer) = post(&house, &proof(&house, &key(1), why), &body(bad)).await;
+        assert!(status == 401 || status == 400, "{why}: {status} {answer}");
+    }
+    let (status, answer) = post(&house, &proof(&house, &key(1), "good"), &body(good)).await;
     assert_eq!(status, 200, "{answer}");
     // A second runtime with the same identity, by another key, while the first lives.
     let (status, answer) = post(&house, &proof(&house, &key(2), "second"), &body(token(&|_| {}))).await;
