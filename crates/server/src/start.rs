@@ -117,6 +117,8 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         app.tls_url.send_replace(Some(url));
         listeners.push(Listener::Tls(listener, certificate.tls()));
     }
+    // Control first: it notices who is there already, and the other sockets are theirs then.
+    let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let socket = crate::issuer::workload::bind_at(&app.paths.agents_socket());
     listeners.push(Listener::Unix(
         socket.map_err(Failure::unavailable)?,
@@ -124,7 +126,6 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     ));
     let gateway = agents_routes(&app);
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
-    let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);

@@ -297,3 +297,18 @@ async fn over_the_unix_socket_the_kernel_names_who_asks() {
     other.kill().unwrap();
     other.wait().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_starts_second_beside_us_takes_no_socket_of_ours() {
+    let house = House::open("100ms").await;
+    let mut parts = crate::house::parts_with(&house.folder, remit_server::config::Config::default());
+    parts.paths.data = house.folder.join("other");
+    let Err(refused) = remit_server::start::start(parts).await else {
+        panic!("a second engine took our runtime folder")
+    };
+    assert!(refused.to_string().contains("control.sock"), "{refused}");
+    // Ours still answers: who we are did not change hands.
+    house.add_stub().await;
+    let task = house.task(&["fs/*"], &["fs:/srv/repo"]).await;
+    assert!(over_socket(&house, &task.token).await.starts_with("HTTP/1.1 200"));
+}
