@@ -48,7 +48,7 @@ start() {
   for name in alice bob; do
     "$remit" human add "$name" --role initiator --role administrator --json >>"$setup_log" 2>&1 || true
   done
-  "$remit" human add pipeline --role initiator --json >>"$setup_log"
+  "$remit" human add pipeline --kind system --role initiator --json >>"$setup_log"
   "$remit" agent add builder --owner "$ME" --json >>"$setup_log"
   "$remit" mcp add fs -- "$NODE" "$SERVER_FILESYSTEM" "$NOTES" >>"$setup_log"
   "$remit" tools admit --server fs --all --json >>"$setup_log" 2>&1 || true
@@ -77,8 +77,30 @@ part_stock() {
 }
 
 part_tokens() {
-  "$PYTHON" "$here/keys.py" "$dir" 
-  start </dev/null
+  local platform
+  platform=$(free_port)
+  export PLATFORM=http://127.0.0.1:$platform
+  "$PYTHON" "$here/keys.py" "$dir"
+  start <<TOML
+[oauth.subjects.platform]
+initiator = "pipeline"
+issuer = "$PLATFORM"
+allow_private = true
+audience = "remit"
+claims = { repository = "acme/web" }
+
+[attest.mesh]
+trust_domain = "acme"
+file = "@DIR@/mesh.jwks"
+audience = "remit"
+spiffe_id = "spiffe://acme/ci"
+agent = "builder"
+
+[oauth.clients.deployer]
+spiffe_id = "spiffe://acme/ci/*"
+agent = "builder"
+initiator = "pipeline"
+TOML
   DIR=$dir node "$here/tokens.mjs"
 }
 

@@ -217,11 +217,10 @@ impl App {
     /// [`Failure::Unavailable`] when it cannot be read: the old one stays, and its decisions are refused by their appends.
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
         let environments = Environments::of(&self.config);
         let loaded = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments))
+            .read(move |conn| crate::engine::world::load(conn, now, environments))
             .await;
         self.loaded(loaded)
     }
@@ -232,11 +231,10 @@ impl App {
     /// As [`Self::reload`].
     pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
         let environments = Environments::of(&self.config);
         let loaded = self
             .store
-            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources, environments))
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, environments))
             .await;
         self.loaded(loaded)
     }

@@ -26,6 +26,7 @@ use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
 use crate::paths::{PathError, Paths};
+use crate::policies::Files;
 
 /// What the wiring needs from outside.
 pub struct Parts {
@@ -95,6 +96,7 @@ pub struct Running {
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     revoking: JoinHandle<()>,
+    judging: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -137,6 +139,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         stopping.clone(),
     ));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
+    let judging = tokio::spawn(crate::broker::rejudge::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(started(&app), |_| Ok(()))
@@ -170,6 +173,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         workload,
         jobs,
         revoking,
+        judging,
         lane,
         stop,
     })
@@ -224,11 +228,12 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
-    let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
+    let files = Files::read(&parts.config, &parts.paths)?;
+    crate::policies::apply::at_start(&store, files, &parts.me).await?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
     let world = store
-        .read(move |conn| world::load(conn, now, &sources, environments))
+        .read(move |conn| world::load(conn, now, environments))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -436,6 +441,7 @@ impl Running {
         let _ = std::fs::remove_file(self.app.paths.agents_socket());
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -452,6 +458,7 @@ impl Running {
         self.workload.abort();
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

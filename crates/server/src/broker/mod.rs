@@ -13,6 +13,7 @@ pub mod databases;
 mod leases;
 mod placeholder;
 mod reach;
+pub mod rejudge;
 pub mod revoke;
 mod state;
 pub mod vault;

@@ -140,6 +140,23 @@ impl Broker {
         self.sessions.forget_task(task);
     }
 
+    /// Forgets one lease of a task that goes on: what is allowed next makes another.
+    pub(super) async fn forget_lease(&self, task: TaskId, lease: LeaseId) {
+        let slots: Vec<Slot> = {
+            let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_task = issued.iter().filter(|((of, _), _)| *of == task);
+            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let mut held = slot.lock().await;
+            if held.as_ref().is_some_and(|held| held.id == lease) {
+                *held = None;
+            }
+        }
+        self.forget(&format!("lease/{lease}"));
+        self.sessions.forget_lease(task, lease).await;
+    }
+
     /// What the names of our roles start with: another installation on the same server has another.
     #[must_use]
     pub fn role_prefix(&self) -> String {

@@ -1,6 +1,7 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
 #[cfg(test)]
+mod applying;
 mod attest;
 #[cfg(test)]
 mod broker;

@@ -45,6 +45,21 @@ impl Sessions {
         tasks.retain(|(of, _), _| *of != task);
     }
 
+    /// Closes the session of one lease, after what runs on it.
+    pub(crate) async fn forget_lease(&self, task: TaskId, lease: LeaseId) {
+        let slots: Vec<Slot<Open>> = {
+            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_task = tasks.iter().filter(|((of, _), _)| *of == task);
+            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let mut open = slot.lock().await;
+            if open.as_ref().is_some_and(|open| open.lease == lease) {
+                *open = None;
+            }
+        }
+    }
+
     pub(crate) fn of_task(&self, task: TaskId, database: &Name) -> Slot<Open> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tasks.entry((task, database.clone())).or_default())
