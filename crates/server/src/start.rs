@@ -153,16 +153,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
-        for database in configured
-            .config
-            .databases
-            .keys()
-            .filter_map(|name| name.parse().ok())
-        {
-            if let Err(failure) = crate::broker::revoke::sweep_orphans(&configured, &database).await {
-                tracing::warn!(%database, %failure, "roles without a lease could not be looked for");
-            }
-        }
+        crate::broker::revoke::sweep_all_orphans(&configured).await;
     });
     Ok(Running {
         app,

@@ -6,6 +6,7 @@ mod inject;
 mod port;
 pub mod send;
 pub mod systems;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

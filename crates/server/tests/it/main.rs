@@ -4,6 +4,8 @@
 mod applying;
 mod attest;
 #[cfg(test)]
+mod backends;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod calls;
@@ -19,6 +21,10 @@ mod delegation;
 mod egress;
 #[cfg(test)]
 mod egress_git;
+#[cfg(test)]
+mod fake_github;
+#[cfg(test)]
+mod github_apps;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
@@ -36,9 +42,13 @@ mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
+mod minting;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod newcomers;
+#[cfg(test)]
+mod oauth_systems;
 #[cfg(test)]
 mod observing;
 #[cfg(test)]

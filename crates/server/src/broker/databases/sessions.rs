@@ -180,6 +180,7 @@ async fn shared(
         handle: format!("shared/{}", configured.user),
         class: LeaseClass::R0,
         expires_at: live.snapshot().task.expires_at,
+        outlives_task: false,
     };
     leases::plan(app, live, id, plan).await?;
     let reach = Reach::of_task(app, database.as_str(), live)?;
@@ -235,6 +236,7 @@ pub(crate) async fn issue(
         handle: app.broker.role_of(id),
         class: LeaseClass::R1,
         expires_at: live.snapshot().task.expires_at,
+        outlives_task: false,
     };
     let mut lease = leases::plan(app, live, id, plan).await?;
     let password = app.broker.fresh_password(&*app.entropy)?;
@@ -270,7 +272,7 @@ pub(crate) async fn issue(
         app.broker.work.notify_one();
         return Err(failure);
     }
-    if !leases::confirm(app, &mut lease, Change::default()).await? {
+    if !leases::confirm(app, &mut lease, Change::default(), None).await? {
         app.broker.work.notify_one();
         return Err(Failure::Conflict(
             "the task ended while its role was made".to_owned(),
