@@ -104,6 +104,10 @@ pub struct App {
     pub search_path: OsString,
     /// Where agents reach us, once we listen: `http://127.0.0.1:7420`.
     pub base_url: watch::Sender<String>,
+    /// Where agents reach us over TLS, once we listen there: `https://gw.example:7443`.
+    pub tls_url: watch::Sender<Option<String>>,
+    /// The certificate of `[listen.tls]`.
+    pub certificate: Option<Arc<crate::certificate::Certificate>>,
 }
 
 impl std::fmt::Debug for App {

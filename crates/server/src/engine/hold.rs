@@ -100,6 +100,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         card: card.hash(),
         votes: Vec::new(),
         state: ApprovalState::Pending,
+        proof: asks.prepared.proof,
         opened_at: now,
         expires_at: task.expires_at.min(now.plus_ms(window)),
     };

@@ -35,7 +35,7 @@ pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn parts_with(folder: &std::path::Path, mut config: Config, launcher: PathBuf) -> Parts {
+pub fn parts_with(folder: &std::path::Path, mut config: Config, launcher: PathBuf) -> Parts {
     config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {
         config,

@@ -35,6 +35,8 @@ mod house;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod issuer_stub;
+#[cfg(test)]
 mod leases;
 #[cfg(test)]
 mod life;
@@ -69,6 +71,18 @@ mod rounds;
 mod stub;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod tls_client;
+#[cfg(test)]
+mod token_bed;
+#[cfg(test)]
+mod token_clients;
+#[cfg(test)]
+mod token_codes;
+#[cfg(test)]
+mod token_subjects;
 #[cfg(test)]
 mod upstream_stub;
 /// Folders for the cluster's bed.
