@@ -44,9 +44,16 @@ impl House {
     /// # Errors
     /// When it does not start.
     pub async fn at(folder: &Path, data: &Path) -> anyhow::Result<Self> {
-        let mut config = Config::default();
+        Self::with(folder, data, Config::default()).await
+    }
+
+    /// The engine alone, started below `folder` on whatever lies in `data`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn engine(folder: &Path, data: &Path, mut config: Config) -> anyhow::Result<Running> {
         config.listen.address = "127.0.0.1:0".parse()?;
-        let running = start(Parts {
+        let parts = Parts {
             config,
             paths: Paths {
                 data: data.to_owned(),
@@ -59,8 +66,16 @@ impl House {
             // The stub is reached by HTTP: nothing is launched.
             launcher: PathBuf::from("/nonexistent"),
             search_path: "/usr/bin:/bin".into(),
-        })
-        .await?;
+        };
+        Ok(start(parts).await?)
+    }
+
+    /// Starts it with a configuration of its own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn with(folder: &Path, data: &Path, config: Config) -> anyhow::Result<Self> {
+        let running = Self::engine(folder, data, config).await?;
         let stub = crate::stub::start().await?;
         let by = "alice".parse()?;
         let agent = NewAgent {

@@ -9,6 +9,7 @@ pub mod growth;
 mod house;
 pub mod identity;
 pub mod large;
+pub mod leases;
 mod plain;
 pub mod report;
 mod stub;

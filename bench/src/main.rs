@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use remit_bench::report::{Goal, Row, print};
-use remit_bench::{append, calls, decision, egress, growth, identity, large, tasks, time, up, verify};
+use remit_bench::{
+    append, calls, decision, egress, growth, identity, large, leases, tasks, time, up, verify,
+};
 
-const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [--contextforge VENV] [--records N] \
-                     [decision | append | calls | egress | tasks | identity | growth | up | verify | large]...";
+const USAGE: &str = "usage: remit-bench [--json] [--short] [--remit PATH] [--contextforge VENV] [--bao PATH] \
+                     [--records N] [decision | append | calls | egress | tasks | identity | leases | growth | up | verify | large]...";
 
 struct Options {
     json: bool,
@@ -18,6 +20,8 @@ struct Options {
     remit: Option<PathBuf>,
     /// Virtual environment of ContextForge, for `calls`.
     contextforge: Option<PathBuf>,
+    /// OpenBao, for `leases`.
+    bao: Option<PathBuf>,
     /// Records of `large`.
     records: u64,
     only: Vec<String>,
@@ -42,6 +46,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         short: false,
         remit: None,
         contextforge: None,
+        bao: None,
         records: 10_000_000,
         only: Vec::new(),
     };
@@ -51,9 +56,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--short" => options.short = true,
             "--remit" => options.remit = Some(arguments.next()?.into()),
             "--contextforge" => options.contextforge = Some(arguments.next()?.into()),
+            "--bao" => options.bao = Some(arguments.next()?.into()),
             "--records" => options.records = arguments.next()?.parse().ok()?,
-            "decision" | "append" | "calls" | "egress" | "tasks" | "identity" | "growth" | "up"
-            | "verify" | "large" => options.only.push(argument),
+            "decision" | "append" | "calls" | "egress" | "tasks" | "identity" | "leases" | "growth"
+            | "up" | "verify" | "large" => options.only.push(argument),
             _ => return None,
         }
     }
@@ -92,6 +98,15 @@ fn all(options: &Options, folder: &Path) -> anyhow::Result<()> {
             (2_000, 10_000)
         };
         show(runtime.block_on(identity::run(folder, count, runs))?)?;
+    }
+    if wanted("leases") {
+        let (count, known) = if options.short {
+            (100, 10_000)
+        } else {
+            (2_000, 100_000)
+        };
+        let bao = options.bao.as_deref();
+        show(runtime.block_on(leases::run(folder, bao, count, known))?)?;
     }
     if wanted("growth") {
         let open = if options.short { 2_000 } else { 100_000 };

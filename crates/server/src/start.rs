@@ -147,9 +147,16 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         .map_err(Failure::from)?;
     crate::observe::align(&app).await?;
     crate::jobs::recover(&app).await?;
-    crate::broker::revoke::reconcile(&app).await?;
+    let inherited = crate::broker::revoke::inherited(&app).await?;
     crate::broker::databases::register::all(&app).await;
     let configured = Arc::clone(&app);
+    let ending = Arc::clone(&app);
+    app.background.spawn(async move {
+        // Before the search for what no lease knows: these are known.
+        if let Err(failure) = crate::broker::revoke::reconcile(&ending, inherited).await {
+            tracing::error!(%failure, "credentials of an earlier process could not be ended");
+        }
+    });
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;

@@ -152,6 +152,19 @@ pub fn open(conn: &mut Conn) -> Result<Vec<Stored<Lease>>, StoreError> {
     rows.into_iter().map(read).collect()
 }
 
+/// Leases that a process which is gone held, or was about to: planned or live, and not only brokered; oldest first.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when a row is not ours.
+pub fn held(conn: &mut Conn) -> Result<Vec<Stored<Lease>>, StoreError> {
+    let rows = LEASES.load(
+        conn,
+        &format!("WHERE {OPEN} AND t.state IN ('planned', 'live') AND t.class <> 'R0' ORDER BY t.id"),
+        &[],
+    )?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Up to `limit` leases in one state, oldest first, those after `after`.
 ///
 /// # Errors

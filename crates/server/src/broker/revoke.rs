@@ -23,6 +23,8 @@ use crate::app::{App, Failure};
 const SWEEP: Duration = Duration::from_millis(1000);
 /// Leases taken at once, over all backends.
 const AT_ONCE: u32 = 2000;
+/// Leases of an earlier process that one record ends.
+const RECONCILED_AT_ONCE: usize = 500;
 /// Longest wait between two tries.
 const WAIT_MAX_MS: u64 = 60_000;
 /// A lease that has been dying for longer is stuck: somebody has to look.
@@ -221,46 +223,51 @@ async fn expire(app: &Arc<App>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// After a start: what an earlier process held cannot be presented any more, and what it planned may exist. All of it is
-/// ended. Roles of ours that no lease knows (the store is older than they are) are ended, too.
+/// What an earlier process held or had planned. Read before anybody is served; what was minted for tasks leads back from
+/// then on.
 ///
 /// # Errors
-/// [`Failure::Unavailable`] when the store cannot be read or written.
-pub async fn reconcile(app: &Arc<App>) -> Result<usize, Failure> {
-    let open = app
+/// [`Failure::Unavailable`] when the store cannot be read.
+pub async fn inherited(app: &Arc<App>) -> Result<Vec<Lease>, Failure> {
+    let held = app
         .store
-        .read(|conn| Ok::<_, Failure>(remit_store::leases::open(conn)?))
+        .read(|conn| Ok::<_, Failure>(remit_store::leases::held(conn)?))
         .await?;
     // What an upstream minted for a task is kept: the agent holds its placeholder.
     let is_minted = |lease: &Lease| lease.backend.as_str() == MINTED && lease.state == LeaseState::Live;
-    let (minted, open): (Vec<Lease>, Vec<Lease>) =
-        open.into_iter().map(|lease| lease.value).partition(is_minted);
+    let (minted, held): (Vec<Lease>, Vec<Lease>) =
+        held.into_iter().map(|lease| lease.value).partition(is_minted);
     for lease in &minted {
         if let Err(failure) = minted::restore(app, lease).await {
             tracing::error!(lease = %lease.id, %failure, "what was minted for a task cannot be opened");
         }
     }
-    let held: Vec<Lease> = open
-        .into_iter()
-        .filter(|lease| {
-            lease.class != LeaseClass::R0 && matches!(lease.state, LeaseState::Planned | LeaseState::Live)
-        })
-        .collect();
-    let count = held.len();
-    let ending = held.iter().map(|lease| {
-        leases::step(
-            app,
-            lease,
-            LeaseState::Revoking,
-            Change::default(),
-            "held by an earlier process",
-        )
-    });
-    for ended in futures_util::future::join_all(ending).await {
-        ended?;
+    Ok(held)
+}
+
+/// After a start: what an earlier process held cannot be presented any more, and what it planned may exist. All of it is
+/// ended.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub async fn reconcile(app: &Arc<App>, inherited: Vec<Lease>) -> Result<usize, Failure> {
+    for some in inherited.chunks(RECONCILED_AT_ONCE) {
+        let mut entry = crate::engine::record::of("lease.reconcile");
+        entry.detail.insert("why", "held by an earlier process");
+        let names: Vec<remit_core::json::Value> =
+            some.iter().map(|lease| lease.id.to_string().into()).collect();
+        entry.detail.insert("leases", names);
+        let ids: Vec<LeaseId> = some.iter().map(|lease| lease.id).collect();
+        app.store
+            .append(entry, move |tx| {
+                ids.iter().try_for_each(|id| {
+                    remit_store::leases::step(tx, *id, LeaseState::Revoking, &Change::default()).map(drop)
+                })
+            })
+            .await?;
+        app.broker.work.notify_one();
     }
-    app.broker.work.notify_one();
-    Ok(count)
+    Ok(inherited.len())
 }
 
 /// Ends credentials of ours at the backends that can list them, which no open lease knows. What cannot be looked for now is

@@ -178,5 +178,6 @@ async fn serve(contained: Contained, mut listeners: mpsc::UnboundedReceiver<TcpL
             Ok(nothing)
         }
     });
+    let listener = remit_gateway::Listener::Tcp(listener);
     remit_gateway::serve(listener, service, std::future::pending()).await;
 }

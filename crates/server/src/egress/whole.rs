@@ -126,7 +126,13 @@ pub(super) async fn read_whole(
         Err(error) => Err(error.to_string()),
     };
     match (read, captured) {
-        (Ok(read), Ok(body)) => Ok(Read { body, ..read }),
+        (Ok(mut read), Ok(body)) => {
+            // What was taken out of the body stands in no header either.
+            let known = app.broker.opened();
+            read.headers
+                .retain(|(_, value)| !known.iter().any(|secret| value.contains(secret.as_str())));
+            Ok(Read { body, ..read })
+        }
         (read, Err(why)) => {
             // Recorded as what it is: perhaps made, and nobody here can end it.
             if let Err(failure) = minted::unknown(app, lease, &why).await {

@@ -444,3 +444,37 @@ async fn answers_are_bounded_and_recorded() {
     }
     assert!(outcomes[0].detail.contains_key("rows"), "{wanted}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_does_not_live_longer_because_its_task_does_but_by_a_decision() {
+    let Some(erp) = Erp::open(true).await else { return };
+    let mut wish = erp.house.wish(&["erp/db.query"], &["erp:public/invoices"]);
+    wish.ttl_ms = Some(30_000);
+    let task = remit_server::tasks::open::open(erp.house.app(), wish, &name("alice"))
+        .await
+        .unwrap();
+    rows(&erp.sql(&task.token, "SELECT 1").await);
+    rows(&erp.sql(&task.token, "SELECT 1").await);
+    let first = leases_of(&erp, task.task.id);
+    assert_eq!(first.len(), 1, "it lives as long as its task: nothing to renew");
+    remit_server::tasks::renew::renew(erp.house.app(), task.task.id, 3_600_000, &name("alice"))
+        .await
+        .unwrap();
+    rows(&erp.sql(&task.token, "SELECT 1").await);
+    let both = leases_of(&erp, task.task.id);
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert!(both[1].expires_at > first[0].expires_at);
+    let decided = erp.house.records().await;
+    let decided = decided
+        .iter()
+        .find(|record| record.kind == "lease.renew")
+        .unwrap();
+    assert_eq!(decided.decision.as_deref(), Some("allow"));
+    for _ in 0..500 {
+        if erp.count(&erp.roles()).await == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the role before is still there");
+}

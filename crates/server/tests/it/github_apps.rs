@@ -216,3 +216,23 @@ async fn what_cannot_be_ended_is_counted_aloud() {
             .contains("\nremit_leases{state=\"revoking\"} 0\n")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_policy_takes_away_is_taken_back_there_and_forgotten_here() {
+    let github = FakeGithub::start().await;
+    let house = with_github(&github).await;
+    let agent = Agent::of(&house, "forge", &["forge:acme/web"]).await;
+    let with = format!("Authorization: Bearer {}\r\n", agent.placeholder("app"));
+    assert_eq!(agent.ask("GET /repos/acme/web", &with, "").await.0, 200);
+    remit_server::registry::servers::retire(house.app(), &name("forge"), &name("alice"))
+        .await
+        .unwrap();
+    // The task is open all the while.
+    agent.until(LeaseState::Dead).await;
+    assert_eq!(github.seen.lock().unwrap().revoked, 1);
+    let known = house.app().broker.opened();
+    assert!(
+        !known.iter().any(|value| value.starts_with("fake-github")),
+        "forgotten here, too"
+    );
+}

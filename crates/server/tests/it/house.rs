@@ -28,7 +28,7 @@ pub struct House {
     pub running: Running,
     pub stub: StubServer,
     pub folder: PathBuf,
-    launcher: PathBuf,
+    pub launcher: PathBuf,
 }
 
 pub fn name(text: &str) -> Name {

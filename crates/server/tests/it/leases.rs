@@ -67,10 +67,10 @@ async fn a_thousand_leases_are_cut_at_once() {
             ..Verbs::default()
         },
     };
-    let password = SecretString::from("not-asked-for-here");
+    let verifier = postgresql::verifier(&SecretString::from("not-asked-for-here"));
     let names: Vec<String> = (0..1000).map(|n| format!("remit_thousand_{n}")).collect();
     for role in names.iter().take(3) {
-        postgresql::make(&admin, role, &password, Timestamp(4_000_000_000_000), &rights)
+        postgresql::make(&admin, role, &verifier, Timestamp(4_000_000_000_000), &rights)
             .await
             .unwrap();
     }
@@ -137,7 +137,7 @@ async fn what_a_role_owns_goes_with_it() {
     postgresql::make(
         &admin,
         "remit_owner",
-        &SecretString::from("x"),
+        &postgresql::verifier(&SecretString::from("x")),
         Timestamp(4_000_000_000_000),
         &rights,
     )

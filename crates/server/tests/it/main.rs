@@ -19,6 +19,8 @@ mod contained;
 #[cfg(test)]
 mod databases;
 #[cfg(test)]
+mod databases_tls;
+#[cfg(test)]
 mod delegation;
 #[cfg(test)]
 mod egress;

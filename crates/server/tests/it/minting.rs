@@ -183,8 +183,9 @@ async fn what_a_system_mints_is_a_lease_and_the_agent_gets_a_placeholder() {
     .await;
     let agent = Agent::of(&house, "forge", &["forge:projects"]).await;
     let head = "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\n";
+    let echoing = format!("{head}x-made: use minted-value-4711-abcdef\r\n");
     let body = r#"{"id":1,"name":"ci","token":"minted-value-4711-abcdef","expires_at":"2031-05-06"}"#;
-    *upstream.answer.lock().unwrap() = (head.to_owned(), body.to_owned());
+    *upstream.answer.lock().unwrap() = (echoing, body.to_owned());
     let json_type = "Content-Type: application/json\r\n";
     let (_, given) = agent
         .agreed("POST /projects/9/tokens", json_type, r#"{"name":"ci"}"#)

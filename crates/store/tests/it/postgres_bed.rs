@@ -102,7 +102,7 @@ impl Cluster {
 }
 
 /// The folder with `initdb` and `postgres`.
-fn programs() -> Option<PathBuf> {
+pub fn programs() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| {
             versions
@@ -122,7 +122,7 @@ fn programs() -> Option<PathBuf> {
 }
 
 /// PostgreSQL refuses to run as root: the user `postgres` then.
-fn unprivileged() -> Option<(u32, u32)> {
+pub fn unprivileged() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
@@ -135,7 +135,7 @@ fn unprivileged() -> Option<(u32, u32)> {
     Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
-fn become_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
+pub fn become_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
     if let Some((uid, gid)) = owner {
         command.uid(uid).gid(gid);
     }

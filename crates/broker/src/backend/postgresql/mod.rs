@@ -9,7 +9,7 @@ mod role;
 mod session;
 
 pub use query::{Limits, Outcome, run};
-pub use role::{Rights, Verbs, cut, list, make, prove, remove};
+pub use role::{Rights, Verbs, cut, list, make, prove, remove, verifier};
 pub use session::{Account, Session, connect};
 
 use super::BackendError;

@@ -63,14 +63,20 @@ impl std::fmt::Debug for Rights<'_> {
     }
 }
 
-/// Makes a role with these rights, in one transaction. The server sees a SCRAM verifier, never the password.
+/// What a server keeps of a password (RFC 5803): the password cannot be had from it. Takes a while, as it should.
+#[must_use]
+pub fn verifier(password: &SecretString) -> String {
+    scram_sha_256(password.expose_secret().as_bytes())
+}
+
+/// Makes a role with these rights, in one transaction. The server sees the verifier, never the password.
 ///
 /// # Errors
 /// [`BackendError`]; then the role may exist all the same and has to be removed by its name.
 pub async fn make(
     admin: &Session,
     name: &str,
-    password: &SecretString,
+    verifier: &str,
     until: Timestamp,
     rights: &Rights<'_>,
 ) -> Result<(), BackendError> {
@@ -82,7 +88,6 @@ pub async fn make(
         .await;
     let (tables, sequences) = covered(admin, rights).await?;
     let role = quoted(name);
-    let verifier = scram_sha_256(password.expose_secret().as_bytes());
     let mut script = format!(
         "CREATE ROLE {role} LOGIN NOINHERIT CONNECTION LIMIT {SESSIONS_MAX} PASSWORD '{verifier}' VALID UNTIL '{until}';"
     );

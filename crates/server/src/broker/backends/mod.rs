@@ -49,6 +49,15 @@ pub(super) struct Holding {
     wish: Wish,
     made: Made,
     made_at: Timestamp,
+    /// How often it was put into a request.
+    used: u32,
+}
+
+impl Holding {
+    /// True when it is the credential of this lease.
+    fn is(&self, lease: LeaseId) -> bool {
+        self.lease.id == lease
+    }
 }
 
 /// What a backend is asked for.
@@ -105,7 +114,7 @@ pub(super) async fn credential(
     let now = app.clock.now();
     let mut why = "the task holds other rights now";
     if let Some(holding) = held.as_mut().filter(|holding| holding.wish == wish) {
-        if !is_due(holding, now, live.snapshot().task.expires_at) {
+        if !is_used_up(holding, of) && !is_due(holding, now, live.snapshot().task.expires_at) {
             return given(live, name, holding);
         }
         why = "another one took its place";
@@ -127,12 +136,18 @@ pub(super) async fn credential(
     given(live, name, holding)
 }
 
-fn given(live: &Live, name: &Name, holding: &Holding) -> Result<Credential, CredentialFailure> {
+/// It may be used as often as the backend was told; the next one is for the next request.
+fn is_used_up(holding: &Holding, of: &Configured) -> bool {
+    matches!(of, Configured::VaultToken(of) if of.uses > 0 && holding.used >= of.uses)
+}
+
+fn given(live: &Live, name: &Name, holding: &mut Holding) -> Result<Credential, CredentialFailure> {
     if live.lifeline().state().is_some() {
         return Err(CredentialFailure::Ended(
             "the task is not open any more".to_owned(),
         ));
     }
+    holding.used = holding.used.saturating_add(1);
     Ok(Credential {
         value: holding.made.value.clone(),
         user: holding.made.user.clone(),
@@ -181,7 +196,8 @@ async fn renewed(
 ) -> Result<bool, CredentialFailure> {
     let now = app.clock.now();
     let task_ends = live.snapshot().task.expires_at;
-    let (Configured::VaultToken(of), true) = (of, holding.lease.expires_at > now) else {
+    let prolonged = holding.lease.expires_at > now && !is_used_up(holding, of);
+    let (Configured::VaultToken(of), true) = (of, prolonged) else {
         return Ok(false);
     };
     let until = now.plus_ms(life_ms(&of.ttl)?).min(task_ends);
@@ -281,6 +297,7 @@ async fn make(
         wish,
         made,
         made_at: now,
+        used: 0,
     })
 }
 
@@ -331,7 +348,7 @@ impl super::Broker {
         };
         for slot in slots {
             let mut held = slot.lock().await;
-            if held.as_ref().is_some_and(|held| held.lease.id == lease) {
+            if held.as_ref().is_some_and(|held| held.is(lease)) {
                 *held = None;
             }
         }

@@ -10,7 +10,24 @@ pub(super) mod sessions;
 
 pub(crate) use run::{Noted, run};
 
+use std::sync::Arc;
+
+use remit_core::lease::Lease;
+use remit_core::name::Name;
 use remit_core::tool::ToolClass;
+
+use crate::app::{App, Failure};
+use crate::engine::live::Live;
+
+/// Issues a role to a task, as its first statement would; it ends with the task.
+///
+/// # Errors
+/// [`Failure`] when the server refuses or is away, or the task is not open.
+pub async fn issue(app: &Arc<App>, live: &Arc<Live>, database: &Name) -> Result<Lease, Failure> {
+    let held = rights::Held::of(&live.snapshot().task.authority, database);
+    let (lease, _password) = sessions::issue(app, live, database, &held).await?;
+    Ok(lease)
+}
 
 /// The argument that carries the statement.
 pub(crate) const STATEMENT: &str = "sql";

@@ -88,7 +88,7 @@ pub(crate) async fn run(
     let Some(held) = open.take() else {
         return Err(error(ErrorKind::Closed, Sent::No, String::new()));
     };
-    noted.lease = Some(held.lease.to_string());
+    noted.lease = Some(held.lease.id.to_string());
     if !permit.is_fresh(app.clock.boot()) {
         *open = Some(held);
         return Err(error(ErrorKind::NotFresh, Sent::No, String::new()));
@@ -116,8 +116,8 @@ pub(crate) async fn run(
         }
         Err(BackendError::Away(why)) => {
             // The next statement gets a session and a role of its own; this one's must not pile up.
-            if let Err(failure) = sessions::end_early(app, held.lease, "its session is gone").await {
-                tracing::warn!(lease = %held.lease, %failure, "a lease ends with its task, not before");
+            if let Err(failure) = sessions::end_early(app, held.lease.id, "its session is gone").await {
+                tracing::warn!(lease = %held.lease.id, %failure, "a lease ends with its task, not before");
             }
             let sent = if statement.class == ToolClass::Read {
                 Sent::No

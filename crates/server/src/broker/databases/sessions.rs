@@ -1,6 +1,7 @@
 //! Sessions: one for the house per database, to make and end roles; one for each task, under its own role.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_broker::backend::postgresql::{self, Account, Rights, Session};
@@ -13,12 +14,17 @@ use secrecy::SecretString;
 use super::rights::Held;
 use crate::app::{App, Failure};
 use crate::broker::leases::{self, Plan};
-use crate::broker::{Reach, vault};
+use crate::broker::{Reach, renewal, vault};
 use crate::config::Database;
 use crate::engine::live::Live;
 
 /// The backend's name in leases.
 pub(crate) const POSTGRESQL: &str = "postgresql";
+
+/// Sessions of the house with one database that make roles at once.
+const MAKING: usize = 4;
+/// A role whose end is this near is not given another statement, in milliseconds: another role takes its place.
+const AHEAD_MS: i64 = remit_core::limits::UPSTREAM_CALL_MS_MAX.cast_signed();
 
 /// Where one session is, or is being opened.
 type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
@@ -27,14 +33,15 @@ type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) session: Session,
-    pub(crate) lease: LeaseId,
+    pub(crate) lease: Lease,
     held: Held,
 }
 
 /// The sessions of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    house: Mutex<HashMap<Name, Slot<Session>>>,
+    house: Mutex<HashMap<(Name, usize), Slot<Session>>>,
+    next: AtomicUsize,
     tasks: Mutex<HashMap<(TaskId, Name), Slot<Open>>>,
 }
 
@@ -54,7 +61,7 @@ impl Sessions {
         };
         for slot in slots {
             let mut open = slot.lock().await;
-            if open.as_ref().is_some_and(|open| open.lease == lease) {
+            if open.as_ref().is_some_and(|open| open.lease.id == lease) {
                 *open = None;
             }
         }
@@ -65,9 +72,20 @@ impl Sessions {
         Arc::clone(tasks.entry((task, database.clone())).or_default())
     }
 
+    /// The session that ends roles: nobody who makes some is waited for.
     pub(crate) fn of_house(&self, database: &Name) -> Slot<Session> {
+        self.of_house_numbered(database, 0)
+    }
+
+    /// One of the sessions that make roles, in turns.
+    fn making(&self, database: &Name) -> Slot<Session> {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.of_house_numbered(database, 1 + turn % MAKING)
+    }
+
+    fn of_house_numbered(&self, database: &Name, number: usize) -> Slot<Session> {
         let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(house.entry(database.clone()).or_default())
+        Arc::clone(house.entry((database.clone(), number)).or_default())
     }
 }
 
@@ -125,17 +143,28 @@ pub(crate) async fn task(
 ) -> Result<(), Failure> {
     let wanted = Held::of(&live.snapshot().task.authority, database);
     if let Some(open) = held.as_ref() {
-        if !open.session.is_closed() && open.held == wanted {
+        // The task was renewed, and the role ends when the task would have.
+        let ends = open.lease.expires_at;
+        let due = open.lease.class != LeaseClass::R0
+            && ends < live.snapshot().task.expires_at
+            && ends.ms_since(app.clock.now()) < AHEAD_MS;
+        if !open.session.is_closed() && open.held == wanted && !due {
             return Ok(());
         }
-        let old = open.lease;
+        let old = open.lease.clone();
         *held = None;
-        end_early(
-            app,
-            old,
-            "its session is gone, or the task holds other rights now",
-        )
-        .await?;
+        let why = if due {
+            "another one took its place"
+        } else {
+            "its session is gone, or the task holds other rights now"
+        };
+        let renewed = if due {
+            renewal::decide(app, live, &old, None).await
+        } else {
+            Ok(())
+        };
+        end_early(app, old.id, why).await?;
+        renewed.map_err(|refused| Failure::Conflict(refused.to_string()))?;
     }
     let configured = configured(app, database)?;
     *held = Some(if configured.roles {
@@ -182,17 +211,13 @@ async fn shared(
         expires_at: live.snapshot().task.expires_at,
         outlives_task: false,
     };
-    leases::plan(app, live, id, plan).await?;
+    let lease = leases::plan(app, live, id, plan).await?;
     let reach = Reach::of_task(app, database.as_str(), live)?;
     let account = account(app, database, Some(live)).await?;
     let session = postgresql::connect(&account, &configured.schema, &reach)
         .await
         .map_err(Failure::unavailable)?;
-    Ok(Open {
-        session,
-        lease: id,
-        held,
-    })
+    Ok(Open { session, lease, held })
 }
 
 /// A role of its own: planned under its name, made, confirmed, and only then signed in with.
@@ -214,11 +239,7 @@ async fn under_role(
     let session = postgresql::connect(&account, &configured.schema, &reach)
         .await
         .map_err(Failure::unavailable)?;
-    Ok(Open {
-        session,
-        lease: lease.id,
-        held,
-    })
+    Ok(Open { session, lease, held })
 }
 
 /// Issues a role to a task.
@@ -241,7 +262,12 @@ pub(crate) async fn issue(
     let mut lease = leases::plan(app, live, id, plan).await?;
     let password = app.broker.fresh_password(&*app.entropy)?;
     let made = async {
-        let slot = app.broker.sessions.of_house(database);
+        // It takes milliseconds of a core: nobody waits for the session meanwhile.
+        let of = password.clone();
+        let verifier = tokio::task::spawn_blocking(move || postgresql::verifier(&of))
+            .await
+            .map_err(Failure::unavailable)?;
+        let slot = app.broker.sessions.making(database);
         let mut admin = slot.lock().await;
         house(app, database, &mut admin, Some(live)).await?;
         let admin = admin
@@ -254,7 +280,7 @@ pub(crate) async fn issue(
             covers: &|table| held.covers(table),
             verbs: held.verbs,
         };
-        postgresql::make(admin, &lease.handle, &password, lease.expires_at, &rights)
+        postgresql::make(admin, &lease.handle, &verifier, lease.expires_at, &rights)
             .await
             .map_err(Failure::unavailable)
     };
