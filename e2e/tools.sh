@@ -74,6 +74,16 @@ install_fetch() {
   python_packages "$(python_with_venv)" "$tools/fetch" "$spec/requirements-fetch.txt"
   printf '%s\n' "$fetch_wanted" >"$tools/fetch/installed"
 }
+# Backends of credentials: OpenBao, and moto, which plays AWS and checks signatures; a set of their own, too.
+backends_wanted=$(sha256sum <"$spec/backends-requirements.txt" | cut -d' ' -f1)
+backends_installed() { [[ $(cat "$tools/backends/installed" 2>/dev/null) == "$backends_wanted" ]]; }
+install_backends() {
+  local python
+  python=$(python_with_venv) || return 1
+  rm -rf "$tools/backends"
+  python_packages "$python" "$tools/backends" "$spec/backends-requirements.txt"
+  printf '%s\n' "$backends_wanted" >"$tools/backends/installed"
+}
 
 mkdir -p "$tools"
 if ! installed; then
@@ -91,6 +101,11 @@ if ! fetch_installed; then
   flock 9
   fetch_installed || install_fetch
 fi
+if ! backends_installed; then
+  exec 9>"$tools/lock"
+  flock 9
+  backends_installed || install_backends
+fi
 
 modules=$tools/node/node_modules
 scope=$modules/@modelcontextprotocol
@@ -99,6 +114,7 @@ export REMIT_TOOLS='$tools'
 NODE='$tools/node/bin/node'
 BROWSER_MODULES='$tools/browser/node_modules'
 PYTHON='$tools/python/bin/python'
+BACKENDS='$tools/backends/bin'
 PYTHON1='$tools/python1/bin/python'
 CONFORMANCE='$scope/conformance/dist/index.js'
 INSPECTOR='$scope/inspector/clients/launcher/build/index.js'

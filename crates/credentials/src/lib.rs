@@ -1,5 +1,5 @@
 //! Credentials at the edge: how an upstream gives one over OAuth, what one looks like, and where it may stand. No I/O.
 
-pub mod oauth;
-
 pub mod detect;
+pub mod minted;
+pub mod oauth;

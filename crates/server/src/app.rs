@@ -215,11 +215,10 @@ impl App {
     /// [`Failure::Unavailable`] when it cannot be read: the old one stays, and its decisions are refused by their appends.
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
         let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, &sources, environments, contains))
+            .read(move |conn| crate::engine::world::load(conn, now, environments, contains))
             .await;
         self.loaded(loaded)
     }
@@ -230,11 +229,10 @@ impl App {
     /// As [`Self::reload`].
     pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let (sources, _) = crate::policies::sources(&self.config, &self.paths)?;
         let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read_urgent(move |conn| crate::engine::world::load(conn, now, &sources, environments, contains))
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, environments, contains))
             .await;
         self.loaded(loaded)
     }

@@ -26,6 +26,7 @@ use crate::engine::port::Port;
 use crate::engine::{record, world};
 use crate::keys::{KeyError, Keys};
 use crate::paths::{PathError, Paths};
+use crate::policies::Files;
 
 /// What the wiring needs from outside.
 pub struct Parts {
@@ -90,6 +91,7 @@ pub struct Running {
     workload: JoinHandle<()>,
     jobs: JoinHandle<()>,
     revoking: JoinHandle<()>,
+    judging: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -120,6 +122,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         stopping.clone(),
     ));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
+    let judging = tokio::spawn(crate::broker::rejudge::run(Arc::clone(&app), stopping.clone()));
     let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
     app.store
         .append(started(&app), |_| Ok(()))
@@ -133,16 +136,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
-        for database in configured
-            .config
-            .databases
-            .keys()
-            .filter_map(|name| name.parse().ok())
-        {
-            if let Err(failure) = crate::broker::revoke::sweep_orphans(&configured, &database).await {
-                tracing::warn!(%database, %failure, "roles without a lease could not be looked for");
-            }
-        }
+        crate::broker::revoke::sweep_all_orphans(&configured).await;
     });
     Ok(Running {
         app,
@@ -152,6 +146,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         workload,
         jobs,
         revoking,
+        judging,
         lane,
         stop,
     })
@@ -195,7 +190,8 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
     greet(&store, &parts.me)?;
-    let (sources, _) = crate::policies::sources(&parts.config, &parts.paths)?;
+    let files = Files::read(&parts.config, &parts.paths)?;
+    crate::policies::apply::at_start(&store, files, &parts.me).await?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
     let exe = parts.launcher.clone();
@@ -204,7 +200,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         .map_err(Failure::unavailable)?;
     let contained = contains.is_ok();
     let world = store
-        .read(move |conn| world::load(conn, now, &sources, environments, contained))
+        .read(move |conn| world::load(conn, now, environments, contained))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -401,6 +397,7 @@ impl Running {
         crate::control::remove(&self.app.paths);
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -417,6 +414,7 @@ impl Running {
         self.workload.abort();
         self.jobs.abort();
         self.revoking.abort();
+        self.judging.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::rows::Checked;
 use crate::sql::{Conn, Value};
 use crate::stored::{Columns, Stored};
-use crate::tables::LEASES;
+use crate::tables::{LEASE_VALUES, LEASES};
 
 /// States in which something is still to be done or waited for, as the index knows them.
 const OPEN: &str = "t.state IN ('planned', 'live', 'revoking', 'fading')";
@@ -61,7 +61,30 @@ pub fn step(tx: &mut Tx<'_>, lease: LeaseId, to: LeaseState, change: &Change) ->
         stored.value.expires_at = expires_at;
     }
     LEASES.update(tx, &columns(&stored), stored.changed)?;
+    if to.is_over() {
+        LEASE_VALUES.delete(tx, &[lease.to_string().into()])?;
+    }
     Ok(true)
+}
+
+/// Keeps what a credential is, sealed, until its lease is over: it can be ended, or used after a restart, by showing it only.
+///
+/// # Errors
+/// [`Refused::Duplicate`] when it is kept already.
+pub fn keep_value(tx: &mut Tx<'_>, lease: LeaseId, sealed: &[u8]) -> Result<(), ApplyError> {
+    LEASE_VALUES
+        .insert(tx, &[lease.to_string().into(), sealed.into()])
+        .map(drop)
+}
+
+/// What a credential is, sealed; none when it was never kept, or its lease is over.
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the row is not ours.
+pub fn value(conn: &mut Conn, lease: LeaseId) -> Result<Option<Vec<u8>>, StoreError> {
+    let row = LEASE_VALUES.get(conn, &[lease.to_string().into()])?;
+    row.map(|row| Ok(Columns::of(&LEASE_VALUES, &row).bytes(1)?.to_vec()))
+        .transpose()
 }
 
 /// Moves the last moment of a live lease: a renewal, decided before.

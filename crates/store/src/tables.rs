@@ -179,6 +179,7 @@ pub(crate) static LEASES: Table = Table::new(
     ],
     22,
 );
+pub(crate) static LEASE_VALUES: Table = Table::new("lease_values", &["lease"], &["sealed"], 36);
 pub(crate) static LOGINS: Table =
     Table::new("logins", &["server", "owner"], &["issuer", "sealed", "state"], 25);
 pub(crate) static OAUTH_CLIENTS: Table =
@@ -202,7 +203,7 @@ pub(crate) static SMALL: [&Table; 14] = [
     &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 23] = [
+pub(crate) static ALL: [&Table; 24] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -220,6 +221,7 @@ pub(crate) static ALL: [&Table; 23] = [
     &SECRETS,
     &SECRET_VERSIONS,
     &LEASES,
+    &LEASE_VALUES,
     &LOGINS,
     &OAUTH_CLIENTS,
     &HANDLES,

@@ -3,7 +3,10 @@
 //! The seam for the next one: a function that makes a credential under a name chosen before, one that ends it and takes
 //! "already gone" for done, and the class that follows from how its end can be proved.
 
+pub mod aws_sts;
+pub mod github_app;
 pub mod postgresql;
+pub mod vault_token;
 
 use crate::port::Unreached;
 

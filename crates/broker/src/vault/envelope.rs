@@ -21,6 +21,29 @@ pub struct Sealed {
     pub body: Vec<u8>,
 }
 
+impl Sealed {
+    /// Both parts in one piece, for rows with one column.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let length = u32::try_from(self.wrapped.len()).unwrap_or(u32::MAX);
+        [&length.to_be_bytes(), &*self.wrapped, &*self.body].concat()
+    }
+
+    /// Reads [`Sealed::to_bytes`] back.
+    ///
+    /// # Errors
+    /// [`VaultError::Broken`] when it is cut off.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(VaultError::Broken)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| VaultError::Broken)?;
+        let (wrapped, body) = rest.split_at_checked(length).ok_or(VaultError::Broken)?;
+        Ok(Self {
+            wrapped: wrapped.to_vec(),
+            body: body.to_vec(),
+        })
+    }
+}
+
 /// What a version is bound to.
 fn place(secret: &Name, version: i64) -> String {
     format!("secret/{secret}/{version}")
@@ -37,21 +60,29 @@ pub async fn seal(
     version: i64,
     value: &SecretString,
 ) -> Result<Sealed, VaultError> {
+    seal_at(kek, entropy, &place(secret, version), value).await
+}
+
+/// Seals a value that is no version of a secret: `place` says what it belongs to (`lease/ID`), and it opens there alone.
+///
+/// # Errors
+/// As [`seal`].
+pub async fn seal_at(
+    kek: &dyn Wrap,
+    entropy: &dyn Entropy,
+    place: &str,
+    value: &SecretString,
+) -> Result<Sealed, VaultError> {
     let mut data_key = Zeroizing::new([0_u8; 32]);
     entropy.fill(data_key.as_mut())?;
     let mut nonce = [0_u8; NONCE_LEN];
     entropy.fill(&mut nonce)?;
-    let place = place(secret, version);
     let mut sealed = value.expose_secret().as_bytes().to_vec();
     let key = UnboundKey::new(&AES_256_GCM, data_key.as_ref()).map_err(|_| VaultError::Broken)?;
     LessSafeKey::new(key)
-        .seal_in_place_append_tag(
-            Nonce::assume_unique_for_key(nonce),
-            Aad::from(place.as_str()),
-            &mut sealed,
-        )
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut sealed)
         .map_err(|_| VaultError::Broken)?;
-    let wrapped = kek.wrap(&place, &data_key).await?;
+    let wrapped = kek.wrap(place, &data_key).await?;
     let mut body = nonce.to_vec();
     body.append(&mut sealed);
     Ok(Sealed { wrapped, body })
@@ -67,8 +98,15 @@ pub async fn open(
     version: i64,
     sealed: &Sealed,
 ) -> Result<SecretString, VaultError> {
-    let place = place(secret, version);
-    let data_key = kek.unwrap(&place, &sealed.wrapped).await?;
+    open_at(kek, &place(secret, version), sealed).await
+}
+
+/// Opens what was sealed at `place`.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_at(kek: &dyn Wrap, place: &str, sealed: &Sealed) -> Result<SecretString, VaultError> {
+    let data_key = kek.unwrap(place, &sealed.wrapped).await?;
     let (nonce, body) = sealed
         .body
         .split_at_checked(NONCE_LEN)
@@ -77,7 +115,7 @@ pub async fn open(
     let key = UnboundKey::new(&AES_256_GCM, data_key.as_ref()).map_err(|_| VaultError::Broken)?;
     let mut body = Zeroizing::new(body.to_vec());
     let plain = LessSafeKey::new(key)
-        .open_in_place(nonce, Aad::from(place.as_str()), &mut body)
+        .open_in_place(nonce, Aad::from(place), &mut body)
         .map_err(|_| VaultError::Broken)?;
     let text = std::str::from_utf8(plain).map_err(|_| VaultError::Broken)?;
     let opened = SecretString::from(text);
@@ -117,6 +155,20 @@ mod tests {
         assert!(open(&kek(1), &name("github"), 2, &one).await.is_err());
         assert!(open(&kek(1), &name("stripe"), 1, &one).await.is_err());
         assert!(open(&kek(2), &name("github"), 1, &one).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_value_elsewhere_opens_there_alone_and_lies_in_one_piece() {
+        let value = SecretString::from("canary-7f3a");
+        let sealed = seal_at(&kek(1), &SystemEntropy, "lease/a", &value).await.unwrap();
+        let read = Sealed::from_bytes(&sealed.to_bytes()).unwrap();
+        assert_eq!(read, sealed);
+        assert_eq!(
+            open_at(&kek(1), "lease/a", &read).await.unwrap().expose_secret(),
+            "canary-7f3a"
+        );
+        assert!(open_at(&kek(1), "lease/b", &read).await.is_err());
+        assert!(Sealed::from_bytes(&[0, 0, 1]).is_err() && Sealed::from_bytes(&[0, 0, 0, 9, 1]).is_err());
     }
 
     #[tokio::test]

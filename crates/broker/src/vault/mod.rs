@@ -5,7 +5,7 @@ mod envelope;
 mod kek;
 mod transit;
 
-pub use envelope::{Sealed, open, seal};
+pub use envelope::{Sealed, open, open_at, seal, seal_at};
 pub use kek::{LocalKek, Wrap};
 pub use transit::Transit;
 

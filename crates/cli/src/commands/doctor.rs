@@ -41,6 +41,7 @@ struct Finding {
 pub async fn run(context: &Context, _: &Args) -> Result<(), Failure> {
     let mut findings = vec![server(context).await, clock(context)];
     findings.extend(of_status(context).await);
+    findings.extend(leases(context).await);
     findings.extend(space(context));
     findings.extend(
         probe::probe(&context.paths.denied_to_runs())
@@ -177,6 +178,28 @@ fn observed(status: &Value) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// Credentials whose task ended and that nothing could end: somebody has to look.
+async fn leases(context: &Context) -> Option<Finding> {
+    let status = context.control().ok()?.get("/v1/status").await.ok()?;
+    let counts = status.get("leases")?;
+    let count = |state: &str| counts.get(state).and_then(Value::as_u64).unwrap_or(0);
+    let stuck = count("stuck");
+    if stuck > 0 {
+        let sentence =
+            format!("{stuck} credentials could not be ended for more than a minute: possibly live");
+        let advice =
+            "`remit leases --open` says which, and what their backend answers is in the log of `remit up`";
+        return Some(finding("leases", "broken", sentence, advice));
+    }
+    let sentence = format!(
+        "{} credentials in use, {} being ended, {} that only their own expiry ends",
+        count("live"),
+        count("revoking"),
+        count("fading")
+    );
+    Some(finding("leases", "ok", sentence, ""))
 }
 
 async fn server(context: &Context) -> Finding {

@@ -22,7 +22,7 @@ pub struct Begin<'a> {
     pub client: &'a Client,
     /// Where the answer comes back to.
     pub redirect_uri: &'a str,
-    /// The resource, exactly as published (RFC 8707).
+    /// The resource, exactly as published (RFC 8707); an empty one is not named.
     pub resource: &'a str,
     /// What we ask for.
     pub scopes: Option<Scopes>,
@@ -133,8 +133,10 @@ impl Begin<'_> {
             .append_pair("redirect_uri", self.redirect_uri)
             .append_pair("state", &state)
             .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("resource", self.resource);
+            .append_pair("code_challenge_method", "S256");
+        if !self.resource.is_empty() {
+            query.append_pair("resource", self.resource);
+        }
         if let Some(scopes) = &self.scopes {
             query.append_pair("scope", &scopes.to_string());
             // Without consent there is no refresh token (OpenID Connect Core 1.0, section 11).

@@ -54,7 +54,7 @@ pub struct TokenRequest {
     pub authorization: Option<Zeroizing<String>>,
 }
 
-/// The request that redeems `grant` for `resource`.
+/// The request that redeems `grant` for `resource`; an empty one is not named.
 #[must_use]
 pub fn token_request(
     client: &Client,
@@ -85,7 +85,9 @@ pub fn token_request(
             }
         }
     }
-    form.append_pair("resource", resource);
+    if !resource.is_empty() {
+        form.append_pair("resource", resource);
+    }
     let mut authorization = None;
     match &client.auth {
         AuthMethod::None => {

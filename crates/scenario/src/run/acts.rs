@@ -10,6 +10,7 @@ use remit_core::time::Clock as _;
 use remit_core::tool::ToolRef;
 use remit_server::app::Failure;
 use remit_server::approvals::vote::{self, Reach};
+use remit_server::policies::apply;
 use remit_server::registry::servers::{Added, AddedTool};
 use remit_server::registry::{admit, servers};
 use remit_server::tasks::end::{Gone, done};
@@ -288,9 +289,11 @@ impl Stage<'_> {
             before.push((path.clone(), std::fs::read_to_string(&path).unwrap_or_default()));
             put(&path, &file.value)?;
         }
-        let loaded = self
-            .engine()?
-            .run(|app| async move { app.reload().await.map(|world| world.policy.version().to_string()) });
+        let loaded = self.engine()?.run(|app| async move {
+            let by = app.me.clone();
+            let world = apply::apply(&app, &by).await?.in_force()?;
+            Ok(world.policy.version().to_string())
+        });
         match loaded.await {
             Ok(version) => Ok(json!({ "policy_version": version })),
             Err(failure) => {

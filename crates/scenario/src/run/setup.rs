@@ -12,6 +12,7 @@ use remit_core::tool::ToolRef;
 use remit_server::app::Failure;
 use remit_server::config::Hold;
 use remit_server::people::{NewAgent, NewHuman};
+use remit_server::policies::apply;
 use remit_server::registry::admit::{self, Said};
 use remit_server::registry::servers::{self, NewServer};
 use remit_server::tasks::open::{More, NewTask, open};
@@ -239,7 +240,10 @@ impl<'s> Stage<'s> {
         }
         let loaded = async {
             self.engine()?
-                .run(|app| async move { app.reload().await.map(drop) })
+                .run(|app| async move {
+                    let by = app.me.clone();
+                    apply::apply(&app, &by).await?.in_force().map(drop)
+                })
                 .await
         };
         loaded.await.map_err(unready(line, "policies and templates"))

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use remit_core::id::LeaseId;
-use remit_core::lease::{LeaseClass, LeaseState};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::name::Name;
 use remit_core::time::Timestamp;
 use secrecy::SecretString;
 
 use super::leases::{self, Plan};
-use super::vault;
+use super::{backends, vault};
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
 
@@ -39,16 +39,13 @@ pub struct Credential {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialFailure {
     /// Nothing opens this system: none is configured, so none is sent.
-    #[error("no credential is known for `{0}`: `remit secret add NAME --system {0}`")]
+    #[error(
+        "no credential is known for `{0}`: `remit secret add NAME --system {0}`, or `[credentials.NAME]` in remit.toml"
+    )]
     None(Name),
-    /// The user has to sign in again there; the call waits for that.
-    #[error("the sign-in to `{system}` has ended: sign in again at {link}")]
-    NeedsReauth {
-        /// The system.
-        system: Name,
-        /// Where to sign in.
-        link: String,
-    },
+    /// The user has to sign in there, and how; the call waits for that.
+    #[error("{0}")]
+    NeedsReauth(String),
     /// The authority behind it ended.
     #[error("{0}")]
     Ended(String),
@@ -61,6 +58,7 @@ impl From<Failure> for CredentialFailure {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Conflict(why) => Self::Ended(why),
+            Failure::NeedsReauth(how) => Self::NeedsReauth(how),
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -75,21 +73,20 @@ pub async fn credential(
     live: &Arc<Live>,
     system: &Name,
 ) -> Result<Credential, CredentialFailure> {
-    let secrets = app.broker.secrets();
-    let mut fitting = secrets.values().filter(|s| s.system.as_ref() == Some(system));
-    let (first, second) = (fitting.next(), fitting.next());
-    let named_alike = secrets.get(system).filter(|s| s.system.as_ref() == Some(system));
-    let secret = match (first, second, named_alike) {
-        (None, ..) => return Err(CredentialFailure::None(system.clone())),
-        (Some(only), None, _) => only,
-        (Some(_), Some(_), Some(alike)) => alike,
-        (Some(_), Some(_), None) => {
-            return Err(CredentialFailure::Unavailable(format!(
-                "several secrets open `{system}` and none has its name: the request has to carry the placeholder of one"
-            )));
-        }
+    let fitting: Vec<Name> = super::openers(app)
+        .filter(|(_, of)| of == system)
+        .map(|(name, _)| name)
+        .collect();
+    let name = match fitting.as_slice() {
+        [] => return Err(CredentialFailure::None(system.clone())),
+        [only] => only,
+        several => several.iter().find(|name| *name == system).ok_or_else(|| {
+            CredentialFailure::Unavailable(format!(
+                "several credentials open `{system}` and none has its name: the request has to carry the placeholder of one"
+            ))
+        })?,
     };
-    credential_of(app, live, system, &secret.name).await
+    credential_of(app, live, system, name).await
 }
 
 /// As [`credential`], of the secret whose placeholder the request carried.
@@ -102,29 +99,13 @@ pub async fn credential_of(
     system: &Name,
     secret: &Name,
 ) -> Result<Credential, CredentialFailure> {
+    if let Some(of) = backends::configured(app, secret, system) {
+        return Box::pin(backends::credential(app, live, system, secret, of)).await;
+    }
     let secrets = app.broker.secrets();
     let known = secrets.get(secret).filter(|s| s.system.as_ref() == Some(system));
     let known = known.ok_or_else(|| CredentialFailure::None(system.clone()))?;
-    let snapshot = live.snapshot();
-    let slot = app.broker.slot(snapshot.task.id, format!("{STATIC}/{secret}"));
-    let mut held = slot.lock().await;
-    let lease = match held.as_ref().filter(|lease| lease.state == LeaseState::Live) {
-        Some(lease) => lease.clone(),
-        None => {
-            let id = LeaseId::fresh(app.clock.now(), &*app.entropy).map_err(Failure::from)?;
-            let plan = Plan {
-                system: system.clone(),
-                backend: STATIC.parse().map_err(Failure::unavailable)?,
-                handle: secret.to_string(),
-                class: LeaseClass::R0,
-                expires_at: snapshot.task.expires_at,
-            };
-            let lease = leases::plan(app, live, id, plan).await?;
-            *held = Some(lease.clone());
-            lease
-        }
-    };
-    drop(held);
+    let lease = brokered(app, live, system, STATIC, secret.to_string()).await?;
     if live.lifeline().state().is_some() {
         return Err(CredentialFailure::Ended(
             "the task is not open any more".to_owned(),
@@ -139,4 +120,32 @@ pub async fn credential_of(
         class: lease.class,
         expires_at: lease.expires_at,
     })
+}
+
+/// The lease of a credential that never leaves us: one for each task and `handle`, made at first use.
+pub(super) async fn brokered(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &Name,
+    backend: &str,
+    handle: String,
+) -> Result<Lease, CredentialFailure> {
+    let snapshot = live.snapshot();
+    let slot = app.broker.slot(snapshot.task.id, format!("{backend}/{handle}"));
+    let mut held = slot.lock().await;
+    if let Some(lease) = held.as_ref().filter(|lease| lease.state == LeaseState::Live) {
+        return Ok(lease.clone());
+    }
+    let id = LeaseId::fresh(app.clock.now(), &*app.entropy).map_err(Failure::from)?;
+    let plan = Plan {
+        system: system.clone(),
+        backend: backend.parse().map_err(Failure::unavailable)?,
+        handle,
+        class: LeaseClass::R0,
+        expires_at: snapshot.task.expires_at,
+        outlives_task: false,
+    };
+    let lease = leases::plan(app, live, id, plan).await?;
+    *held = Some(lease.clone());
+    Ok(lease)
 }

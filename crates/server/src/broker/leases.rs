@@ -21,8 +21,10 @@ pub(super) struct Plan {
     pub backend: Name,
     pub handle: String,
     pub class: LeaseClass,
-    /// Never later than the task's own end.
+    /// Never later than the task's own end, but for what outlives it.
     pub expires_at: Timestamp,
+    /// The backend may make it for longer than the task is open.
+    pub outlives_task: bool,
 }
 
 /// Records a lease before anybody is asked for it. The task must be open; a credential that never leaves us is live at once.
@@ -49,7 +51,11 @@ pub(super) async fn plan(
         },
         planned_at: app.clock.now(),
         ended_at: None,
-        expires_at: plan.expires_at.min(task.expires_at),
+        expires_at: if plan.outlives_task {
+            plan.expires_at
+        } else {
+            plan.expires_at.min(task.expires_at)
+        },
     };
     let mut entry = record::of_live("lease.plan", live);
     about(&mut entry, &lease);
@@ -63,8 +69,14 @@ pub(super) async fn plan(
     Ok(lease)
 }
 
-/// Records that the backend made it. False when the task ended meanwhile: it is to be revoked, not used.
-pub(super) async fn confirm(app: &Arc<App>, lease: &mut Lease, change: Change) -> Result<bool, Failure> {
+/// Records that the backend made it, and keeps what it is, sealed, where that is needed to end it. False when the task
+/// ended meanwhile: it is to be revoked, not used.
+pub(super) async fn confirm(
+    app: &Arc<App>,
+    lease: &mut Lease,
+    change: Change,
+    kept: Option<Vec<u8>>,
+) -> Result<bool, Failure> {
     lease.state = LeaseState::Live;
     if let Some(handle) = &change.handle {
         lease.handle.clone_from(handle);
@@ -79,7 +91,11 @@ pub(super) async fn confirm(app: &Arc<App>, lease: &mut Lease, change: Change) -
         .store
         .append(entry, move |tx| {
             remit_store::tasks::expect_open(tx, task)?;
-            remit_store::leases::step(tx, id, LeaseState::Live, &change)
+            let live = remit_store::leases::step(tx, id, LeaseState::Live, &change)?;
+            if let Some(kept) = kept.as_ref().filter(|_| live) {
+                remit_store::leases::keep_value(tx, id, kept)?;
+            }
+            Ok(live)
         })
         .await;
     match confirmed {
@@ -87,6 +103,17 @@ pub(super) async fn confirm(app: &Arc<App>, lease: &mut Lease, change: Change) -
         Err(AppendError::Refused(Refused::NotOpen { .. } | Refused::NotAllowed(_))) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Keeps what a credential is, sealed, of a lease that was not confirmed: it is ended by showing it.
+pub(super) async fn keep(app: &Arc<App>, lease: &Lease, sealed: Vec<u8>) -> Result<(), Failure> {
+    let mut entry = record::of("lease.keep");
+    about(&mut entry, lease);
+    let id = lease.id;
+    app.store
+        .append(entry, move |tx| remit_store::leases::keep_value(tx, id, &sealed))
+        .await?;
+    Ok(())
 }
 
 /// Records one step towards the end.

@@ -5,19 +5,27 @@
 //! [`resolve`] leads back, for the run it was made for and towards the system of its secret only. Everything opened is
 //! known to the scrubber (`crate::secrets::known`).
 //!
+//! What is made for a task (`backends/`) is made at first use; what an upstream mints is captured (`minted.rs`).
+//!
 //! A lease is a row before anybody is asked for it (`leases.rs`) and ends inside the transaction that ends its task.
 //! What left us is then revoked and probed (`revoke.rs`). Databases are servers of our own (`databases/`).
 
+mod backends;
 mod credential;
 pub mod databases;
 mod leases;
+pub(crate) mod minted;
 mod placeholder;
 mod reach;
+pub mod rejudge;
+mod renewal;
 pub mod revoke;
 mod state;
 pub mod vault;
 
+pub(crate) use backends::{missing_login, not_taken};
 pub use credential::{Credential, CredentialFailure, credential, credential_of};
+use placeholder::openers;
 pub use placeholder::{PLACEHOLDER, decoy, environment, placeholder, resolve};
 pub use reach::Reach;
 pub use state::Broker;

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use remit_core::id::RunId;
 use remit_core::name::Name;
 
+use super::backends;
 use crate::app::App;
 
 /// What every placeholder starts with.
@@ -23,21 +24,30 @@ pub fn placeholder(app: &App, run: RunId, secret: &Name) -> String {
     text
 }
 
-/// The secret a placeholder stands for, if it was made for `run` and the secret belongs to `system`.
+/// The secret or credential a placeholder stands for, if it was made for `run` and opens `system`.
 #[must_use]
 pub fn resolve(app: &App, run: RunId, system: &Name, text: &str) -> Option<Name> {
     if !text.starts_with(PLACEHOLDER) {
         return None;
     }
-    let secrets = app.broker.secrets();
-    secrets
-        .values()
-        .filter(|secret| secret.system.as_ref() == Some(system))
-        .find(|secret| {
-            let expected = placeholder(app, run, &secret.name);
+    openers(app)
+        .filter(|(_, of)| of == system)
+        .find(|(name, _)| {
+            let expected = placeholder(app, run, name);
             verify_slices_are_equal(expected.as_bytes(), text.as_bytes()).is_ok()
         })
-        .map(|secret| secret.name.clone())
+        .map(|(name, _)| name)
+}
+
+/// Everything that opens a system, with that system: what is made for tasks, and secrets. One name stands for one of them.
+pub(super) fn openers(app: &App) -> impl Iterator<Item = (Name, Name)> {
+    let secrets = app.broker.secrets();
+    let secrets: Vec<(Name, Name)> = secrets
+        .values()
+        .filter(|secret| !secret.retired && !app.config.credentials.contains_key(secret.name.as_str()))
+        .filter_map(|secret| Some((secret.name.clone(), secret.system.clone()?)))
+        .collect();
+    backends::all(app).chain(secrets)
 }
 
 /// The decoy of a run: it looks like a placeholder and stands for nothing. Whoever uses it went looking for credentials.
@@ -59,12 +69,9 @@ pub fn decoy(app: &App, run: RunId) -> String {
 /// the secret's name in capitals, and the decoy under a name that promises much.
 #[must_use]
 pub fn environment(app: &App, run: RunId, reaches: impl Fn(&Name) -> bool) -> Vec<(String, String)> {
-    let mut variables: Vec<(String, String)> = app
-        .broker
-        .secrets()
-        .values()
-        .filter(|secret| !secret.retired && secret.system.as_ref().is_some_and(&reaches))
-        .map(|secret| (variable(&secret.name), placeholder(app, run, &secret.name)))
+    let mut variables: Vec<(String, String)> = openers(app)
+        .filter(|(_, system)| reaches(system))
+        .map(|(name, _)| (variable(&name), placeholder(app, run, &name)))
         .collect();
     variables.push((DECOY_VARIABLE.to_owned(), decoy(app, run)));
     variables

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use remit_broker::backend::postgresql;
 use remit_core::id::LeaseId;
-use remit_core::lease::{Lease, LeaseState};
+use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::name::Name;
 use remit_core::time::BootTime;
 use remit_store::leases::{Change, Counts};
 use tokio::sync::watch;
 
+use super::backends::{self, Ended};
 use super::databases::sessions::{self, POSTGRESQL};
 use super::leases;
+use super::minted::{self, MINTED};
 use crate::app::{App, Failure};
 
 /// How often there is a look without being called.
@@ -129,33 +131,38 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Failure> {
 async fn end(app: &Arc<App>, backend: Name, system: Name, group: Vec<Lease>) {
     let ended = match backend.as_str() {
         POSTGRESQL => roles(app, &system, &group).await,
-        other => Err(Failure::Unavailable(format!(
-            "nothing here ends leases of `{other}`"
-        ))),
+        // Whoever minted it knows how it ends; here it is shown to nobody any more.
+        MINTED => Ok(vec![Ended::Fading; group.len()]),
+        other => backends::end(app, other, &group).await,
     };
-    let why = match &ended {
-        Ok(_) => "it still lives".to_owned(),
-        Err(failure) => failure.to_string(),
-    };
-    let dead = ended.unwrap_or_default();
+    let ended = ended.unwrap_or_else(|failure| vec![Ended::Lives(failure.to_string()); group.len()]);
     let settling = group
         .iter()
-        .map(|lease| settle(app, lease, dead.contains(&lease.id), &why));
+        .zip(ended)
+        .map(|(lease, ended)| settle(app, lease, ended));
     futures_util::future::join_all(settling).await;
 }
 
-async fn settle(app: &Arc<App>, lease: &Lease, dead: bool, why: &str) {
-    if dead {
-        app.broker.forget(&format!("lease/{}", lease.id));
-        match leases::step(app, lease, LeaseState::Dead, Change::default(), "probed dead").await {
-            Ok(()) => app.broker.patience.done(lease.id),
-            // It is dead all the same; the next sweep finds so again and records it.
-            Err(failure) => {
-                tracing::warn!(lease = %lease.id, %failure, "the end of a lease could not be recorded");
-            }
+async fn settle(app: &Arc<App>, lease: &Lease, ended: Ended) {
+    let (to, how) = match ended {
+        Ended::Dead(how) => (LeaseState::Dead, how),
+        Ended::Fading => (
+            LeaseState::Fading,
+            "nothing takes it back: it ends by its own expiry",
+        ),
+        Ended::Lives(why) => return later(app, lease, &why),
+    };
+    app.broker.forget(&format!("lease/{}", lease.id));
+    match leases::step(app, lease, to, Change::default(), how).await {
+        Ok(()) => app.broker.patience.done(lease.id),
+        // It is so all the same; the next sweep finds so again and records it.
+        Err(failure) => {
+            tracing::warn!(lease = %lease.id, %failure, "the end of a lease could not be recorded");
         }
-        return;
     }
+}
+
+fn later(app: &App, lease: &Lease, why: &str) {
     let tries = app.broker.patience.later(lease.id, app.clock.boot());
     if lease.dying_ms(app.clock.now()).is_some_and(|ms| ms > STUCK_MS) {
         tracing::error!(lease = %lease.id, system = %lease.system, tries, why, "a credential could not be ended yet: possibly live");
@@ -165,7 +172,7 @@ async fn settle(app: &Arc<App>, lease: &Lease, dead: bool, why: &str) {
 }
 
 /// Roles of one database: all logins first, because that is what closes the door; then what they own, then the proof.
-async fn roles(app: &Arc<App>, database: &Name, group: &[Lease]) -> Result<Vec<LeaseId>, Failure> {
+async fn roles(app: &Arc<App>, database: &Name, group: &[Lease]) -> Result<Vec<Ended>, Failure> {
     let names: Vec<String> = group.iter().map(|lease| lease.handle.clone()).collect();
     let slot = app.broker.sessions.of_house(database);
     let mut admin = slot.lock().await;
@@ -185,8 +192,13 @@ async fn roles(app: &Arc<App>, database: &Name, group: &[Lease]) -> Result<Vec<L
     }
     Ok(group
         .iter()
-        .filter(|lease| !living.contains(&lease.handle))
-        .map(|lease| lease.id)
+        .map(|lease| {
+            if living.contains(&lease.handle) {
+                Ended::Lives("it still lives".to_owned())
+            } else {
+                Ended::Dead("probed dead")
+            }
+        })
         .collect())
 }
 
@@ -198,9 +210,13 @@ async fn expire(app: &Arc<App>) -> Result<(), Failure> {
         .read(move |conn| Ok::<_, Failure>(remit_store::leases::outlived(conn, now, AT_ONCE)?))
         .await?;
     for lease in outlived {
-        if lease.state == LeaseState::Fading {
-            leases::step(app, &lease.value, LeaseState::Expired, Change::default(), "").await?;
-        }
+        let (to, why) = match lease.state {
+            LeaseState::Fading => (LeaseState::Expired, ""),
+            // It is over by its own clock; whether it is gone is looked at all the same.
+            LeaseState::Live if lease.class != LeaseClass::R0 => (LeaseState::Revoking, "its life is over"),
+            _ => continue,
+        };
+        leases::step(app, &lease.value, to, Change::default(), why).await?;
     }
     Ok(())
 }
@@ -215,12 +231,19 @@ pub async fn reconcile(app: &Arc<App>) -> Result<usize, Failure> {
         .store
         .read(|conn| Ok::<_, Failure>(remit_store::leases::open(conn)?))
         .await?;
+    // What an upstream minted for a task is kept: the agent holds its placeholder.
+    let is_minted = |lease: &Lease| lease.backend.as_str() == MINTED && lease.state == LeaseState::Live;
+    let (minted, open): (Vec<Lease>, Vec<Lease>) =
+        open.into_iter().map(|lease| lease.value).partition(is_minted);
+    for lease in &minted {
+        if let Err(failure) = minted::restore(app, lease).await {
+            tracing::error!(lease = %lease.id, %failure, "what was minted for a task cannot be opened");
+        }
+    }
     let held: Vec<Lease> = open
         .into_iter()
-        .map(|lease| lease.value)
         .filter(|lease| {
-            lease.class != remit_core::lease::LeaseClass::R0
-                && matches!(lease.state, LeaseState::Planned | LeaseState::Live)
+            lease.class != LeaseClass::R0 && matches!(lease.state, LeaseState::Planned | LeaseState::Live)
         })
         .collect();
     let count = held.len();
@@ -238,6 +261,24 @@ pub async fn reconcile(app: &Arc<App>) -> Result<usize, Failure> {
     }
     app.broker.work.notify_one();
     Ok(count)
+}
+
+/// Ends credentials of ours at the backends that can list them, which no open lease knows. What cannot be looked for now is
+/// said, and holds nobody up.
+pub async fn sweep_all_orphans(app: &Arc<App>) {
+    let databases = app.config.databases.keys().map(|name| (name, true));
+    let credentials = app.config.credentials.keys().map(|name| (name, false));
+    for (name, is_database) in databases.chain(credentials) {
+        let Ok(name) = name.parse::<Name>() else { continue };
+        let swept = if is_database {
+            sweep_orphans(app, &name).await
+        } else {
+            backends::sweep_orphans(app, &name).await
+        };
+        if let Err(failure) = swept {
+            tracing::warn!(%name, %failure, "credentials without a lease could not be looked for");
+        }
+    }
 }
 
 /// Ends roles of ours in a database that no open lease knows.

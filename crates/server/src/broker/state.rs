@@ -34,6 +34,10 @@ pub struct Broker {
     secrets: ArcSwap<BTreeMap<Name, Secret>>,
     opened: Mutex<HashMap<String, SecretString>>,
     issued: Mutex<HashMap<(TaskId, String), Slot>>,
+    /// Credentials made for tasks.
+    pub(super) holdings: Mutex<HashMap<(TaskId, Name), super::backends::Slot>>,
+    /// What upstreams minted.
+    pub(super) minted: super::minted::Minted,
     /// Open sessions with databases.
     pub(super) sessions: Sessions,
     /// Rung when something has to be revoked.
@@ -86,6 +90,8 @@ impl Broker {
             secrets: ArcSwap::from_pointee(load(store).await?),
             opened: Mutex::default(),
             issued: Mutex::default(),
+            holdings: Mutex::default(),
+            minted: super::minted::Minted::default(),
             sessions: Sessions::default(),
             work: tokio::sync::Notify::new(),
             patience: Patience::default(),
@@ -120,6 +126,13 @@ impl Broker {
         opened.insert(what, value.clone());
     }
 
+    /// Remembers one of several values under a name; they are forgotten together.
+    pub(super) fn remember_more(&self, what: &str, value: &SecretString) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = (0..).find(|number| !opened.contains_key(&format!("{what}/{number}")));
+        opened.insert(format!("{what}/{}", number.unwrap_or(0)), value.clone());
+    }
+
     /// Forgets opened values whose name starts with `what`.
     pub(super) fn forget(&self, what: &str) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +150,29 @@ impl Broker {
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         issued.retain(|(of, _), _| *of != task);
         drop(issued);
+        let mut holdings = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
+        holdings.retain(|(of, _), _| *of != task);
+        drop(holdings);
+        self.minted.forget_task(task);
         self.sessions.forget_task(task);
+    }
+
+    /// Forgets one lease of a task that goes on: what is allowed next makes another.
+    pub(super) async fn forget_lease(&self, task: TaskId, lease: LeaseId) {
+        let slots: Vec<Slot> = {
+            let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_task = issued.iter().filter(|((of, _), _)| *of == task);
+            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let mut held = slot.lock().await;
+            if held.as_ref().is_some_and(|held| held.id == lease) {
+                *held = None;
+            }
+        }
+        self.forget_holding(task, lease).await;
+        self.minted.forget_lease(task, lease);
+        self.sessions.forget_lease(task, lease).await;
     }
 
     /// What the names of our roles start with: another installation on the same server has another.

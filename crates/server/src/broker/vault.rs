@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use remit_broker::port::Http;
 use remit_broker::source::{self, Reader, Source, kv};
-use remit_broker::vault::{Sealed, Transit, Wrap, open, seal};
+use remit_broker::vault::{Sealed, Transit, Wrap, open, open_at, seal, seal_at};
+use remit_core::id::LeaseId;
 use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_core::people::Role;
@@ -52,6 +53,12 @@ pub async fn add(app: &Arc<App>, new: NewSecret, by: &Name) -> Result<(), Failur
         .is_some_and(|account| account.chars().any(char::is_control))
     {
         return Err(Failure::invalid("an account has no control characters"));
+    }
+    if app.config.credentials.contains_key(new.name.as_str()) {
+        return Err(Failure::invalid(format!(
+            "`{}` is the name of a credential in remit.toml: choose another",
+            new.name
+        )));
     }
     let (source, first) = match &new.value {
         Given::Value(value) => {
@@ -374,6 +381,57 @@ async fn sealed(
         made_at: app.clock.now(),
         until: None,
     })
+}
+
+/// Seals what lies at `place` and is no secret of a person: a credential of a lease, tokens of a login.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the key-encryption key cannot be used.
+pub(crate) async fn seal_elsewhere(
+    app: &Arc<App>,
+    place: &str,
+    value: &SecretString,
+) -> Result<Vec<u8>, Failure> {
+    let kek = kek(app).await?;
+    let sealed = seal_at(&*kek, &*app.entropy, place, value).await;
+    Ok(sealed.map_err(Failure::unavailable)?.to_bytes())
+}
+
+/// Opens it, at its place only.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it was changed or moved, or the key-encryption key is another or cannot be used.
+pub(crate) async fn open_elsewhere(
+    app: &Arc<App>,
+    place: &str,
+    sealed: &[u8],
+) -> Result<SecretString, Failure> {
+    let sealed = Sealed::from_bytes(sealed).map_err(Failure::unavailable)?;
+    let kek = kek(app).await?;
+    open_at(&*kek, place, &sealed).await.map_err(Failure::unavailable)
+}
+
+/// What the credential of a lease is, sealed.
+pub(super) async fn seal_lease(
+    app: &Arc<App>,
+    lease: LeaseId,
+    value: &SecretString,
+) -> Result<Vec<u8>, Failure> {
+    seal_elsewhere(app, &format!("lease/{lease}"), value).await
+}
+
+/// What the credential of a lease is, where it was kept.
+pub(super) async fn open_lease(app: &Arc<App>, lease: LeaseId) -> Result<Option<SecretString>, Failure> {
+    let kept = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::leases::value(conn, lease)?))
+        .await?;
+    match kept {
+        Some(sealed) => open_elsewhere(app, &format!("lease/{lease}"), &sealed)
+            .await
+            .map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The key-encryption key, wherever it lies.

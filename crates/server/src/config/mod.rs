@@ -1,6 +1,7 @@
 //! `remit.toml`: one table per concern, one file per table. Unknown keys are refused with their place.
 
 mod attest;
+pub mod credentials;
 mod databases;
 mod duration;
 mod error;
@@ -23,6 +24,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use attest::Attest;
+pub use credentials::Credential;
 pub use databases::Database;
 pub use duration::duration_ms;
 pub use error::ConfigError;
@@ -70,6 +72,8 @@ pub struct Config {
     pub managers: BTreeMap<String, Manager>,
     /// Databases that agents query.
     pub databases: BTreeMap<String, Database>,
+    /// What opens systems and is made for each task.
+    pub credentials: BTreeMap<String, Credential>,
 }
 
 impl Config {
@@ -119,6 +123,16 @@ impl Config {
         }
         for (name, database) in &self.databases {
             database.check(name)?;
+        }
+        let mut signed_in = std::collections::BTreeSet::new();
+        for (name, credential) in &self.credentials {
+            credential.check(name, &self.managers)?;
+            if matches!(credential, Credential::Oauth(_)) && !signed_in.insert(credential.system()) {
+                return Err(ConfigError::value(
+                    format!("credentials.{name}"),
+                    "people sign in to a system once: it has one credential with `oauth`",
+                ));
+            }
         }
         for (name, server) in &self.servers {
             server.check(name)?;

@@ -2,7 +2,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use remit_core::people::Role;
 use remit_policy::{Layer, Problem, Severity, Source};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,7 +10,9 @@ use super::Control;
 use super::body::{Acting, Body, by};
 use super::error::Answer;
 use crate::app::Failure;
+use crate::broker::rejudge::Ended;
 use crate::engine::world;
+use crate::policies::apply::{self, Applied};
 
 pub(super) async fn show(State(Control { app, .. }): State<Control>) -> Answer {
     let world = app.world();
@@ -57,8 +58,7 @@ struct File {
 
 /// Checks files as if they were the organisation's, against the tools as they are registered now.
 pub(super) async fn check(State(Control { app, .. }): State<Control>, Body(body): Body<Check>) -> Answer {
-    let (mut sources, _) = crate::policies::sources(&app.config, &app.paths)?;
-    sources.retain(|source| source.layer != Layer::Organisation);
+    let mut sources = crate::policies::Files::default().sources(&app.world().templates);
     sources.extend(
         body.files
             .into_iter()
@@ -77,22 +77,29 @@ pub(super) async fn check(State(Control { app, .. }): State<Control>, Body(body)
 
 /// Reads the policy folder again and puts it into force.
 pub(super) async fn apply(State(Control { app, .. }): State<Control>, Body(body): Body<Acting>) -> Answer {
-    crate::people::expect_role(&app, &by(&app, body.by.as_ref())?, &Role::Administrator)?;
-    let (sources, _) = crate::policies::sources(&app.config, &app.paths)?;
-    let before = app.world();
-    let checked = tokio::task::spawn_blocking(move || {
-        world::compile(&before.registry, &sources, &before.groups()).map(drop)
-    });
-    if let Err(found) = checked.await.map_err(Failure::unavailable)? {
-        return Ok(Json(
-            json!({"policy_version": null, "problems": problems(&found)}),
-        ));
-    }
-    let world = app.reload().await?;
-    Ok(Json(json!({
-        "policy_version": world.policy.version().to_string(),
-        "problems": problems(world.policy.warnings()),
-    })))
+    Ok(Json(
+        match apply::apply(&app, &by(&app, body.by.as_ref())?).await? {
+            Applied::Refused(found) => {
+                json!({"policy_version": null, "problems": problems(&found), "ended": []})
+            }
+            Applied::InForce { world, ended } => json!({
+                "policy_version": world.policy.version().to_string(),
+                "problems": problems(world.policy.warnings()),
+                "ended": ended.iter().map(credential).collect::<Vec<_>>(),
+            }),
+        },
+    ))
+}
+
+fn credential(ended: &Ended) -> Value {
+    let lease = &ended.lease;
+    json!({
+        "lease": lease.id.to_string(),
+        "task": lease.task.to_string(),
+        "system": lease.system.as_str(),
+        "class": lease.class.as_str(),
+        "why": ended.why,
+    })
 }
 
 fn problems(found: &[Problem]) -> Vec<Value> {

@@ -15,7 +15,7 @@ use remit_upstream::{AwsKey, ErrorKind, Injection, Sent, UpstreamError};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::{App, Failure};
-use crate::broker::{self, Credential, PLACEHOLDER};
+use crate::broker::{self, Credential, CredentialFailure, PLACEHOLDER};
 use crate::engine::live::Live;
 use crate::findings::{self, Found};
 use crate::tasks::builtin::decoy;
@@ -34,9 +34,13 @@ pub(super) fn judge(app: &App, run: RunId, system: &Name, carried: &[Carried]) -
             format!(
                 "the request carries a credential for `{system}` that Remit did not issue: use the placeholder from the environment"
             )
+        } else if broker::minted::is_session(app, run, system, &one.value) && one.place == session_token() {
+            continue;
         } else if !one.declared {
             format!("the request carries a placeholder where `{system}` takes no credential")
-        } else if broker::resolve(app, run, system, &one.value).is_none() {
+        } else if broker::resolve(app, run, system, &one.value).is_none()
+            && broker::minted::credential(app, run, system, &one.value).is_none()
+        {
             format!("the request carries a placeholder that stands for no secret of this run for `{system}`")
         } else {
             continue;
@@ -129,13 +133,13 @@ fn place_of(place: &Place) -> String {
 /// What is put in after the decision: the secret of each placeholder, where the placeholder stood.
 ///
 /// # Errors
-/// [`UpstreamError`] when what belongs there cannot be had; nothing was sent then.
+/// [`NoInjection`] when what belongs there cannot be had; nothing was sent then.
 pub(super) async fn injections(
     app: &Arc<App>,
     live: &Arc<Live>,
     system: &System,
     carried: &[Carried],
-) -> Result<Vec<Injection>, UpstreamError> {
+) -> Result<Vec<Injection>, NoInjection> {
     let no = |detail: String| UpstreamError {
         server: system.name.clone(),
         kind: ErrorKind::NoCredential,
@@ -144,14 +148,48 @@ pub(super) async fn injections(
     };
     let mut injections = Vec::new();
     for one in carried {
-        let secret = broker::resolve(app, live.run().id, &system.name, &one.value)
-            .ok_or_else(|| no("the placeholder stands for no secret".to_owned()))?;
-        let credential = broker::credential_of(app, live, &system.name, &secret)
-            .await
-            .map_err(|failure| no(failure.to_string()))?;
+        let run = live.run().id;
+        // The token of a minted key goes with the signature made with it.
+        if one.place == session_token() && broker::minted::is_session(app, run, &system.name, &one.value) {
+            continue;
+        }
+        let credential = match broker::minted::credential(app, run, &system.name, &one.value) {
+            Some(minted) => minted,
+            None => {
+                let secret = broker::resolve(app, run, &system.name, &one.value)
+                    .ok_or_else(|| no("the placeholder stands for no secret".to_owned()))?;
+                match broker::credential_of(app, live, &system.name, &secret).await {
+                    Ok(credential) => credential,
+                    Err(CredentialFailure::NeedsReauth(how)) => {
+                        return Err(NoInjection::NeedsReauth(no(how.clone()), how));
+                    }
+                    Err(failure) => return Err(no(failure.to_string()).into()),
+                }
+            }
+        };
         injections.push(placed(system, one, &credential).map_err(no)?);
     }
     Ok(injections)
+}
+
+/// Why nothing is put in.
+#[derive(Debug)]
+pub(super) enum NoInjection {
+    /// It cannot be had.
+    Error(UpstreamError),
+    /// A person has to sign in first; how.
+    NeedsReauth(UpstreamError, String),
+}
+
+impl From<UpstreamError> for NoInjection {
+    fn from(error: UpstreamError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Where AWS clients put the session token of a temporary key.
+fn session_token() -> Place {
+    Place::Header("x-amz-security-token".to_owned())
 }
 
 fn placed(system: &System, carried: &Carried, credential: &Credential) -> Result<Injection, String> {

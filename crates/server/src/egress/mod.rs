@@ -11,6 +11,7 @@ pub mod steering;
 pub mod systems;
 pub mod unknown;
 pub(crate) mod way_out;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -189,8 +189,20 @@ pub(super) async fn call(
         })),
         cause,
     };
-    match decide(app, live, &asked, &Redeemed::Nothing).await? {
-        Decided::Allowed(allowed) => send::stream(app, live, *allowed).await,
+    if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
+        let given = waiting::again(app, live, approval).await?;
+        return Ok(given_to(app, live, given));
+    }
+    let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
+    if let Decided::Allowed(allowed) = decided {
+        match send::stream(app, live, *allowed, false).await {
+            // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
+            Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
+            sent => return sent,
+        }
+    }
+    match decided {
+        Decided::Allowed(allowed) => send::stream(app, live, *allowed, true).await,
         Decided::Denied { decision, .. } => Ok(Answer::Refused(decision)),
         Decided::Asks(asks) => {
             let manner = Manner {

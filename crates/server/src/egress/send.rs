@@ -7,17 +7,19 @@ use base64::engine::general_purpose::STANDARD;
 use remit_core::call::Call;
 use remit_core::id::CallId;
 use remit_core::json::{Object, Value};
-use remit_core::limits::RESPONSE_BYTES_MAX;
 use remit_egress::ports::{Answer, Broken, Response};
 use remit_enforce::Permitted;
 use remit_gateway::ports::Answer as Whole;
 use remit_store::calls::CallState;
-use remit_upstream::{EgressResponse, Outbound, UpstreamError};
+use remit_upstream::{EgressResponse, Injection, Outbound, UpstreamError};
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use super::attachment::{Attachment, Kept};
-use super::inject;
+use super::inject::{self, NoInjection};
+use super::whole::{Read, may_mint, not_minted, read_whole};
 use crate::app::{App, Failure};
+use crate::broker::minted;
 use crate::engine::call::Allowed;
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
@@ -73,6 +75,13 @@ impl Went {
     }
 }
 
+/// A request that left, with what it presented.
+pub(super) struct Out {
+    pub(super) response: EgressResponse,
+    pub(super) environment: remit_upstream::Environment,
+    pub(super) presented: Vec<SecretString>,
+}
+
 async fn out(
     app: &Arc<App>,
     live: &Arc<Live>,
@@ -80,7 +89,7 @@ async fn out(
     prepared: &Prepared,
     attachment: &Attachment,
     call: CallId,
-) -> Result<(EgressResponse, remit_upstream::Environment), UpstreamError> {
+) -> Result<Out, NoInjection> {
     let system = prepared.call.server.clone();
     let no = |detail: String| UpstreamError {
         server: system.clone(),
@@ -93,6 +102,13 @@ async fn out(
     let injections = inject::injections(app, live, &description, &attachment.carried).await?;
     let environment =
         crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
+    let presented = injections
+        .iter()
+        .filter_map(|injection| match injection {
+            Injection::Header { value, .. } | Injection::Query { value, .. } => Some(value.clone()),
+            Injection::Aws(_) => None,
+        })
+        .collect();
     let outbound = Outbound {
         task: live.snapshot().task.id,
         allow_private: prepared
@@ -105,16 +121,27 @@ async fn out(
     let mut boarded = app.flights.board(call, app.clock.now(), prepared);
     let sent = tokio::select! {
         sent = app.egress.outlet.send(permitted, outbound, &environment) => sent?,
-        () = boarded.cut() => return Err(stopped(&system)),
+        () = boarded.cut() => return Err(stopped(&system).into()),
     };
-    Ok((sent, environment))
+    Ok(Out {
+        response: sent,
+        environment,
+        presented,
+    })
 }
 
 /// Sends, and streams the answer on. Its last piece is withheld until the outcome is recorded.
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when the outcome cannot be recorded: the answer is then withheld.
-pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -> Result<Answer, Failure> {
+/// [`Failure::NeedsReauth`] when it was not done for want of a login, and may be decided and made anew; unless this is
+/// the second time.
+pub(super) async fn stream(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    allowed: Allowed,
+    again: bool,
+) -> Result<Answer, Failure> {
     let Allowed {
         permitted,
         call,
@@ -124,6 +151,7 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
         attachment,
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
+    let mut lease = may_mint(app, live, &prepared, call).await?;
     let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
@@ -132,14 +160,58 @@ pub(super) async fn stream(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed) -
         prepared,
     };
     match sent {
-        Err(error) => {
+        Err(NoInjection::NeedsReauth(error, how)) if !again => {
+            not_minted(app, lease.as_ref(), &error).await?;
+            record_outcome(app, live, &about, Went::failed(&error), None).await?;
+            Err(Failure::NeedsReauth(how))
+        }
+        Err(NoInjection::Error(error) | NoInjection::NeedsReauth(error, _)) => {
+            not_minted(app, lease.as_ref(), &error).await?;
             record_outcome(app, live, &about, Went::failed(&error), None).await?;
             Ok(Answer::Failed {
                 certain: error.is_certain_failure(),
                 sentence: error.to_string(),
             })
         }
-        Ok((response, environment)) => {
+        Ok(out) => {
+            if !again
+                && out.response.status == 401
+                && let Some(entry) = &about.prepared.server
+                && let Some(failure) =
+                    crate::broker::not_taken(app, live, entry, &attachment, &out.presented).await
+            {
+                let refused = UpstreamError {
+                    server: about.prepared.call.server.clone(),
+                    kind: remit_upstream::ErrorKind::Refused(401),
+                    sent: remit_upstream::Sent::Yes,
+                    detail: "it no longer takes the token it was shown".to_owned(),
+                };
+                if let Some(lease) = &lease {
+                    minted::nothing(app, lease, "the request was refused").await?;
+                }
+                record_outcome(app, live, &about, Went::failed(&refused), None).await?;
+                return Err(failure);
+            }
+            if let Some(lease) = &mut lease {
+                let read = read_whole(app, live, lease, &about.prepared.call.server, out).await;
+                let (went, answer) = match read {
+                    Ok(read) => (Went::done(read.status, read.body.len() as u64), read.answer()),
+                    Err(error) => (
+                        Went::failed(&error),
+                        Answer::Failed {
+                            certain: error.is_certain_failure(),
+                            sentence: error.to_string(),
+                        },
+                    ),
+                };
+                record_outcome(app, live, &about, went, None).await?;
+                return Ok(answer);
+            }
+            let Out {
+                response,
+                environment,
+                ..
+            } = out;
             let (sender, receiver) = mpsc::channel(PIECES_WAITING);
             let passed = Response {
                 status: response.status,
@@ -222,6 +294,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();
+    let mut lease = may_mint(app, live, &prepared, call).await?;
     let sent = out(app, live, permitted, &prepared, &attachment, call).await;
     let about = Outcome {
         call,
@@ -229,35 +302,18 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         lane,
         prepared,
     };
-    let read = match sent {
-        Ok((mut response, environment)) => {
-            let mut body = Vec::new();
-            loop {
-                match response.body.next(&system, &environment).await {
-                    Ok(Some(piece)) if body.len() + piece.len() <= RESPONSE_BYTES_MAX => {
-                        body.extend_from_slice(&piece);
-                    }
-                    Ok(Some(_)) => {
-                        break Err(UpstreamError {
-                            server: system.clone(),
-                            kind: remit_upstream::ErrorKind::TooLarge,
-                            sent: remit_upstream::Sent::Yes,
-                            detail: format!(
-                                "an answer longer than {RESPONSE_BYTES_MAX} bytes cannot be kept"
-                            ),
-                        });
-                    }
-                    Ok(None) => break Ok((response.status, response.headers, body)),
-                    Err(error) => break Err(error),
-                }
-            }
+    let read = match (sent, &mut lease) {
+        (Ok(out), Some(lease)) => read_whole(app, live, lease, &about.prepared.call.server, out).await,
+        (Ok(out), None) => Read::of(&system, out).await,
+        (Err(NoInjection::Error(error) | NoInjection::NeedsReauth(error, _)), lease) => {
+            not_minted(app, lease.as_ref(), &error).await?;
+            Err(error)
         }
-        Err(error) => Err(error),
     };
     let (went, answer) = match read {
-        Ok((status, headers, body)) => (
-            Went::done(status, body.len() as u64),
-            kept(status, &headers, &body),
+        Ok(read) => (
+            Went::done(read.status, read.body.len() as u64),
+            kept(read.status, &read.headers, &read.body),
         ),
         Err(error) => {
             let went = Went::failed(&error);

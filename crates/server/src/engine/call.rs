@@ -276,6 +276,23 @@ pub async fn decide_prepared(
                 continue;
             }
         }
+        if let (Some(server), Some(attachment)) = (&prepared.server, &asked.attachment)
+            && let Some(message) = crate::broker::missing_login(app, live, server, attachment).await?
+        {
+            // What people agreed to waits as it is.
+            if !matches!(redeemed, Redeemed::Nothing) {
+                return Err(Failure::NeedsReauth(message));
+            }
+            let name = server.server.name.clone();
+            return Ok(Decided::Asks(Box::new(Asks {
+                hold: hold::sign_in(&world, message),
+                sign_in: Some(name),
+                prepared,
+                world,
+                snapshot,
+                attachment: asked.attachment.clone(),
+            })));
+        }
         match allowed(
             app, live, &world, &snapshot, prepared, allow, would, redeemed, &labels,
         )

@@ -93,7 +93,7 @@ pub(crate) async fn ask_people(
 
 /// The approval of an identical call that waits for a login, or went on after one and whose result nobody has fetched yet.
 /// Policy asks for nobody, so nothing else would find it before the call is made a second time.
-pub(super) async fn waited_for_login(
+pub(crate) async fn waited_for_login(
     app: &Arc<App>,
     live: &Arc<Live>,
     asked: &Asked,

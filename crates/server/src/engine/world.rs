@@ -16,7 +16,9 @@ use remit_store::Epochs;
 use remit_store::servers::{Server, Transport};
 
 use super::decide::Prepared;
+use crate::app::Failure;
 use crate::config::Config;
+use crate::policies::{Files, Templates};
 use crate::registry::snapshot::{Registry, ToolEntry};
 
 /// One snapshot.
@@ -34,6 +36,8 @@ pub struct World {
     pub freezes: Vec<Freeze>,
     /// Rules against this registry.
     pub policy: Arc<Bundle>,
+    /// Templates in force.
+    pub templates: Arc<Templates>,
     /// Environments of systems.
     pub environments: Environments,
     /// Classes that are observed only, until when.
@@ -226,6 +230,9 @@ pub enum LoadError {
     /// A stored definition is not one.
     #[error("the stored definition of `{0}` cannot be read")]
     Definition(String),
+    /// The policy in force cannot be read, or put there.
+    #[error(transparent)]
+    Bundle(Failure),
     /// The policy files do not fit the registry.
     #[error("the policy cannot be used:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Policy(Vec<remit_policy::Problem>),
@@ -238,7 +245,6 @@ pub enum LoadError {
 pub fn load(
     conn: &mut remit_store::Conn,
     now: Timestamp,
-    sources: &[remit_policy::Source],
     environments: Environments,
     contains: bool,
 ) -> Result<World, LoadError> {
@@ -270,11 +276,16 @@ pub fn load(
         .flatten();
     let registry = load_registry(conn, contains)?.with_unknown_hosts(unknown);
     let groups = groups(humans.values().map(AsRef::as_ref));
-    let policy = compile(&registry, sources, &groups).map_err(LoadError::Policy)?;
+    let kept = remit_store::policies::in_force(conn)?;
+    let files = kept.map_or_else(|| Ok(Files::default()), |kept| Files::parse(&kept.bundle));
+    let files = files.map_err(LoadError::Bundle)?;
+    let templates = files.templates().map_err(LoadError::Bundle)?;
+    let sources = files.sources(&templates);
+    let policy = compile(&registry, &sources, &groups).map_err(LoadError::Policy)?;
     let observing = if observed.is_empty() {
         None
     } else {
-        let bundle = compile(&registry, &crate::policies::observing(sources), &groups);
+        let bundle = compile(&registry, &crate::policies::observing(&sources), &groups);
         Some(Arc::new(bundle.map_err(LoadError::Policy)?))
     };
     Ok(World {
@@ -284,10 +295,21 @@ pub fn load(
         registry,
         freezes,
         policy: Arc::new(policy),
+        templates: Arc::new(templates),
         environments,
         observed,
         observing,
     })
+}
+
+/// Rules against the registry and the people that are stored now.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn compiled(conn: &mut remit_store::Conn, sources: &[remit_policy::Source]) -> Result<Bundle, LoadError> {
+    let humans = remit_store::humans::list(conn)?;
+    let groups = groups(humans.iter().map(|human| &human.value));
+    compile(&load_registry(conn, true)?, sources, &groups).map_err(LoadError::Policy)
 }
 
 /// Rules against the tools of a registry.

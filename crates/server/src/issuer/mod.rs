@@ -3,6 +3,7 @@
 
 pub mod bundle;
 mod decide;
+mod for_lease;
 pub mod jwt_svid;
 mod keys;
 pub mod rotate;
@@ -24,6 +25,7 @@ use crate::config::{Config, IssuerLives};
 use crate::keys::KeyError;
 
 pub use decide::Issued;
+pub(crate) use for_lease::for_lease;
 
 /// The keys of this installation that others check signatures with, and what rotates them.
 #[derive(Debug)]

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use remit_core::json::Object;
 use remit_credentials::oauth::{Grant, Pending};
 use remit_store::logins::{Login, LoginState};
-use remit_store::servers::Transport;
 
 use super::begin::Question;
 use super::discover::About;
 use super::request::{Endpoint, held, redeem};
 use super::slot::Held;
-use super::{Whose, configured, resume, sealed};
+use super::{Whose, address, configured, resume, sealed};
 use crate::app::{App, Failure};
 use crate::engine::record;
 
@@ -49,7 +48,7 @@ async fn take(app: &Arc<App>, question: &Question, query: &str) -> Result<(), Fa
         .map_err(|e| Failure::Conflict(e.to_string()))?;
     let world = app.world();
     let entry = world.registry.server(&whose.server);
-    let (Some(entry), Some(Transport::Url(url))) = (entry, entry.map(|entry| &entry.server.transport)) else {
+    let (Some(entry), Some(url)) = (entry, entry.and_then(|entry| address(app, &entry.server))) else {
         return Err(Failure::Conflict(format!(
             "server `{}` is no longer registered",
             whose.server
@@ -59,6 +58,7 @@ async fn take(app: &Arc<App>, question: &Question, query: &str) -> Result<(), Fa
         name: &whose.server,
         url,
         allow_private: entry.server.allow_private,
+        is_system: entry.system.is_some(),
         task: None,
     };
     let endpoint = Endpoint {
@@ -106,7 +106,7 @@ pub(super) async fn keep(
         server: whose.server.clone(),
         owner: whose.owner.clone(),
         issuer: held.client.issuer.clone(),
-        sealed: sealed::seal(app, whose, held)?,
+        sealed: sealed::seal(app, whose, held).await?,
         state: LoginState::Ready,
     };
     let mut detail = Object::new();

@@ -8,11 +8,10 @@ use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_core::time::Timestamp;
 use remit_credentials::oauth::{Begin, Pending, Scopes, select, step_up};
-use remit_store::servers::Transport;
 use tokio::sync::watch;
 
 use super::discover::{About, discover};
-use super::{Whose, client, configured, whose};
+use super::{Whose, address, client, configured, whose};
 use crate::app::{App, Failure};
 use crate::engine::record;
 
@@ -47,9 +46,9 @@ pub async fn begin(app: &Arc<App>, server: &Name, person: &Name) -> Result<Arc<Q
         ))
     })?;
     let whose = whose(app, &entry.server, person);
-    let (Transport::Url(url), Some(whose)) = (&entry.server.transport, whose) else {
+    let (Some(url), Some(whose)) = (address(app, &entry.server), whose) else {
         return Err(Failure::Invalid(format!(
-            "server `{server}` is started by us: nobody signs in to it"
+            "nobody signs in to `{server}`: it is started by us, or has no `[credentials.NAME]` with `oauth`"
         )));
     };
     if whose.owner != *person {
@@ -68,6 +67,7 @@ pub async fn begin(app: &Arc<App>, server: &Name, person: &Name) -> Result<Arc<Q
         name: server,
         url,
         allow_private: entry.server.allow_private,
+        is_system: entry.system.is_some(),
         task: None,
     };
     let found = discover(app, about, wanted.as_ref(), &oauth).await?;

@@ -73,7 +73,7 @@ pub(super) async fn client(
         .read(move |conn| Ok::<_, Failure>(remit_store::logins::client(conn, &issuer, &to)?))
         .await?;
     match kept {
-        Some(kept) => sealed::open_client(app, &server.issuer, &kept),
+        Some(kept) => sealed::open_client(app, &server.issuer, &kept).await,
         None => register(app, about, server, redirect).await,
     }
 }
@@ -111,7 +111,7 @@ async fn register(
     let answer = fetch(app, asker, &request).await?;
     let client =
         registered(server, answer.status, &answer.body).map_err(|e| Failure::Conflict(e.to_string()))?;
-    let sealed = sealed::seal_client(app, &client)?;
+    let sealed = sealed::seal_client(app, &client).await?;
     let mut entry = record::of("login.client");
     entry.detail.insert("server", about.name.as_str());
     entry.detail.insert("issuer", server.issuer.as_str());

@@ -34,6 +34,8 @@ pub(super) struct About<'a> {
     pub(super) name: &'a Name,
     pub(super) url: &'a str,
     pub(super) allow_private: bool,
+    /// It is a system: it publishes nothing, and what is written down about it counts.
+    pub(super) is_system: bool,
     pub(super) task: Option<&'a Live>,
 }
 
@@ -45,8 +47,13 @@ pub(super) async fn discover(
     oauth: &UpstreamOauth,
 ) -> Result<Found, Failure> {
     let hint = wanted.and_then(|wanted| wanted.resource_metadata.as_deref());
-    let urls = protected_resource_urls(about.url, hint).map_err(|e| bad(about.name, "challenge", &e))?;
-    let resource = match first(app, about, urls, "protected resource metadata").await? {
+    let published = if about.is_system {
+        None
+    } else {
+        let urls = protected_resource_urls(about.url, hint).map_err(|e| bad(about.name, "challenge", &e))?;
+        first(app, about, urls, "protected resource metadata").await?
+    };
+    let resource = match published {
         Some(found) => ProtectedResource::read(&found.body, about.url)
             .map_err(|e| bad(about.name, "protected resource metadata", &e))?,
         // A server that publishes nothing is used with what its owner wrote down.

@@ -1,4 +1,4 @@
-//! Logins: what people let us do at upstream MCP servers that want OAuth. We are the client; agents never see a token of
+//! Logins: what people let us do at upstream MCP servers and systems that want OAuth. We are the client; agents never see a token of
 //! theirs, and no token of an agent goes there (docs/adr/0010-credentials-at-the-edge.md).
 
 pub mod answer;
@@ -19,14 +19,15 @@ use remit_core::name::Name;
 use remit_store::servers::{Server, Transport};
 
 use crate::app::App;
-use crate::config::{UpstreamGrant, UpstreamOauth};
+use crate::config::credentials::Oauth;
+use crate::config::{Credential, UpstreamGrant, UpstreamOauth};
 use begin::Question;
 use slot::Slot;
 
 /// Whose a login is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Whose {
-    /// The upstream server.
+    /// The upstream server, or the system.
     pub server: Name,
     /// The person, or [`client_itself`].
     pub owner: Name,
@@ -67,15 +68,35 @@ pub fn configured(app: &App, server: &Name) -> UpstreamOauth {
     let configured = app.config.servers.get(server.as_str());
     configured
         .and_then(|server| server.oauth.clone())
+        .or_else(|| at_system(app, server).map(Oauth::at_server))
         .unwrap_or_default()
+}
+
+/// How people sign in to a system.
+fn at_system<'a>(app: &'a App, system: &Name) -> Option<&'a Oauth> {
+    app.config.credentials.values().find_map(|of| match of {
+        Credential::Oauth(of) if of.system == system.as_str() => Some(of),
+        _ => None,
+    })
+}
+
+/// What is signed in to: the address of a server, or what tokens for a system are asked for (RFC 8707), which may be
+/// nothing. `None` where nobody signs in.
+#[must_use]
+pub fn address<'a>(app: &'a App, server: &'a Server) -> Option<&'a str> {
+    match &server.transport {
+        Transport::Url(url) => Some(url),
+        Transport::System(_) => {
+            at_system(app, &server.name).map(|of| of.resource.as_deref().unwrap_or_default())
+        }
+        _ => None,
+    }
 }
 
 /// Whose login a connection for `person` to `server` uses; `None` where nothing is ever presented.
 #[must_use]
 pub fn whose(app: &App, server: &Server, person: &Name) -> Option<Whose> {
-    if !matches!(server.transport, Transport::Url(_)) {
-        return None;
-    }
+    address(app, server)?;
     let owner = match configured(app, &server.name).grant {
         UpstreamGrant::AuthorizationCode => person.clone(),
         UpstreamGrant::ClientCredentials => client_itself()?,

@@ -1,25 +1,30 @@
-//! What of a login is at rest: sealed under a key of its own, bound to whose it is and to its issuer (SEP-2352).
+//! What of a login is at rest: sealed in the vault's envelope, bound to whose it is and to its issuer (SEP-2352).
+
+use std::sync::Arc;
 
 use remit_core::json::{Bounds, Object, Value, parse};
 use remit_core::time::Timestamp;
 use remit_credentials::oauth::{AuthMethod, Client, Scopes};
+use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use super::Whose;
 use super::slot::Held;
 use crate::app::{App, Failure};
-use crate::seal::Sealer;
-
-fn sealer(app: &App) -> Result<Sealer, Failure> {
-    Ok(Sealer::new(&app.keys.seal.derive("logins at upstream servers"))?)
-}
+use crate::broker::vault::{open_elsewhere, seal_elsewhere};
 
 fn place(whose: &Whose, issuer: &str) -> String {
-    format!("login of {} to {} by {issuer}", whose.owner, whose.server)
+    format!("login/{}/{}/{issuer}", whose.owner, whose.server)
+}
+
+fn written(object: Object) -> Result<SecretString, Failure> {
+    let plain = Zeroizing::new(Value::Object(object).to_canonical().to_vec());
+    let text = std::str::from_utf8(&plain).map_err(|_| broken())?;
+    Ok(SecretString::from(text))
 }
 
 /// Seals tokens.
-pub(super) fn seal(app: &App, whose: &Whose, held: &Held) -> Result<Vec<u8>, Failure> {
+pub(super) async fn seal(app: &Arc<App>, whose: &Whose, held: &Held) -> Result<Vec<u8>, Failure> {
     let mut object = client_object(&held.client);
     object.insert("token_endpoint", held.token_endpoint.as_str());
     object.insert("resource", held.resource.as_str());
@@ -31,13 +36,17 @@ pub(super) fn seal(app: &App, whose: &Whose, held: &Held) -> Result<Vec<u8>, Fai
     if let Some(refresh) = &held.refresh {
         object.insert("refresh", refresh.as_str());
     }
-    let plain = Zeroizing::new(Value::Object(object).to_canonical().to_vec());
-    Ok(sealer(app)?.seal(&place(whose, &held.client.issuer), &plain, &*app.entropy)?)
+    seal_elsewhere(app, &place(whose, &held.client.issuer), &written(object)?).await
 }
 
 /// Opens them.
-pub(super) fn open(app: &App, whose: &Whose, issuer: &str, sealed: &[u8]) -> Result<Held, Failure> {
-    let object = read(&sealer(app)?.open(&place(whose, issuer), sealed)?)?;
+pub(super) async fn open(
+    app: &Arc<App>,
+    whose: &Whose,
+    issuer: &str,
+    sealed: &[u8],
+) -> Result<Held, Failure> {
+    let object = read(&open_elsewhere(app, &place(whose, issuer), sealed).await?)?;
     let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
     let need = |name: &str| text(name).ok_or_else(broken);
     Ok(Held {
@@ -57,14 +66,14 @@ pub(super) fn open(app: &App, whose: &Whose, issuer: &str, sealed: &[u8]) -> Res
 }
 
 /// Seals who we are to an issuer.
-pub(super) fn seal_client(app: &App, client: &Client) -> Result<Vec<u8>, Failure> {
-    let plain = Zeroizing::new(Value::Object(client_object(client)).to_canonical().to_vec());
-    Ok(sealer(app)?.seal(&format!("client of {}", client.issuer), &plain, &*app.entropy)?)
+pub(super) async fn seal_client(app: &Arc<App>, client: &Client) -> Result<Vec<u8>, Failure> {
+    let place = format!("oauth-client/{}", client.issuer);
+    seal_elsewhere(app, &place, &written(client_object(client))?).await
 }
 
 /// Opens it.
-pub(super) fn open_client(app: &App, issuer: &str, sealed: &[u8]) -> Result<Client, Failure> {
-    let object = read(&sealer(app)?.open(&format!("client of {issuer}"), sealed)?)?;
+pub(super) async fn open_client(app: &Arc<App>, issuer: &str, sealed: &[u8]) -> Result<Client, Failure> {
+    let object = read(&open_elsewhere(app, &format!("oauth-client/{issuer}"), sealed).await?)?;
     client_of(issuer, &object)
 }
 
@@ -95,8 +104,8 @@ fn client_of(issuer: &str, object: &Object) -> Result<Client, Failure> {
     })
 }
 
-fn read(plain: &[u8]) -> Result<Object, Failure> {
-    match parse(plain, &Bounds::RESPONSE) {
+fn read(plain: &SecretString) -> Result<Object, Failure> {
+    match parse(plain.expose_secret().as_bytes(), &Bounds::RESPONSE) {
         Ok(Value::Object(object)) => Ok(object),
         _ => Err(broken()),
     }

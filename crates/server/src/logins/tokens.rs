@@ -7,14 +7,13 @@ use remit_core::name::Name;
 use remit_core::people::Role;
 use remit_credentials::oauth::{BearerChallenge, Grant, Scopes, TokenError, bearer_challenge, step_up};
 use remit_store::logins::LoginState;
-use remit_store::servers::Transport;
 use tokio::sync::MutexGuard;
 
 use super::answer::keep;
 use super::discover::{About, discover};
 use super::request::{Endpoint, held, redeem};
 use super::slot::{Slot, State};
-use super::{Whose, client, client_itself, configured, sealed};
+use super::{Whose, address, client, client_itself, configured, sealed};
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
 use crate::engine::record;
@@ -145,6 +144,66 @@ pub async fn refused(
     Err(needs_reauth(whose, what))
 }
 
+/// What a person has to do before there is a token at a system; nobody is asked for it.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the store cannot be read, or what it holds does not open.
+pub async fn missing(app: &Arc<App>, whose: &Whose) -> Result<Option<String>, Failure> {
+    let slot = app.logins.slot(whose);
+    let mut state = slot.state.lock().await;
+    load(app, whose, &slot, &mut state).await?;
+    let usable = state
+        .held
+        .as_ref()
+        .is_some_and(|held| held.refresh.is_some() || held.expires_at > app.clock.now());
+    Ok((!usable || state.wanted.is_some()).then(|| no_login(whose)))
+}
+
+/// What a person is told who has no login yet, or none any more.
+#[must_use]
+pub fn no_login(whose: &Whose) -> String {
+    sentence(whose, "wants to know who is asking")
+}
+
+/// A system refused the token in what was presented. `Ok`: other tokens are in use now, try once more.
+///
+/// # Errors
+/// [`Failure::NeedsReauth`] when a person has to sign in; [`Failure::Unavailable`] when that would not help.
+pub async fn not_taken(
+    app: &Arc<App>,
+    server: &ServerEntry,
+    whose: &Whose,
+    live: &Live,
+    presented: &str,
+) -> Result<(), Failure> {
+    let slot = app.logins.slot(whose);
+    let mut state = slot.state.lock().await;
+    let now = app.clock.now();
+    // Somebody else was here in between, and other tokens are in use.
+    if state
+        .held
+        .as_ref()
+        .is_some_and(|held| !presented.contains(held.access.as_str()))
+    {
+        return Ok(());
+    }
+    let just = state
+        .refreshed_at
+        .is_some_and(|at| now.ms_since(at) < JUST_REFRESHED_MS);
+    if just {
+        return Err(Failure::Unavailable(format!(
+            "`{}` does not take the token it was given a moment ago",
+            whose.server
+        )));
+    }
+    if state.held.as_ref().is_some_and(|held| held.refresh.is_some()) {
+        return refresh(app, server, whose, Some(live), &slot, &mut state).await;
+    }
+    let why = "the system no longer takes its token";
+    over(app, whose, &slot, &mut state, BearerChallenge::default(), why).await?;
+    Err(needs_reauth(whose, "no longer takes the token it was given"))
+}
+
 /// More scopes are wanted. Asked for once each: what was granted and is asked for again will not be granted by asking.
 async fn step(
     app: &Arc<App>,
@@ -194,7 +253,7 @@ async fn load(app: &Arc<App>, whose: &Whose, slot: &Slot, state: &mut State) -> 
         .await?;
     if let Some(login) = login {
         if login.state == LoginState::Ready {
-            let held = sealed::open(app, whose, &login.issuer, &login.sealed)?;
+            let held = sealed::open(app, whose, &login.issuer, &login.sealed).await?;
             slot.show(Some(&held));
             state.held = Some(held);
         } else {
@@ -225,7 +284,7 @@ async fn refresh(
         client: &old.client,
         resource: &old.resource,
     };
-    let about = about(server, whose, live)?;
+    let about = about(app, server, whose, live)?;
     let oauth = configured(app, &whose.server);
     match redeem(app, about, endpoint, Grant::Refresh(&token), &oauth).await? {
         Ok(given) => {
@@ -260,7 +319,7 @@ async fn obtain(
     asked: Option<BearerChallenge>,
 ) -> Result<(), Failure> {
     let oauth = configured(app, &whose.server);
-    let about = about(server, whose, live)?;
+    let about = about(app, server, whose, live)?;
     let found = discover(app, about, asked.as_ref(), &oauth).await?;
     let client = client::client(app, about, &found.server, &oauth).await?;
     let endpoint = Endpoint {
@@ -344,11 +403,12 @@ pub async fn forget(app: &Arc<App>, whose: &Whose) -> Result<(), Failure> {
 }
 
 fn about<'a>(
+    app: &'a App,
     server: &'a ServerEntry,
     whose: &'a Whose,
     live: Option<&'a Live>,
 ) -> Result<About<'a>, Failure> {
-    let Transport::Url(url) = &server.server.transport else {
+    let Some(url) = address(app, &server.server) else {
         return Err(Failure::Invalid(format!(
             "server `{}` has no address",
             whose.server
@@ -358,13 +418,18 @@ fn about<'a>(
         name: &whose.server,
         url,
         allow_private: server.server.allow_private,
+        is_system: server.system.is_some(),
         task: live,
     })
 }
 
 fn needs_reauth(whose: &Whose, what: &str) -> Failure {
-    Failure::NeedsReauth(format!(
+    Failure::NeedsReauth(sentence(whose, what))
+}
+
+fn sentence(whose: &Whose, what: &str) -> String {
+    format!(
         "server `{0}` {what}: {1} has to sign in with `remit mcp login {0}`",
         whose.server, whose.owner
-    ))
+    )
 }

@@ -106,7 +106,7 @@ pub(super) async fn offer(
         .transpose()
         .map_err(Failure::invalid)?;
     let known = match &template {
-        Some(name) => crate::policies::templates(&app.config, &app.paths)?.remove(name),
+        Some(name) => app.world().templates.get(name).cloned(),
         None => None,
     };
     let mut new = NewTask::new(
@@ -204,7 +204,7 @@ pub(super) async fn show(
         other => other.map_err(|failure| failure.to_string()),
     };
     let request = sealed(app, session, asked)?;
-    let templates = crate::policies::templates(&app.config, &app.paths)?;
+    let templates = Arc::clone(&app.world().templates);
     let chosen = choice
         .template
         .as_deref()

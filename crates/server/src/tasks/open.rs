@@ -286,7 +286,7 @@ fn prepare(
 
 /// The authority of the shipped template that holds what strangers open.
 fn public(app: &App) -> Result<Authority, Failure> {
-    let templates = crate::policies::templates(&app.config, &app.paths)?;
+    let templates = Arc::clone(&app.world().templates);
     let name: Name = PUBLIC.parse().map_err(Failure::invalid)?;
     let template = templates
         .get(&name)
@@ -447,10 +447,13 @@ fn shape(app: &App, new: &NewTask) -> Result<Shape, Failure> {
             ttl_ms: None,
         });
     };
-    let templates = crate::policies::templates(&app.config, &app.paths)?;
+    let templates = Arc::clone(&app.world().templates);
     let template = templates.get(name).ok_or_else(|| {
         let known: Vec<&str> = templates.keys().map(Name::as_str).collect();
-        Failure::NotFound(format!("no template `{name}`: there are {}", known.join(", ")))
+        Failure::NotFound(format!(
+            "no template `{name}`: there are {}; a new file counts from `remit policy apply`",
+            known.join(", ")
+        ))
     })?;
     let instance = template.instantiate(&new.set).map_err(Failure::invalid)?;
     let authority = if new.allow.is_empty()

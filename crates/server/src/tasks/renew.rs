@@ -158,6 +158,40 @@ pub async fn resume(app: &Arc<App>, task: TaskId, by: &Name) -> Result<Vec<Strin
     Ok(present.narrowed)
 }
 
+/// A decision whether something of a task goes on, with what it depends on; its record is not appended yet.
+pub(crate) struct GoesOn {
+    /// The record.
+    pub(crate) entry: remit_ledger::record::Record,
+    /// The decision.
+    pub(crate) decision: Decision,
+    /// The task.
+    pub(crate) task: TaskId,
+    /// Its version.
+    pub(crate) version: i64,
+    /// The world it was decided in.
+    pub(crate) world: Arc<World>,
+}
+
+/// Decides, over what is true now, whether something the task holds may go on: asked of policy like its renewal.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the facts cannot be read.
+pub(crate) async fn goes_on(app: &Arc<App>, live: &Arc<Live>, kind: &str) -> Result<GoesOn, Failure> {
+    let world = app.world();
+    let snapshot = session::current(live, &world);
+    let present = present(app, &world, live, &snapshot, true).await?;
+    let refused = present.refused.clone();
+    let by = snapshot.task.agent.clone();
+    let (entry, decision) = decided(app, &world, live, kind, &present, refused, &by)?;
+    Ok(GoesOn {
+        entry,
+        decision,
+        task: snapshot.task.id,
+        version: snapshot.task.version,
+        world,
+    })
+}
+
 /// What is true now of a task.
 struct Present {
     /// What it may hold at most.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use remit_core::task::Ending;
 use remit_server::config::{Config, Database};
+use remit_server::policies::apply::{self, Applied};
 use serde_json::{Value, json};
 
 use crate::house::{House, decision, name};
@@ -126,6 +127,69 @@ fn now() -> Instant {
 fn rows(result: &Value) -> &Value {
     assert_eq!(result["isError"], false, "{result}");
     &result["structuredContent"]["rows"]
+}
+
+/// R21: a tightened rule ends the credentials it concerns within seconds, and no other; the task is told why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_policy_refuses_now_is_ended_and_the_rest_goes_on() {
+    let Some(erp) = Erp::open(true).await else { return };
+    let app = erp.house.app();
+    let reading = erp.house.task(&["erp/db.query"], &["erp:public/invoices"]).await;
+    let writing = erp.house.task(&["erp/db.write"], &["erp:public/suppliers"]).await;
+    let insert = "INSERT INTO suppliers (name) VALUES ('acme')";
+    rows(&erp.sql(&reading.token, "SELECT id FROM invoices").await);
+    erp.sql(&writing.token, insert).await;
+    assert_eq!(erp.count(&erp.roles()).await, 2);
+
+    let folder = app.paths.config.join("policies");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule = r#"@id("no-erp-writes") forbid (principal, action in Action::"write", resource) when { context.server == "erp" };"#;
+    std::fs::write(folder.join("erp.cedar"), rule).unwrap();
+    let applied = apply::apply(app, &name("alice")).await.unwrap();
+    let Applied::InForce { ended, .. } = applied else {
+        panic!("{applied:?}")
+    };
+    assert_eq!(ended.len(), 1, "{ended:?}");
+    assert_eq!(ended[0].lease.task, writing.task.id);
+    let start = now();
+    while erp.count(&erp.roles()).await > 1 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the role lives on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let told = remit_server::evidence::of_task(app, writing.task.id, 0, 1000)
+        .await
+        .unwrap();
+    let revoked = told.iter().find(|record| record.kind == "lease.revoke").unwrap();
+    let why = revoked.detail.get("why").and_then(|why| why.as_str()).unwrap();
+    assert!(why.contains("no-erp-writes"), "{why}");
+    let refused = erp.sql(&writing.token, insert).await;
+    assert_eq!(decision(&refused)["decision"], "deny", "{refused}");
+    rows(&erp.sql(&reading.token, "SELECT id FROM invoices").await);
+    assert_eq!(erp.count(&erp.roles()).await, 1, "the other task kept its role");
+
+    // Loosened again, the next call makes another.
+    std::fs::remove_file(folder.join("erp.cedar")).unwrap();
+    apply::apply(app, &name("alice"))
+        .await
+        .unwrap()
+        .in_force()
+        .unwrap();
+    let wrote = erp.sql(&writing.token, insert).await;
+    assert_eq!(wrote["structuredContent"]["row_count"], 1, "{wrote}");
+    assert_eq!(erp.count("SELECT count(*) FROM suppliers").await, 2);
+
+    // Whatever else decisions read counts too: a freeze is found by itself.
+    assert_eq!(erp.count(&erp.roles()).await, 2);
+    let until = app.clock.now().plus_ms(60_000);
+    let frozen = "erp:public/suppliers".parse().unwrap();
+    remit_server::freezes::place(app, frozen, until, "stocktaking".to_owned(), &name("alice"))
+        .await
+        .unwrap();
+    let start = now();
+    while erp.count(&erp.roles()).await > 1 {
+        assert!(start.elapsed() < Duration::from_secs(5), "the role lives on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Story F4: one account without roles of its own, or one that makes a role for each task; both see the same.

@@ -51,6 +51,7 @@ impl Locked {
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/token", post(token))
+            .route("/api/{id}", get(api))
             .with_state(it.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         it
@@ -115,6 +116,22 @@ async fn token(State(it): State<Locked>, body: Bytes) -> Response {
         "access_token": access, "token_type": "Bearer", "expires_in": life, "refresh_token": seen.refresh,
     }))
     .into_response()
+}
+
+/// An ordinary API behind the same tokens.
+async fn api(State(it): State<Locked>, headers: HeaderMap) -> Response {
+    let presented = headers
+        .get(header::AUTHORIZATION)
+        .map_or("", |v| v.to_str().unwrap())
+        .to_owned();
+    let mut seen = it.seen.lock().unwrap();
+    seen.presented.push(presented.clone());
+    let token = presented.strip_prefix("Bearer ");
+    if !token.is_some_and(|token| seen.good.contains(token)) {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_token"}))).into_response();
+    }
+    seen.calls += 1;
+    Json(json!({"echo": presented})).into_response()
 }
 
 async fn mcp(State(it): State<Locked>, headers: HeaderMap, Json(message): Json<Value>) -> Response {

@@ -1,7 +1,10 @@
 //! The whole engine over real HTTP: a stub upstream, the real gateway, the real store.
 
 #[cfg(test)]
+mod applying;
 mod attest;
+#[cfg(test)]
+mod backends;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
@@ -24,6 +27,10 @@ mod egress_git;
 #[cfg(test)]
 mod egress_hostile;
 #[cfg(test)]
+mod fake_github;
+#[cfg(test)]
+mod github_apps;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod issuer;
@@ -38,9 +45,13 @@ mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
+mod minting;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod newcomers;
+#[cfg(test)]
+mod oauth_systems;
 #[cfg(test)]
 mod observing;
 #[cfg(test)]

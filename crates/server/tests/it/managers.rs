@@ -15,12 +15,25 @@ use crate::house::{House, name};
 
 const TOKEN: &str = "root-token-of-this-test";
 
+/// A program of the set that `e2e/tools.sh` installs for backends.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let cache = std::env::var_os("REMIT_CACHE").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/remit")))?;
+    Some(cache.join("tools/backends/bin").join(name)).filter(|program| program.is_file())
+}
+
+/// A port nobody listens on at the moment.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// A development server on loopback, ended by its process when dropped.
-struct Bao {
+pub struct Bao {
     program: PathBuf,
-    address: String,
+    pub address: String,
     child: Child,
-    folder: Folder,
+    pub folder: Folder,
 }
 
 impl Drop for Bao {
@@ -32,22 +45,17 @@ impl Drop for Bao {
 
 impl Bao {
     /// Nothing when this machine has no `bao`; says so loudly.
-    fn start() -> Option<Self> {
-        let cache = std::env::var_os("REMIT_CACHE").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/remit")));
-        let installed = cache.map(|cache| cache.join("tools/python/bin/bao"));
-        let program = std::env::var_os("REMIT_BAO").map(PathBuf::from).or(installed);
+    pub fn start() -> Option<Self> {
+        let program = std::env::var_os("REMIT_BAO")
+            .map(PathBuf::from)
+            .or_else(|| tool("bao"));
         let Some(program) = program.filter(|program| program.is_file()) else {
             eprintln!(
-                "SKIPPED: no `bao` on this machine (set REMIT_BAO to one), so nothing is checked against OpenBao"
+                "SKIPPED: no `bao` on this machine (run e2e/tools.sh, or set REMIT_BAO to one), so nothing is checked against OpenBao"
             );
             return None;
         };
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let folder = Folder::new();
         let child = Command::new(&program)
             .args(["server", "-dev", "-dev-no-store-token"])
@@ -74,19 +82,29 @@ impl Bao {
         panic!("OpenBao did not start");
     }
 
-    fn run(&self, arguments: &[&str]) -> bool {
-        let status = Command::new(&self.program)
-            .args(arguments)
-            .env("BAO_ADDR", &self.address)
-            .env("BAO_TOKEN", TOKEN)
-            .env("HOME", &self.folder.0)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        status.is_ok_and(|status| status.success())
+    pub fn run(&self, arguments: &[&str]) -> bool {
+        self.says(arguments, TOKEN).is_some()
     }
 
-    fn config(&self) -> Config {
+    /// What it prints for this token; nothing when it refuses.
+    pub fn says(&self, arguments: &[&str], token: &str) -> Option<String> {
+        let output = Command::new(&self.program)
+            .args(arguments)
+            .env("BAO_ADDR", &self.address)
+            .env("BAO_TOKEN", token)
+            .env("HOME", &self.folder.0)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
+    }
+
+    /// As the house would use it with another token of ours.
+    pub fn with_token(&self, token: &str) {
+        std::fs::write(self.folder.0.join("token"), token).unwrap();
+    }
+
+    pub fn config(&self) -> Config {
         let mut config = Config::default();
         config.hold.wait = "100ms".to_owned();
         config.managers.insert(

@@ -33,7 +33,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "agents",
     "humans",
     "servers",
@@ -54,6 +54,7 @@ const TABLES: [&str; 23] = [
     "secrets",
     "secret_versions",
     "leases",
+    "lease_values",
     "enrolments",
     "observations",
     "familiar",
@@ -98,6 +99,7 @@ fn fill(store: &Store) -> remit_core::task::Task {
             secrets::add(tx, &secret())?;
             secrets::add_version(tx, &secret_version())?;
             leases::plan(tx, &lease(&opened))?;
+            leases::keep_value(tx, lease(&opened).id, b"sealed")?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
@@ -265,6 +267,14 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         "secrets" => secrets::list(conn)?.len(),
         "secret_versions" => secrets::versions(conn, &make::name("erp-key"))?.len(),
         "leases" => leases::open(conn)?.len() + leases::of_task(conn, task.id)?.len(),
+        "lease_values" => {
+            let of_task = leases::of_task(conn, task.id)?;
+            let kept = of_task
+                .first()
+                .map(|lease| leases::value(conn, lease.id))
+                .transpose()?;
+            usize::from(kept.flatten().is_some())
+        }
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "observations" => observations::list(conn)?.len(),
         "familiar" => familiar::of(conn, &make::name("coder"))?.len(),

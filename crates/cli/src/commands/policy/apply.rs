@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::fields;
 use crate::out::text::Text;
 
-/// Puts the files of the policy folder into force.
+/// Puts policy files and templates into force.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,6 +28,14 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         } else {
             Text::new().good("in force ").plain(format!("version {version}"))
         })?;
+        for one in fields::list(&answer, "ended") {
+            let [system, task, why] = ["system", "task", "why"].map(|key| fields::text(one, key));
+            context.out.line(
+                Text::new()
+                    .bad("ended ")
+                    .plain(format!("the credential for {system} of {task}: {why}")),
+            )?;
+        }
     }
     if version.is_empty() {
         return Err(Failure::Said);

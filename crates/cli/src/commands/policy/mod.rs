@@ -23,7 +23,7 @@ pub enum Command {
     Check(check::Args),
     /// Play the scenario files that say what the policy is meant to do; no server is needed
     Test(test::Args),
-    /// Put the files of the policy folder into force
+    /// Put policy files and templates into force; credentials for what is now refused are ended
     Apply(apply::Args),
     /// What is in force: version, layers, rules
     Show,

@@ -45,6 +45,21 @@ impl Sessions {
         tasks.retain(|(of, _), _| *of != task);
     }
 
+    /// Closes the session of one lease, after what runs on it.
+    pub(crate) async fn forget_lease(&self, task: TaskId, lease: LeaseId) {
+        let slots: Vec<Slot<Open>> = {
+            let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_task = tasks.iter().filter(|((of, _), _)| *of == task);
+            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let mut open = slot.lock().await;
+            if open.as_ref().is_some_and(|open| open.lease == lease) {
+                *open = None;
+            }
+        }
+    }
+
     pub(crate) fn of_task(&self, task: TaskId, database: &Name) -> Slot<Open> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tasks.entry((task, database.clone())).or_default())
@@ -165,6 +180,7 @@ async fn shared(
         handle: format!("shared/{}", configured.user),
         class: LeaseClass::R0,
         expires_at: live.snapshot().task.expires_at,
+        outlives_task: false,
     };
     leases::plan(app, live, id, plan).await?;
     let reach = Reach::of_task(app, database.as_str(), live)?;
@@ -220,6 +236,7 @@ pub(crate) async fn issue(
         handle: app.broker.role_of(id),
         class: LeaseClass::R1,
         expires_at: live.snapshot().task.expires_at,
+        outlives_task: false,
     };
     let mut lease = leases::plan(app, live, id, plan).await?;
     let password = app.broker.fresh_password(&*app.entropy)?;
@@ -255,7 +272,7 @@ pub(crate) async fn issue(
         app.broker.work.notify_one();
         return Err(failure);
     }
-    if !leases::confirm(app, &mut lease, Change::default()).await? {
+    if !leases::confirm(app, &mut lease, Change::default(), None).await? {
         app.broker.work.notify_one();
         return Err(Failure::Conflict(
             "the task ended while its role was made".to_owned(),
