@@ -3,6 +3,7 @@
 //! arguments a tool takes: what a rule says about others counts at the next call.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +76,8 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
         if lease.state != LeaseState::Live {
             continue;
         }
-        if !tasks.contains_key(&lease.task) {
-            tasks.insert(lease.task, of_task(app, lease.task).await?);
+        if let Entry::Vacant(unread) = tasks.entry(lease.task) {
+            unread.insert(of_task(app, lease.task).await?);
         }
         let Some(Some((live, labels))) = tasks.get(&lease.task) else {
             continue;

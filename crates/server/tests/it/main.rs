@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod applying;
+#[cfg(test)]
 mod attest;
 #[cfg(test)]
 mod backends;
