@@ -215,6 +215,7 @@ fn question(
         proof: live.standing().proof,
         cause: None,
         refused: None,
+        cause: None,
     }
 }
 

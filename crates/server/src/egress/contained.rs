@@ -1,6 +1,7 @@
 //! The engine as a contained server's way out knows it: who asks is not a token but the calls that are under way there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use remit_core::decision::{Decision, Effect};
 use remit_core::id::{ApprovalId, TaskId};
@@ -26,7 +27,12 @@ pub(super) struct Contained {
     pub(super) task: Option<TaskId>,
     pub(super) under_way: Arc<UnderWay>,
     pub(super) ca: Arc<RunCa>,
+    /// Requests that were refused so far.
+    pub(super) refused: AtomicU32,
 }
+
+/// Refused requests after which a server is heard no more until it is started again: each is a record.
+const REFUSED_MAX: u32 = 256;
 
 /// What a request is made for.
 struct Occasion {
@@ -37,6 +43,11 @@ struct Occasion {
 impl Contained {
     /// The calls a request could be for: at least one, and all of one task.
     async fn calls(&self) -> Result<Vec<Arc<LiveCall>>, AuthFailure> {
+        if self.refused.load(Ordering::Relaxed) >= REFUSED_MAX {
+            let sentence =
+                "has asked too much that was refused, and is heard no more until it is started again";
+            return Err(self.uncaused(sentence, self.task).await);
+        }
         let calls = self.under_way.all();
         let task = |call: &Arc<LiveCall>| call.live.snapshot().task.id;
         let Some(first) = calls.first() else {
@@ -135,7 +146,11 @@ impl Engine for Contained {
             )
             .await
         };
-        match Port(Arc::clone(&self.app)).supervised(work).await {
+        let answer = Port(Arc::clone(&self.app)).supervised(work).await;
+        if matches!(answer, Answer::Refused(_)) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        match answer {
             // A server knows nothing of holds: an answer of the kind 2xx would tell it that it was done.
             Answer::Refused(decision) if decision.effect == Effect::Hold => {
                 Answer::Refused(Box::new(Decision {
@@ -156,6 +171,7 @@ impl Engine for Contained {
 
     async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
         let (app, occasion, proof) = (Arc::clone(&self.app), Self::occasion(session), session.proof);
+        self.refused.fetch_add(1, Ordering::Relaxed);
         let work = async move {
             let occasion = occasion?;
             port::refuse(

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
@@ -78,6 +79,7 @@ pub(crate) fn open(
         task,
         under_way: Arc::clone(under_way),
         ca: Arc::new(ca),
+        refused: AtomicU32::new(0),
     };
     let serving = tokio::spawn(serve(contained, receiver)).abort_handle();
     let way_out = WayOut { serving, folder };

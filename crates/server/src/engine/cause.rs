@@ -23,6 +23,9 @@ use crate::registry::arguments;
 /// What a request says about itself and its way, which is decided on its own.
 const OF_THE_REQUEST: [&str; 6] = ["body_sha256", "headers", "host", "path", "refs", "request"];
 
+/// Words of a name beside an address.
+const NAME_WORDS_MAX: usize = 2;
+
 /// A call that is under way at a server.
 #[derive(Debug)]
 pub struct LiveCall {
@@ -35,6 +38,7 @@ pub struct LiveCall {
     tool: String,
     destinations: Vec<Destination>,
     texts: Vec<String>,
+    addresses: Vec<Destination>,
 }
 
 impl LiveCall {
@@ -51,6 +55,7 @@ impl LiveCall {
             proof: prepared.proof,
             tool: format!("{}/{}", prepared.call.server, prepared.call.operation.target()),
             destinations: prepared.call.destinations.clone(),
+            addresses: texts.iter().flat_map(|text| addresses(text)).collect(),
             texts,
         }
     }
@@ -58,6 +63,7 @@ impl LiveCall {
     /// True when the call itself says that it goes there: whole, after normalising.
     fn names(&self, place: &Destination) -> bool {
         self.destinations.contains(place)
+            || self.addresses.contains(place)
             || self
                 .texts
                 .iter()
@@ -164,7 +170,7 @@ impl Cause {
     }
 }
 
-/// Fields nobody described whose whole value is an address.
+/// Fields nobody described that are addresses.
 fn undeclared(arguments: &Object) -> Vec<(String, Vec<Destination>)> {
     let mut found = Vec::new();
     for (name, value) in arguments
@@ -173,29 +179,39 @@ fn undeclared(arguments: &Object) -> Vec<(String, Vec<Destination>)> {
     {
         let mut pointer = format!("/{name}");
         leaves(value, &mut pointer, &mut |at, text| {
-            let readings: Vec<Destination> = address(text)
-                .and_then(|kind| Destination::new(kind, text).ok())
-                .into_iter()
-                .collect();
-            if !readings.is_empty() {
-                found.push((at.to_owned(), readings));
-            }
+            found.extend(
+                addresses(text)
+                    .into_iter()
+                    .map(|place| (at.to_owned(), vec![place])),
+            );
         });
     }
     found
 }
 
-/// What kind of address a whole text is, if it is one.
-fn address(text: &str) -> Option<DestinationKind> {
+/// The addresses a text is: one alone, a list of them, or with a name beside (`Anna <anna@example.org>`). A text with more
+/// words in it is content, whatever it mentions.
+fn addresses(text: &str) -> Vec<Destination> {
     let text = text.trim();
-    if text.contains(char::is_whitespace) {
-        return None;
+    if text.contains("://") && !text.contains(char::is_whitespace) {
+        return Destination::new(DestinationKind::Url, text).into_iter().collect();
     }
-    if text.contains("://") {
-        return Some(DestinationKind::Url);
+    let apart = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>' | '(' | ')' | '"' | '\'');
+    let is_mail = |word: &&str| {
+        word.rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+    };
+    let (mails, others): (Vec<&str>, Vec<&str>) = text
+        .split(apart)
+        .filter(|word| !word.is_empty())
+        .partition(is_mail);
+    if mails.is_empty() || others.len() > mails.len().saturating_mul(NAME_WORDS_MAX) {
+        return Vec::new();
     }
-    let (local, domain) = text.rsplit_once('@')?;
-    (!local.is_empty() && domain.contains('.')).then_some(DestinationKind::Mail)
+    mails
+        .iter()
+        .filter_map(|mail| Destination::new(DestinationKind::Mail, mail.trim_start_matches("mailto:")).ok())
+        .collect()
 }
 
 /// Every text of a value with its JSON Pointer, keys included: a key can name somebody too.
@@ -289,11 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_addresses_count_and_every_field_is_looked_at() {
+    fn what_is_an_address_counts_and_what_mentions_one_does_not() {
         let arguments = object(
             r#"{"request":"POST https://api.example/x","host":"api.example","headers":{"a":"x@b.example"},
-                "body":{"text":"write to x@y.example","bcc":["spy@evil.example"],"hook":"https://evil.example/in",
-                "who@evil.example":1,"n":"10@"}}"#,
+                "body":{"text":"write to x@y.example today","bcc":["spy@evil.example"],"hook":"https://evil.example/in",
+                "who@evil.example":1,"n":"10@","cc":"Spy Master <spy@evil.example>, b@evil.example"}}"#,
         );
         let found: Vec<(String, String)> = undeclared(&arguments)
             .into_iter()
@@ -301,6 +317,8 @@ mod tests {
             .collect();
         let expected = [
             ("/body/bcc/0", "mail:spy@evil.example"),
+            ("/body/cc", "mail:b@evil.example"),
+            ("/body/cc", "mail:spy@evil.example"),
             ("/body/hook", "url:https://evil.example/in"),
             ("/body/who@evil.example", "mail:who@evil.example"),
         ];

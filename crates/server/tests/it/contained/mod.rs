@@ -192,6 +192,7 @@ async fn a_server_sends_what_its_call_says_and_nothing_else() {
     for (how, field) in [
         ("bcc", "/body/bcc/0"),
         ("instead", "/body/to"),
+        ("named", "/body/cc"),
         ("hook", "/body/callback"),
     ] {
         let refused = scene.send(&task, how).await;
@@ -215,10 +216,17 @@ async fn a_server_sends_what_its_call_says_and_nothing_else() {
         .iter()
         .filter(|record| detail(record, "kind") == "hidden_destination")
         .collect();
-    assert_eq!(
-        hidden.len(),
-        2,
-        "spy@ twice within a second, and the callback: {hidden:?}"
+    let mut places: Vec<&str> = hidden
+        .iter()
+        .map(|record| detail(record, "destination"))
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places, ["mail:spy@evil.example", "url:https://evil.example/in"]);
+    let unreadable = scene.send(&task, "unreadable").await;
+    assert!(
+        unreadable.starts_with("403") && unreadable.contains("not_inspectable"),
+        "{unreadable}"
     );
 
     // The server's doing is not held against its agent.
@@ -226,6 +234,17 @@ async fn a_server_sends_what_its_call_says_and_nothing_else() {
         scene.send(&task, "bcc").await;
     }
     assert_eq!(scene.send(&task, "honestly").await, r#"200 {"ok":true}"#);
+    // But each refusal is a record, and there is an end to them.
+    let last = scene.send(&task, "flood").await;
+    assert!(last.contains("403"), "{last}");
+    let decisions = scene.of_kind("decision").await.len();
+    assert!(scene.send(&task, "honestly").await.contains("403"));
+    assert_eq!(
+        scene.of_kind("decision").await.len(),
+        decisions + 1,
+        "the call to it alone"
+    );
+    assert_eq!(scene.upstream.seen().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
