@@ -215,7 +215,6 @@ fn question(
         proof: live.standing().proof,
         cause: None,
         refused: None,
-        cause: None,
     }
 }
 
