@@ -12,7 +12,7 @@ spec=$here/fixtures/tools
 tools=${REMIT_CACHE:-${HOME:?}/.cache/remit}/tools
 say() { printf 'e2e/tools: %s\n' "$*" >&2; }
 
-wanted=$(cat "$spec/package.json" "$spec/package-lock.json" "$spec"/requirements*.txt | sha256sum | cut -d' ' -f1)
+wanted=$(cat "$spec/package.json" "$spec/package-lock.json" "$spec"/requirements-v1.txt "$spec"/requirements.txt | sha256sum | cut -d' ' -f1)
 installed() { [[ $(cat "$tools/installed" 2>/dev/null) == "$wanted" ]]; }
 
 # The interpreter that can make a virtual environment, or nothing.
@@ -77,6 +77,15 @@ install_backends() {
   printf '%s\n' "$backends_wanted" >"$tools/backends/installed"
 }
 
+# A server that makes HTTP requests: a set of its own for the same reason.
+fetch_wanted=$(sha256sum <"$spec/requirements-fetch.txt" | cut -d' ' -f1)
+fetch_installed() { [[ $(cat "$tools/fetch/installed" 2>/dev/null) == "$fetch_wanted" ]]; }
+install_fetch() {
+  rm -rf "$tools/fetch"
+  python_packages "$(python_with_venv)" "$tools/fetch" "$spec/requirements-fetch.txt"
+  printf '%s\n' "$fetch_wanted" >"$tools/fetch/installed"
+}
+
 mkdir -p "$tools"
 if ! installed; then
   exec 9>"$tools/lock"
@@ -92,6 +101,11 @@ if ! backends_installed; then
   exec 9>"$tools/lock"
   flock 9
   backends_installed || install_backends
+fi
+if ! fetch_installed; then
+  exec 9>"$tools/lock"
+  flock 9
+  fetch_installed || install_fetch
 fi
 
 modules=$tools/node/node_modules
@@ -110,5 +124,6 @@ SERVER_EVERYTHING='$scope/server-everything/dist/index.js'
 SERVER_MEMORY='$scope/server-memory/dist/index.js'
 SERVER_GIT='$tools/python/bin/mcp-server-git'
 SERVER_SQLITE='$tools/python1/bin/mcp-server-sqlite'
+SERVER_FETCH='$tools/fetch/bin/mcp-server-fetch'
 SERVER_TIME='$tools/python/bin/mcp-server-time'
 ASSIGNMENTS

@@ -270,6 +270,7 @@ impl Called {
             exhausted: &[],
             calls_made: 17,
             proof: Proof::Bearer,
+            contained: true,
             origin: Origin::Initial,
             risk: Risk::default(),
             salient_opaque: false,

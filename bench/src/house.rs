@@ -91,6 +91,7 @@ impl House {
             transport: Transport::Url(format!("http://{stub}/mcp")),
             allow_private: true,
             shareable: false,
+            uncontained: false,
             environment: Vec::new(),
             cwd: None,
             accept_floating: false,

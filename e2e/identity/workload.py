@@ -3,8 +3,11 @@
 Writes what it got into the folder named as its argument, so that OpenSSL and OpenBao can judge it too.
 """
 
+import http.client
+import json
 import os
 import pathlib
+import ssl
 import sys
 import time
 import urllib.request
@@ -50,6 +53,37 @@ said("X.509-SVID fetched, its chain leads to the bundle")
     )
 )
 (out / "bundle.pem").write_bytes(b"".join(a.public_bytes(serialization.Encoding.PEM) for a in authorities))
+
+# The same certificate proves this run at our own listener; that of nobody says nothing, and the token alone would do too.
+trusting = ssl.create_default_context(cafile=os.environ["TLS_CA"])
+trusting.load_cert_chain(out / "svid.pem", out / "svid.key")
+listener = http.client.HTTPSConnection("localhost", int(os.environ["TLS_PORT"]), context=trusting, timeout=20)
+listener.request(
+    "POST",
+    "/mcp",
+    json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/list",
+            "params": {
+                "_meta": {
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                }
+            },
+        }
+    ),
+    {
+        "Authorization": f"Bearer {os.environ['REMIT_TOKEN']}",
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/list",
+    },
+)
+assert listener.getresponse().status == 200
+said("the run's X.509-SVID is taken by our TLS listener")
 
 token = client.fetch_jwt_svid(audience={"vault"})
 assert token.spiffe_id == expected

@@ -1,4 +1,5 @@
-"""Makes the keys of a client of these checks: `DIR/client.jwk` for it, `DIR/client.jwks` for the configuration."""
+"""Makes the keys of these checks: `DIR/NAME.jwk` for whoever signs, `DIR/NAME.jwks` for whoever verifies; of `mesh` a SPIFFE
+bundle."""
 
 import base64
 import json
@@ -8,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 folder = Path(sys.argv[1])
-for name in ("client", "stranger"):
+for name in ("client", "stranger", "platform", "mesh"):
     numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
     text = lambda number: base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
     public = {
@@ -20,4 +21,5 @@ for name in ("client", "stranger"):
         "alg": "ES256",
     }
     (folder / f"{name}.jwk").write_text(json.dumps({**public, "d": text(numbers.private_value)}))
-    (folder / f"{name}.jwks").write_text(json.dumps({"keys": [public]}))
+    published = {**public, "use": "jwt-svid"} if name == "mesh" else public
+    (folder / f"{name}.jwks").write_text(json.dumps({"keys": [published]}))

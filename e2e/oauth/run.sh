@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Independent OAuth clients and a person at a browser against a Remit of their own.
 #
-#   e2e/oauth/run.sh [login|people|tokens|systems|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
+#   e2e/oauth/run.sh [login|stock|people|tokens|systems|conformance]…     all of them when none is named; SHOTS=DIR keeps screenshots
 #
 # Needs `chromium` (Debian's package); without it the parts with a browser are skipped, which is said aloud.
 set -euo pipefail
@@ -48,7 +48,7 @@ start() {
   for name in alice bob; do
     "$remit" human add "$name" --role initiator --role administrator --json >>"$setup_log" 2>&1 || true
   done
-  "$remit" human add pipeline --role initiator --json >>"$setup_log"
+  "$remit" human add pipeline --kind system --role initiator --json >>"$setup_log"
   "$remit" agent add builder --owner "$ME" --json >>"$setup_log"
   "$remit" mcp add fs -- "$NODE" "$SERVER_FILESYSTEM" "$NOTES" >>"$setup_log"
   "$remit" tools admit --server fs --all --json >>"$setup_log" 2>&1 || true
@@ -69,9 +69,38 @@ part_login() {
   node "$here/login.mjs"
 }
 
-part_tokens() {
-  "$PYTHON" "$here/keys.py" "$dir" 
+# The Python SDK and the MCP Inspector, each with its own sign-in.
+part_stock() {
+  has_browser || { echo 'SKIPPED: no chromium: `apt-get install chromium`'; return 0; }
   start </dev/null
+  HERE=$here PYTHON=$PYTHON INSPECTOR=$INSPECTOR node "$here/stock.mjs"
+}
+
+part_tokens() {
+  local platform
+  platform=$(free_port)
+  export PLATFORM=http://127.0.0.1:$platform
+  "$PYTHON" "$here/keys.py" "$dir"
+  start <<TOML
+[oauth.subjects.platform]
+initiator = "pipeline"
+issuer = "$PLATFORM"
+allow_private = true
+audience = "remit"
+claims = { repository = "acme/web" }
+
+[attest.mesh]
+trust_domain = "acme"
+file = "@DIR@/mesh.jwks"
+audience = "remit"
+spiffe_id = "spiffe://acme/ci"
+agent = "builder"
+
+[oauth.clients.deployer]
+spiffe_id = "spiffe://acme/ci/*"
+agent = "builder"
+initiator = "pipeline"
+TOML
   DIR=$dir node "$here/tokens.mjs"
 }
 
@@ -148,6 +177,6 @@ part_conformance() {
 }
 
 parts=("$@")
-((${#parts[@]})) || parts=(login tokens people systems conformance)
+((${#parts[@]})) || parts=(login stock tokens people systems conformance)
 for part in "${parts[@]}"; do run "$part"; done
 exit "$total"

@@ -1,6 +1,7 @@
 // Machines come to a task: client credentials with a signed assertion, by `openid-client`; and forged assertions, which do not.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRemoteJWKSet, importJWK, jwtVerify, SignJWT, UnsecuredJWT } from 'jose';
 import * as client from 'openid-client';
 
@@ -88,6 +89,60 @@ await check('DPoP: the token is bound to the key, and worth nothing with another
   });
   assert.equal(bearer.status, 401);
 });
+
+const PLATFORM = process.env.PLATFORM;
+const platform = await importJWK(jwk('platform'), 'ES256');
+const published = createServer((request, response) => {
+  const document = request.url === '/keys'
+    ? readFileSync(`${process.env.DIR}/platform.jwks`, 'utf8')
+    : JSON.stringify({ issuer: PLATFORM, jwks_uri: `${PLATFORM}/keys` });
+  response.writeHead(200, { 'content-type': 'application/json' }).end(document);
+});
+await new Promise((listening) => published.listen(new URL(PLATFORM).port, '127.0.0.1', listening));
+const job = (repository) =>
+  new SignJWT({ repository }).setProtectedHeader({ alg: 'ES256', kid: 'platform' }).setIssuer(PLATFORM).setAudience('remit')
+    .setSubject(`repo:${repository}`).setIssuedAt().setExpirationTime('1m').sign(platform);
+
+await check("a system's token: the jwt-bearer grant and the exchange open a task for it, and only through a client", async () => {
+  const ci = await discover('ci', client.PrivateKeyJwt({ key, kid: 'client' }));
+  const ASSERTION = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+  assert.ok(ci.serverMetadata().grant_types_supported.includes(ASSERTION));
+  const JWT = 'urn:ietf:params:oauth:token-type:jwt';
+  for (const [grant, parameters] of [
+    [ASSERTION, async (token) => ({ assertion: token })],
+    [EXCHANGE, async (token) => ({ subject_token: token, subject_token_type: JWT })],
+  ]) {
+    const tokens = await client.genericGrantRequest(ci, grant, await parameters(await job('acme/web')));
+    const task = remit('task', 'show', tokens.task);
+    assert.deepEqual([task.initiator, task.agent, task.template], ['pipeline', 'builder', 'support']);
+    await assert.rejects(client.genericGrantRequest(ci, grant, await parameters(await job('acme/other'))), { error: 'invalid_grant' });
+    const alone = await fetch(`${gateway}/oauth/token`, {
+      method: 'POST', body: new URLSearchParams({ grant_type: grant, ...(await parameters(await job('acme/web'))) }),
+    });
+    assert.equal((await alone.json()).error, 'invalid_client');
+  }
+});
+
+await check('a JWT-SVID as client assertion: for our issuer alone, of the registered identity', async () => {
+  const mesh = await importJWK(jwk('mesh'), 'ES256');
+  const svid = (subject, audience) =>
+    new SignJWT({}).setProtectedHeader({ alg: 'ES256', kid: 'mesh', typ: 'JWT' }).setSubject(subject).setAudience(audience)
+      .setIssuedAt().setExpirationTime('2m').sign(mesh);
+  // As `openid-client` lets clients authenticate in a way of their own.
+  const bySvid = (subject, audience = gateway) => async (_as, _client, body) => {
+    body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe');
+    body.set('client_assertion', await svid(subject, audience));
+  };
+  const config = await discover('deployer', bySvid('spiffe://acme/ci/deploy'));
+  assert.ok(config.serverMetadata().token_endpoint_auth_methods_supported.includes('spiffe_jwt'));
+  const tokens = await client.clientCredentialsGrant(config);
+  assert.equal(remit('task', 'show', tokens.task).initiator, 'pipeline');
+  for (const wrong of [bySvid('spiffe://acme/other'), bySvid('spiffe://acme/ci'), bySvid('spiffe://acme/ci/x', `${gateway}/oauth/token`)]) {
+    const config = await discover('deployer', wrong);
+    await assert.rejects(client.clientCredentialsGrant(config), ({ error, cause }) => (error ?? cause?.[0]?.parameters?.error ?? 'invalid_client') === 'invalid_client');
+  }
+});
+published.close();
 
 await check('a client that was registered for nobody opens nothing', async () => {
   const config = await discover('idle', client.PrivateKeyJwt({ key, kid: 'client' }));

@@ -1,17 +1,21 @@
 //! The supervisor's side of a launch: builds the command, hands the spec over, reads the attestation back.
 
-use crate::{Confinement, LaunchSpec};
+use crate::{Confinement, LaunchSpec, Netns};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 const SPEC_FD: i32 = 3;
 const REPORT_FD: i32 = 4;
+/// Where the launcher hands its listener over; there only for [`Netns::Listener`].
+pub(crate) const HANDOVER_FD: i32 = 5;
 /// Bytes. A pipe holds 64 KiB on Linux; beyond that writing before the launch would block.
 const SPEC_MAX: usize = 60 * 1024;
 /// Bytes of one attestation line.
@@ -25,7 +29,13 @@ pub struct Launch {
     pub command: Command,
     /// Where the child says what was applied.
     pub attestation: Attestation,
+    /// Where the child's one listener arrives, for [`Netns::Listener`]. Take it once the attestation is there.
+    pub way_out: Option<WayOut>,
 }
+
+/// Our end of the pair over which the launcher hands its listener.
+#[derive(Debug)]
+pub struct WayOut(UnixStream);
 
 /// The read end of a pipe only the launcher can write to: it is closed the moment the launcher becomes the command.
 #[derive(Debug)]
@@ -69,21 +79,30 @@ pub fn command(remit_exe: &Path, spec: &LaunchSpec, cmd: &[OsString]) -> io::Res
         .arg(format!("{FD_DIR}/{SPEC_FD}"))
         .arg("--")
         .args(cmd);
-    command
-        .fd_mappings(vec![
-            FdMapping {
-                parent_fd: OwnedFd::from(spec_read),
-                child_fd: SPEC_FD,
-            },
-            FdMapping {
-                parent_fd: OwnedFd::from(report_write),
-                child_fd: REPORT_FD,
-            },
-        ])
-        .map_err(io::Error::other)?;
+    let mut mappings = vec![
+        FdMapping {
+            parent_fd: OwnedFd::from(spec_read),
+            child_fd: SPEC_FD,
+        },
+        FdMapping {
+            parent_fd: OwnedFd::from(report_write),
+            child_fd: REPORT_FD,
+        },
+    ];
+    let mut way_out = None;
+    if spec.netns == Netns::Listener {
+        let (ours, theirs) = UnixStream::pair()?;
+        mappings.push(FdMapping {
+            parent_fd: OwnedFd::from(theirs),
+            child_fd: HANDOVER_FD,
+        });
+        way_out = Some(WayOut(ours));
+    }
+    command.fd_mappings(mappings).map_err(io::Error::other)?;
     Ok(Launch {
         command,
         attestation: Attestation(report_read),
+        way_out,
     })
 }
 
@@ -110,6 +129,34 @@ impl Launch {
                 Err(error)
             }
         }
+    }
+}
+
+impl WayOut {
+    /// The listener, which belongs to the child's network; `None` when the launcher handed none over. Does not block.
+    ///
+    /// # Errors
+    /// What the system says about the pair.
+    pub fn take(self) -> io::Result<Option<TcpListener>> {
+        use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let mut parts = [io::IoSliceMut::new(&mut byte)];
+        #[cfg(target_os = "linux")]
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        #[cfg(not(target_os = "linux"))]
+        let flags = RecvFlags::DONTWAIT;
+        match recvmsg(&self.0, &mut parts, &mut ancillary, flags) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::AGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        let handed = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        Ok(handed.map(TcpListener::from))
     }
 }
 

@@ -172,6 +172,14 @@ pub mod probe {
         }
     }
 
+    /// Networks cannot be taken away here.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn contains(_: &std::path::Path) -> Result<(), String> {
+        Err("this system has no network namespaces".to_owned())
+    }
+
     /// One finding: runs are not confined here.
     #[must_use]
     pub fn probe(_denied: &[PathBuf]) -> Vec<Finding> {

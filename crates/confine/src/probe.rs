@@ -1,9 +1,14 @@
 //! What this machine can confine, and what stays open: the raw material of `remit doctor`.
 
-use crate::{enter, peer};
+use crate::{LaunchSpec, Netns, enter, peer};
 use rustix::process::{DumpableBehavior, dumpable_behavior, geteuid};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// How long a launcher that is tried out may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +91,34 @@ pub fn doors() -> Vec<PathBuf> {
         .chain(user.iter().map(|name| runtime.join(name)))
         .filter(|path| path.exists())
         .collect()
+}
+
+/// Whether a child of `remit_exe` can be given a network with nothing in it but its way out ([`crate::Netns::Listener`]).
+/// Tried with a command that ends at once, because what forbids it (a container's filter, a security module) cannot be read
+/// anywhere. Takes a few milliseconds.
+///
+/// # Errors
+/// The sentence why not.
+pub fn contains(remit_exe: &Path) -> Result<(), String> {
+    let spec = LaunchSpec {
+        netns: Netns::Listener,
+        new_session: true,
+        ..LaunchSpec::default()
+    };
+    let mut launch =
+        crate::command(remit_exe, &spec, &["/bin/true".into()]).map_err(|error| error.to_string())?;
+    launch
+        .command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let (mut child, attested) = launch.spawn(PATIENCE).map_err(|error| error.to_string())?;
+    // How it ended says nothing: what was applied was attested before.
+    let _ = child.wait();
+    if attested.way_out {
+        return Ok(());
+    }
+    Err(attested.gaps.join("; "))
 }
 
 fn finding(

@@ -14,8 +14,10 @@ pub struct Confinement {
     pub hidden: bool,
     /// The user id the child was given for itself.
     pub own_uid: Option<u32>,
-    /// The child has an empty network namespace.
+    /// The child has a network namespace of its own, with nothing in it but, where it was asked for, its way out.
     pub netns: bool,
+    /// The listener by which the child reaches its supervisor, and nothing else, was handed over.
+    pub way_out: bool,
     /// The child lives in a user namespace of its own.
     pub userns: bool,
     /// The child and its descendants cannot gain privileges by executing files, for good.

@@ -57,7 +57,14 @@ pub enum Netns {
     Host,
     /// None at all: a network namespace without a usable interface, not even loopback.
     Empty,
+    /// A namespace with a loopback of its own and one listener on it, [`WAY_OUT`], which is handed to the supervisor:
+    /// whatever connects there is accepted outside, and there is nothing else to connect to.
+    Listener,
 }
+
+/// Where the one listener of [`Netns::Listener`] is, as seen by the child.
+pub const WAY_OUT: std::net::SocketAddr =
+    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3128);
 
 impl LaunchSpec {
     /// One JSON line.

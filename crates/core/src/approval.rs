@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::confinement::Proof;
 use crate::decision::Tier;
 use crate::digest::Digest;
 use crate::id::{ApprovalId, CallId, GrantId, RunId, TaskId};
@@ -129,6 +130,8 @@ pub struct Approval {
     pub votes: Vec<Vote>,
     /// Where it stands.
     pub state: ApprovalState,
+    /// How the request that asked proved its run: its one execution is decided with the same.
+    pub proof: Proof,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// When it stops waiting.

@@ -72,6 +72,14 @@ impl Proof {
             Self::Key => "key",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Bearer, Self::Peer, Self::Key]
+            .into_iter()
+            .find(|proof| proof.as_str() == text)
+    }
 }
 
 /// The key a run must prove with every call.

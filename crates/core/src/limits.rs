@@ -144,6 +144,8 @@ pub const DPOP_NONCE_MS: i64 = 2 * 60 * 1000;
 pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 /// Most certificates of a chain that is read.
 pub const CERTIFICATE_CHAIN_MAX: usize = 6;
+/// Largest file with a certificate chain or a private key, in bytes.
+pub const CERTIFICATE_FILE_BYTES_MAX: u64 = 256 * 1024;
 /// How much earlier than now a certificate begins to count, in milliseconds: for clocks that lag.
 pub const CERTIFICATE_BACKDATE_MS: i64 = 30 * 1000;
 /// How long a new human, or a new role of one, does not count towards two people unless confirmed, in milliseconds.

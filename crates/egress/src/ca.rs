@@ -35,11 +35,11 @@ impl std::fmt::Debug for RunCa {
 }
 
 impl RunCa {
-    /// A fresh authority for these hosts and no others.
+    /// A fresh authority for these hosts and no others; for whatever host where there is no bound.
     ///
     /// # Errors
     /// A sentence, when no key can be made.
-    pub fn new(run: &str, hosts: &[HostPattern], now: Timestamp) -> Result<Self, String> {
+    pub fn new(run: &str, hosts: Option<&[HostPattern]>, now: Timestamp) -> Result<Self, String> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| error.to_string())?;
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();
@@ -47,7 +47,7 @@ impl RunCa {
         params.distinguished_name = name;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.name_constraints = Some(constraints(hosts));
+        params.name_constraints = hosts.map(constraints);
         let from_s = now.0.div_euclid(1000) - BEFORE_S;
         validity(&mut params, from_s)?;
         let certificate = params.self_signed(&key).map_err(|error| error.to_string())?;
@@ -196,7 +196,7 @@ mod tests {
         use rustls::pki_types::{ServerName, UnixTime};
         let hosts = [HostPattern::parse("api.example.org").unwrap()];
         let now = Timestamp(1_795_000_000_000);
-        let ca = RunCa::new("run_x", &hosts, now).unwrap();
+        let ca = RunCa::new("run_x", Some(&hosts), now).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -46,6 +46,9 @@ pub enum AuthFailure {
     /// The task behind it ended.
     #[error("the task of this token has ended ({0}); open a new task")]
     TaskEnded(String),
+    /// A server asks, and no call it could be for is under way: a sentence.
+    #[error("{0}")]
+    Uncaused(String),
     /// No verdict could be reached.
     #[error("the token could not be checked: {0}")]
     Unavailable(String),

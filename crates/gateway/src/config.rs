@@ -18,6 +18,8 @@ pub struct GatewayConfig {
     pub entropy: Arc<dyn Entropy>,
     /// Our address as clients know it, without a slash at the end: where metadata lies (RFC 9728).
     pub public_url: String,
+    /// The same of the listener with TLS, for who came there.
+    pub tls_url: Option<String>,
     /// What we say our version is.
     pub version: &'static str,
 }

@@ -13,4 +13,4 @@ mod rpc;
 pub mod wrap;
 
 pub use config::GatewayConfig;
-pub use http::{AllowedHosts, router, serve};
+pub use http::{AllowedHosts, Identify, Listener, Tls, router, serve};

@@ -68,6 +68,8 @@ pub struct Connection {
     pub local: Option<SocketAddr>,
     /// The process at the other end, of a Unix socket.
     pub peer: Option<PeerProcess>,
+    /// It came over a Unix socket.
+    pub unix: bool,
     /// It came over TLS.
     pub tls: bool,
     /// The client's certificates as the handshake verified possession of the first, DER, leaf first; empty without TLS
@@ -94,6 +96,16 @@ impl Connection {
             tls: true,
             certificates,
             ..Self::tcp(local, remote)
+        }
+    }
+
+    /// A connection over a Unix socket, by the process the kernel named.
+    #[must_use]
+    pub fn unix(peer: Option<PeerProcess>) -> Self {
+        Self {
+            peer,
+            unix: true,
+            ..Self::default()
         }
     }
 

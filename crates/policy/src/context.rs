@@ -79,7 +79,7 @@ const fn field(
 }
 
 /// Every fact of a call, in the order of the schema.
-pub(crate) static FIELDS: [Field; 27] = [
+pub(crate) static FIELDS: [Field; 28] = [
     field(
         "answer_labels",
         "Set<String>",
@@ -122,6 +122,12 @@ pub(crate) static FIELDS: [Field; 27] = [
         "String",
         "read, write, delete, transfer, exec or privilege",
         |f| values::text(f.class().as_str()),
+    ),
+    field(
+        "contained",
+        "Bool",
+        "what the server does over the network passes Remit too: not true of servers at an address, nor of `uncontained` ones",
+        |f| values::boolean(f.facts.contained),
     ),
     field(
         "destination_domains",

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub calls_made: u64,
     /// How the call proves which run it comes from.
     pub proof: Proof,
+    /// Whatever the server of the call does over the network passes Remit too: see `docs/policy.md`.
+    pub contained: bool,
     /// First, repeated, or out of the ordinary.
     pub origin: Origin,
     /// Parts of the risk score.

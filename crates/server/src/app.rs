@@ -98,10 +98,16 @@ pub struct App {
     pub me: Name,
     /// The `remit` binary that launches stdio servers.
     pub launcher: PathBuf,
+    /// Whether the network of the servers we start can be taken away here; else why not, in a sentence.
+    pub contains: Result<(), String>,
     /// Where programs of stdio servers are looked for (`PATH`).
     pub search_path: OsString,
     /// Where agents reach us, once we listen: `http://127.0.0.1:7420`.
     pub base_url: watch::Sender<String>,
+    /// Where agents reach us over TLS, once we listen there: `https://gw.example:7443`.
+    pub tls_url: watch::Sender<Option<String>>,
+    /// The certificate of `[listen.tls]`.
+    pub certificate: Option<Arc<crate::certificate::Certificate>>,
 }
 
 impl std::fmt::Debug for App {
@@ -213,10 +219,10 @@ impl App {
     /// [`Failure::Unavailable`] when it cannot be read: the old one stays, and its decisions are refused by their appends.
     pub async fn reload(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let environments = Environments::of(&self.config);
+        let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read(move |conn| crate::engine::world::load(conn, now, environments))
+            .read(move |conn| crate::engine::world::load(conn, now, environments, contains))
             .await;
         self.loaded(loaded)
     }
@@ -227,10 +233,10 @@ impl App {
     /// As [`Self::reload`].
     pub async fn reload_urgent(&self) -> Result<Arc<World>, Failure> {
         let now = self.clock.now();
-        let environments = Environments::of(&self.config);
+        let (environments, contains) = (Environments::of(&self.config), self.contains.is_ok());
         let loaded = self
             .store
-            .read_urgent(move |conn| crate::engine::world::load(conn, now, environments))
+            .read_urgent(move |conn| crate::engine::world::load(conn, now, environments, contains))
             .await;
         self.loaded(loaded)
     }

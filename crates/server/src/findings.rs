@@ -21,6 +21,16 @@ const WATCHED_MAX: usize = 10_000;
 /// Kinds that say that a call does not come from where its run calls: another key, host or process.
 const FROM_ELSEWHERE: [&str; 3] = ["identity_anomaly", "key_mismatch", "proof_missing"];
 
+/// Why what was found is refused.
+const fn reason(kind: &str) -> Reason {
+    match kind.as_bytes() {
+        b"hidden_destination" => Reason::DestinationNotAllowed,
+        b"request_without_call" => Reason::OutOfAuthority,
+        b"decoy_used" | b"placeholder_replayed" | b"foreign_credential" => Reason::ForeignCredential,
+        _ => Reason::ActorInvalid,
+    }
+}
+
 /// When each finding was last recorded.
 #[derive(Debug, Default)]
 pub struct Throttle(Mutex<HashMap<String, BootTime>>);
@@ -69,7 +79,7 @@ pub async fn keep(app: &Arc<App>, found: Found<'_>) -> Result<(), Failure> {
         Some(live) => record::of_live("finding", live),
         None => record::of("finding"),
     };
-    entry.reason = Some(Reason::ActorInvalid.as_str().to_owned());
+    entry.reason = Some(reason(found.kind).as_str().to_owned());
     if found.live.is_some() && FROM_ELSEWHERE.contains(&found.kind) {
         entry.origin = Some(ANOMALY.to_owned());
     }

@@ -46,6 +46,10 @@ pub async fn sweep(app: &Arc<App>, checkpoint: bool) {
     );
     if checkpoint {
         log(
+            "the certificate of [listen.tls] could not be renewed",
+            crate::certificate::follow(app).await,
+        );
+        log(
             "old versions of secrets could not be destroyed",
             crate::broker::vault::destroy_outlived(app).await,
         );

@@ -4,6 +4,7 @@ pub mod app;
 pub mod approvals;
 pub mod attest;
 pub mod broker;
+pub mod certificate;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -121,6 +121,12 @@ impl Paths {
         self.agents().join("workload.sock")
     }
 
+    /// The gateway for processes of this machine: the kernel names who connects.
+    #[must_use]
+    pub fn agents_socket(&self) -> PathBuf {
+        self.agents().join("agents.sock")
+    }
+
     /// Makes the data and runtime folders, owner-only.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use remit_core::name::Name;
 use remit_core::people::{Human, Role, Standing};
 use remit_core::time::Clock;
 use remit_enforce::{Cut, LifelineHolder, Mint};
-use remit_gateway::{AllowedHosts, GatewayConfig, router};
+use remit_gateway::{AllowedHosts, GatewayConfig, Listener, router};
 use remit_store::{Location, OpenError, Options, RowKey, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -67,6 +67,9 @@ pub enum StartError {
     /// Control cannot be offered.
     #[error(transparent)]
     Control(#[from] crate::control::ControlError),
+    /// The certificate of `[listen.tls]` cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] crate::certificate::CertificateError),
     /// The address is taken or not ours.
     #[error(
         "cannot listen on {address}: {source}; is another `remit up` running? Choose another with `[listen] address`"
@@ -86,6 +89,8 @@ pub struct Running {
     pub app: Arc<App>,
     /// Where agents reach it.
     pub address: SocketAddr,
+    /// Where agents reach it over TLS.
+    pub tls_address: Option<SocketAddr>,
     serving: JoinHandle<()>,
     control: JoinHandle<()>,
     workload: JoinHandle<()>,
@@ -103,18 +108,30 @@ pub struct Running {
 pub async fn start(parts: Parts) -> Result<Running, StartError> {
     let app = open(parts).await?;
     let (stop, stopping) = watch::channel(false);
-    let address = app.config.listen.address;
-    let listen = |source| StartError::Listen { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
+    let (listener, address) = tcp(app.config.listen.address).await?;
     app.base_url.send_replace(format!("http://{address}"));
+    let mut listeners = vec![Listener::Tcp(listener)];
+    let mut tls_address = None;
+    if let (Some(listen), Some(certificate)) = (&app.config.listen.tls, &app.certificate) {
+        let (listener, address) = tcp(listen.address).await?;
+        tls_address = Some(address);
+        let url = listen.url.clone().unwrap_or_else(|| format!("https://{address}"));
+        app.tls_url.send_replace(Some(url));
+        listeners.push(Listener::Tls(listener, certificate.tls()));
+    }
+    // Control first: it notices who is there already, and the other sockets are theirs then.
+    let bound = crate::control::bind(&app.paths, &*app.entropy)?;
+    let socket = crate::issuer::workload::bind_at(&app.paths.agents_socket());
+    listeners.push(Listener::Unix(
+        socket.map_err(Failure::unavailable)?,
+        crate::proofs::identify,
+    ));
     let gateway = agents_routes(&app);
     let workload = crate::issuer::workload::bind(&app.paths).map_err(Failure::unavailable)?;
-    let bound = crate::control::bind(&app.paths, &*app.entropy)?;
     let lane = crate::control::bind_lane(&app.paths, &bound)?;
     let lane = Lane::start(Arc::clone(&app), lane, stopping.clone())?;
     let door = crate::egress::Door::new(&app, gateway);
-    let serving = tokio::spawn(serve(listener, door, stopping.clone()));
+    let serving = tokio::spawn(serve(listeners, door, stopping.clone()));
     let control = tokio::spawn(crate::control::serve(Arc::clone(&app), bound, stopping.clone()));
     let workload = tokio::spawn(crate::issuer::workload::serve(
         Arc::clone(&app),
@@ -148,6 +165,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     Ok(Running {
         app,
         address,
+        tls_address,
         serving,
         control,
         workload,
@@ -157,6 +175,13 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         lane,
         stop,
     })
+}
+
+async fn tcp(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
+    let listen = |source| StartError::Listen { address, source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok((listener, address))
 }
 
 /// What decisions of this process read from its configuration is part of its first record.
@@ -193,6 +218,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         parts.clock.now(),
         &*parts.entropy,
     )?;
+    let certificate = parts.config.listen.tls.as_ref();
+    let certificate = certificate
+        .map(|listen| crate::certificate::Certificate::open(listen, Arc::clone(&parts.clock)))
+        .transpose()?;
     // New at every start: a nonce of this process shows that a proof is newer than it.
     let nonces = crate::keys::Key::fresh(&*parts.entropy)?;
     let store = open_store(location, &keys, &parts.clock).await?;
@@ -201,8 +230,13 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     crate::policies::apply::at_start(&store, files, &parts.me).await?;
     let now = parts.clock.now();
     let environments = world::Environments::of(&parts.config);
+    let exe = parts.launcher.clone();
+    let contains = tokio::task::spawn_blocking(move || remit_confine::probe::contains(&exe))
+        .await
+        .map_err(Failure::unavailable)?;
+    let contained = contains.is_ok();
     let world = store
-        .read(move |conn| world::load(conn, now, environments))
+        .read(move |conn| world::load(conn, now, environments, contained))
         .await?;
     let broker =
         crate::broker::Broker::open(&parts.config, &parts.paths, &keys, &parts.entropy, &store).await?;
@@ -240,9 +274,13 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         background: Background::default(),
         me: parts.me,
         launcher: parts.launcher,
+        contains,
         search_path: parts.search_path,
         base_url: watch::channel(String::new()).0,
+        tls_url: watch::channel(None).0,
+        certificate: certificate.map(Arc::new),
     });
+    crate::evidence::checkpoint::expect_own_key(&app).await?;
     crate::evidence::checkpoint::sign(&app).await?;
     Ok(app)
 }
@@ -341,28 +379,36 @@ fn agents_routes(app: &Arc<App>) -> axum::Router {
 }
 
 fn gateway_config(app: &App) -> GatewayConfig {
+    let over_tls = app.config.listen.tls.as_ref();
+    let over_tls = over_tls.and_then(crate::config::ListenTls::authority);
+    let hosts = app.config.listen.hosts.iter().map(String::as_str);
     GatewayConfig {
         hosts: AllowedHosts {
-            hosts: app.config.listen.hosts.clone(),
+            hosts: hosts.chain(over_tls).map(str::to_owned).collect(),
             origins: Vec::new(),
         },
         clock: Arc::clone(&app.clock),
         entropy: Arc::clone(&app.entropy),
         version: env!("CARGO_PKG_VERSION"),
         public_url: crate::oauth::issuer(app),
+        tls_url: app.tls_url.borrow().clone(),
     }
 }
 
-async fn serve(
-    listener: tokio::net::TcpListener,
-    door: crate::egress::Door,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let stopped = async move {
-        // A sender that is gone is a stop too.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
-    remit_gateway::serve(listener, door, stopped).await;
+async fn serve(listeners: Vec<Listener>, door: crate::egress::Door, stopping: watch::Receiver<bool>) {
+    let mut serving = tokio::task::JoinSet::new();
+    for listener in listeners {
+        let (door, mut stopping) = (door.clone(), stopping.clone());
+        serving.spawn(async move {
+            let stopped = async move {
+                // A sender that is gone is a stop too.
+                let _ = stopping.wait_for(|stop| *stop).await;
+            };
+            remit_gateway::serve(listener, door, stopped).await;
+        });
+    }
+    // Dropping the set, as aborting this future does, cuts what is left.
+    while serving.join_next().await.is_some() {}
 }
 
 impl Running {
@@ -396,6 +442,7 @@ impl Running {
         self.control.abort();
         self.workload.abort();
         crate::control::remove(&self.app.paths);
+        let _ = std::fs::remove_file(self.app.paths.agents_socket());
         self.jobs.abort();
         self.revoking.abort();
         self.judging.abort();

@@ -1,6 +1,7 @@
 //! Approvals: a call that waits, the card that was shown, what people said, and its one use.
 
 use remit_core::approval::{Approval, ApprovalState, Vote};
+use remit_core::confinement::Proof;
 use remit_core::digest::Digest;
 use remit_core::id::{ApprovalId, TaskId};
 use remit_core::json::Value as Json;
@@ -142,7 +143,7 @@ pub(crate) fn cancel_all(tx: &mut Tx<'_>, task: TaskId) -> Result<(), ApplyError
     Ok(())
 }
 
-fn columns(stored: &StoredApproval) -> [Value<'_>; 15] {
+fn columns(stored: &StoredApproval) -> [Value<'_>; 16] {
     let approval = &stored.approval;
     let votes: Json = approval.votes.iter().map(vote_to_json).collect();
     [
@@ -161,6 +162,7 @@ fn columns(stored: &StoredApproval) -> [Value<'_>; 15] {
         (&stored.card).into(),
         votes.to_string().into(),
         approval.opened_at.0.into(),
+        approval.proof.as_str().into(),
     ]
 }
 
@@ -189,6 +191,7 @@ fn read(row: Checked) -> Result<Stored<StoredApproval>, StoreError> {
         card: columns.digest(11)?,
         votes: columns.json(13, votes_from_json)?,
         opened_at: Timestamp(columns.int(14)?),
+        proof: columns.word(15, Proof::parse)?,
     };
     let card = columns.text(12)?.to_owned();
     Ok(Stored {

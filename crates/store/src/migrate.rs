@@ -12,6 +12,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0006_identity", include_str!("migrations/0006_identity.sql")),
     ("0007_logins", include_str!("migrations/0007_logins.sql")),
     ("0009_sign_in", include_str!("migrations/0009_sign_in.sql")),
+    ("0010_proof", include_str!("migrations/0010_proof.sql")),
     (
         "0012_lease_values",
         include_str!("migrations/0012_lease_values.sql"),

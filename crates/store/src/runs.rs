@@ -62,7 +62,8 @@ pub fn put(tx: &mut Tx<'_>, run: &Stored<StoredRun>) -> Result<(), ApplyError> {
     RUNS.update(tx, &columns(run), run.changed)
 }
 
-/// Gives a run another token, and the key it must prove from now on; the token before is dead with this.
+/// Gives a run another token, and the key it must prove from now on; the token before is dead with this. A run that has a
+/// key changes it only where `rebind` says that whoever asks has proved otherwise who it is.
 ///
 /// # Errors
 /// [`crate::Refused::NotFound`] when there is no such run, [`crate::Refused::NotAllowed`] when it has ended.
@@ -71,6 +72,7 @@ pub fn hand_over(
     run: RunId,
     token: Digest,
     key: Option<&BoundKey>,
+    rebind: bool,
 ) -> Result<(), ApplyError> {
     let Some(mut stored) = get(tx, run)? else {
         return Err(crate::Refused::NotFound {
@@ -84,7 +86,7 @@ pub fn hand_over(
     }
     stored.token = token;
     if let Some(key) = key {
-        if stored.key.as_ref().is_some_and(|held| held != key) {
+        if !rebind && stored.key.as_ref().is_some_and(|held| held != key) {
             return Err(crate::Refused::NotAllowed("the run is bound to another key".to_owned()).into());
         }
         stored.key = Some(key.clone());
@@ -217,11 +219,10 @@ fn read(row: Checked) -> Result<Stored<StoredRun>, StoreError> {
         task: columns.parsed(3)?,
         confinement: columns.word(4, Confinement::parse)?,
     };
-    let proofs = [Proof::Bearer, Proof::Peer, Proof::Key];
     let value = StoredRun {
         run,
         token: columns.digest(1)?,
-        proof: columns.word(5, |word| proofs.into_iter().find(|proof| proof.as_str() == word))?,
+        proof: columns.word(5, Proof::parse)?,
         process: match row.row.opt_text(6)? {
             None => None,
             Some(_) => Some(columns.json(6, process_from_json)?),

@@ -39,6 +39,8 @@ pub struct Server {
     pub allow_private: bool,
     /// One process or session may serve several tasks.
     pub shareable: bool,
+    /// A command that keeps the machine's network, by a person's word: what it does there is nobody's to decide.
+    pub uncontained: bool,
     /// Environment of the command: names and values, no secrets.
     pub environment: Vec<(String, String)>,
     /// Working folder of the command.
@@ -109,6 +111,7 @@ fn spec_to_json(server: &Server) -> Json {
     };
     spec.insert("allow_private", server.allow_private);
     spec.insert("shareable", server.shareable);
+    spec.insert("uncontained", server.uncontained);
     let environment: Object = server
         .environment
         .iter()
@@ -125,6 +128,7 @@ struct Spec {
     transport: Transport,
     allow_private: bool,
     shareable: bool,
+    uncontained: bool,
     environment: Vec<(String, String)>,
     cwd: Option<String>,
 }
@@ -171,6 +175,7 @@ fn spec_from_json(value: &Json) -> Result<Spec, BadJson> {
         cwd,
         allow_private: fields.flag("allow_private")?,
         shareable: fields.flag("shareable")?,
+        uncontained: fields.flag("uncontained")?,
         environment,
     };
     fields.end()?;
@@ -187,6 +192,7 @@ fn read(row: Checked) -> Result<Stored<Server>, StoreError> {
         transport: spec.transport,
         allow_private: spec.allow_private,
         shareable: spec.shareable,
+        uncontained: spec.uncontained,
         environment: spec.environment,
         cwd: spec.cwd,
         identity: columns.opt_bytes(3)?.and_then(Digest::from_slice),

@@ -83,6 +83,7 @@ pub(crate) static APPROVALS: Table = Table::new(
         "card_text",
         "votes",
         "opened_at",
+        "proof",
     ],
     8,
 );

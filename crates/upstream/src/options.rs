@@ -1,11 +1,13 @@
 //! What a caller says about one connection and about one call, beyond what was decided.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use remit_core::authority::ClientFeature;
 use remit_core::json::Value;
 use remit_core::limits::UPSTREAM_CALL_MS_MAX;
+use tokio::sync::mpsc;
 
 use crate::http::credential::Credential;
 use crate::mirror::MirroredHeader;
@@ -30,6 +32,9 @@ pub struct OpenOptions {
     pub elicitation_url: bool,
     /// What is presented to a server at an address; a server we start gets none.
     pub credential: Credential,
+    /// A server we start gets a network with nothing in it but one listener ([`remit_confine::WAY_OUT`]), which goes here
+    /// before the server runs. Where that cannot be, it does not start.
+    pub way_out: Option<mpsc::UnboundedSender<TcpListener>>,
 }
 
 /// How one call is made.

@@ -115,13 +115,13 @@ const OWNED: &[(&str, &[&str], &str)] = &[
     ("clap", &["crates/cli"], "only `crates/cli` reads command lines"),
     (
         "rustls",
-        &["crates/upstream", "crates/egress"],
-        "only `crates/upstream` dials; `crates/egress` answers TLS",
+        &["crates/upstream", "crates/egress", "crates/gateway"],
+        "only `crates/upstream` dials; `crates/egress` and `crates/gateway` answer TLS",
     ),
     (
         "tokio-rustls",
-        &["crates/upstream", "crates/egress"],
-        "only `crates/upstream` dials; `crates/egress` answers TLS",
+        &["crates/upstream", "crates/egress", "crates/gateway"],
+        "only `crates/upstream` dials; `crates/egress` and `crates/gateway` answer TLS",
     ),
     (
         "webpki-roots",

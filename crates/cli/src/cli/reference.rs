@@ -58,7 +58,12 @@ fn section(out: &mut String, command: &Command, parent: &str, level: usize) {
     let runs_itself = visible(command).next().is_none() || command.is_subcommand_required_set().eq(&false);
     if runs_itself {
         let usage = command.clone().render_usage().to_string();
-        let usage = usage.trim_start_matches("Usage: ");
+        let lines: Vec<&str> = usage
+            .trim_start_matches("Usage: ")
+            .lines()
+            .map(str::trim)
+            .collect();
+        let usage = lines.join("\n");
         write!(out, "\n```\n{usage}\n```\n").unwrap();
     }
     if !arguments.is_empty() {

@@ -40,8 +40,7 @@ struct Finding {
 /// Something is broken.
 pub async fn run(context: &Context, _: &Args) -> Result<(), Failure> {
     let mut findings = vec![server(context).await, clock(context)];
-    findings.extend(observed(context).await);
-    findings.extend(leases(context).await);
+    findings.extend(of_status(context).await);
     findings.extend(space(context));
     findings.extend(
         probe::probe(&context.paths.denied_to_runs())
@@ -113,16 +112,57 @@ fn finding(id: &str, state: &'static str, sentence: impl Into<String>, advice: &
     }
 }
 
-/// Classes nobody enforces for now.
-async fn observed(context: &Context) -> Vec<Finding> {
+/// What the server says stays open by somebody's word, or by what this machine cannot do.
+async fn of_status(context: &Context) -> Vec<Finding> {
     let Ok(control) = context.control() else {
         return Vec::new();
     };
     let Ok(status) = control.get("/v1/status").await else {
         return Vec::new();
     };
+    let mut findings = observed(&status);
+    findings.extend(servers(&status));
+    findings.extend(leases(&status));
+    findings
+}
+
+/// Servers we start whose network nobody watches.
+fn servers(status: &Value) -> Option<Finding> {
+    let said = status.get("servers")?;
+    let names: Vec<String> = fields::list(said, "uncontained")
+        .iter()
+        .map(|name| format!("`{}`", fields::as_text(Some(name))))
+        .collect();
+    let why = fields::text(said, "why_uncontained");
+    Some(match (names.is_empty(), why.is_empty()) {
+        (true, true) => finding(
+            "servers",
+            "ok",
+            "servers that are started here have no network but their way through Remit",
+            "",
+        ),
+        (_, false) => finding(
+            "servers",
+            "open",
+            format!("servers that are started here keep this machine's network: {why}"),
+            "allow user namespaces, or run Remit where it may make network namespaces",
+        ),
+        (false, true) => finding(
+            "servers",
+            "open",
+            format!(
+                "{} keep this machine's network: what they do there is decided by nobody",
+                names.join(", ")
+            ),
+            "add them again without `--uncontained`",
+        ),
+    })
+}
+
+/// Classes nobody enforces for now.
+fn observed(status: &Value) -> Vec<Finding> {
     let until = |class: &Value| when::moment(class.get("until")).map(|at| at.to_string());
-    fields::list(&status, "observed")
+    fields::list(status, "observed")
         .iter()
         .map(|class| {
             let sentence = format!(
@@ -141,8 +181,7 @@ async fn observed(context: &Context) -> Vec<Finding> {
 }
 
 /// Credentials whose task ended and that nothing could end: somebody has to look.
-async fn leases(context: &Context) -> Option<Finding> {
-    let status = context.control().ok()?.get("/v1/status").await.ok()?;
+fn leases(status: &Value) -> Option<Finding> {
     let counts = status.get("leases")?;
     let count = |state: &str| counts.get(state).and_then(Value::as_u64).unwrap_or(0);
     let stuck = count("stuck");

@@ -125,6 +125,12 @@ async fn told([interrupt, terminate]: &mut [Signal; 2]) {
 fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
     let address = running.address.to_string();
     let mcp = format!("http://{address}/mcp");
+    let tls = running
+        .app
+        .tls_url
+        .borrow()
+        .as_ref()
+        .map(|url| format!("{url}/mcp"));
     let paths = &context.paths;
     let key = checkpoint::verifier(&running.app)
         .map_err(|error| Failure::local(error.to_string()))?
@@ -141,6 +147,7 @@ fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
             "event": "ready",
             "address": address,
             "mcp_url": mcp,
+            "tls_mcp_url": tls,
             "data": paths.data,
             "control": paths.control_socket(),
             "config": paths.config,
@@ -154,12 +161,16 @@ fn ready(context: &Context, running: &Running) -> Result<(), Failure> {
         .line(Text::new().good("ready").plain(format!(" {address}")))?;
     for (name, value) in [
         ("mcp", mcp),
+        ("tls", tls.unwrap_or_default()),
         ("data", paths.data.display().to_string()),
         ("control", paths.control_socket().display().to_string()),
         ("config", paths.config.display().to_string()),
         ("ledger", key),
         ("you", me.to_owned()),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    {
         context
             .out
             .line(Text::new().dim(format!("  {name:<8}")).plain(value))?;

@@ -9,23 +9,28 @@ use crate::house::{House, Said, read};
 
 pub(crate) struct Up {
     pub(crate) house: House,
-    child: Child,
-    ready: Value,
+    pub(crate) child: Child,
+    pub(crate) ready: Value,
 }
 
 impl Up {
     pub(crate) fn new() -> Self {
+        Self::configured("")
+    }
+
+    /// With more configuration.
+    pub(crate) fn configured(more: &str) -> Self {
         let house = House::new();
         std::fs::create_dir_all(house.config()).unwrap();
         std::fs::write(
             house.config().join("remit.toml"),
-            "[listen]\naddress = \"127.0.0.1:0\"\n",
+            format!("[listen]\naddress = \"127.0.0.1:0\"\n{more}"),
         )
         .unwrap();
         Self::again(house)
     }
 
-    fn again(house: House) -> Self {
+    pub(crate) fn again(house: House) -> Self {
         Self::with(house, &[])
     }
 
@@ -52,7 +57,7 @@ impl Up {
     }
 
     /// Ends it politely; gives its status.
-    fn stop(&mut self) -> Option<i32> {
+    pub(crate) fn stop(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(
             std::process::Command::new("kill")

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod bypass;
+#[cfg(test)]
+mod bypass_bed;
+#[cfg(test)]
 mod fake_control;
 #[cfg(test)]
 mod guard;

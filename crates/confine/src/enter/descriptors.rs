@@ -24,13 +24,13 @@ pub(super) fn write_report(report: &OwnedFd, done: &Confinement) -> io::Result<(
 }
 
 /// Closes everything that leaked in, also what an ancestor of ours forgot to mark close-on-exec.
-pub(super) fn close_inherited(keep: Option<&OwnedFd>) -> io::Result<()> {
-    let keep = keep.map(AsRawFd::as_raw_fd);
+pub(super) fn close_inherited(report: Option<&OwnedFd>, handover: Option<RawFd>) -> io::Result<()> {
+    let keep = [report.map(AsRawFd::as_raw_fd), handover];
     let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     for fd in open {
-        if fd > 2 && Some(fd) != keep {
+        if fd > 2 && !keep.contains(&Some(fd)) {
             // The listing's own descriptor is among them and already closed.
             let _ = nix::unistd::close(fd);
         }

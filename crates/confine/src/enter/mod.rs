@@ -6,11 +6,13 @@ mod mountinfo;
 mod namespaces;
 mod privilege;
 mod trees;
+mod way_out;
 
 pub(crate) use self::landlock::probe as landlock_abi;
 pub(crate) use self::namespaces::userns_forbidden;
 
-use crate::{Confinement, LaunchSpec, harden};
+use crate::launch::HANDOVER_FD;
+use crate::{Confinement, LaunchSpec, Netns, harden};
 use rustix::process::{getpid, setsid};
 use std::ffi::OsString;
 use std::io;
@@ -42,7 +44,8 @@ fn enter(spec: &LaunchSpec) -> io::Result<()> {
     single_threaded()?;
     // Opened anew by path, because an inherited number cannot be owned safely. Ours closes itself at exec.
     let report = spec.report.as_deref().map(descriptors::open_report).transpose()?;
-    descriptors::close_inherited(report.as_ref())?;
+    let handover = (spec.netns == Netns::Listener).then_some(HANDOVER_FD);
+    descriptors::close_inherited(report.as_ref(), handover)?;
     descriptors::refuse_directories()?;
     harden::no_core_files()?;
     if spec.new_session {
@@ -55,6 +58,10 @@ fn enter(spec: &LaunchSpec) -> io::Result<()> {
     };
     let trees = trees::find(&spec.denied)?;
     let covered = namespaces::enter(spec, &trees, &mut done)?;
+    if let Some(handover) = handover {
+        // While we may still set an interface up.
+        way_out::open(handover, &mut done)?;
+    }
     let ruleset = landlock::ruleset(&trees, &covered, &mut done)?;
     privilege::reduce(spec.own, &mut done)?;
     landlock::restrict(ruleset, &mut done)?;

@@ -42,12 +42,12 @@ pub(super) fn enter(
             .any(|kind| matches!(kind, Kind::Directory | Kind::File));
     let mut flags = CloneFlags::empty();
     flags.set(CloneFlags::CLONE_NEWNS, hide);
-    flags.set(CloneFlags::CLONE_NEWNET, spec.netns == Netns::Empty);
+    flags.set(CloneFlags::CLONE_NEWNET, spec.netns != Netns::Host);
     if !flags.is_empty() {
         match open_namespaces(flags)? {
             Ok(userns) => {
                 done.userns = userns;
-                done.netns = spec.netns == Netns::Empty;
+                done.netns = spec.netns != Netns::Host;
                 if hide {
                     covered.extend(hide_all(trees, &doors, done)?);
                 }
@@ -56,7 +56,7 @@ pub(super) fn enter(
                 if hide {
                     done.gaps.push(format!("denied trees are not hidden: {why}"));
                 }
-                if spec.netns == Netns::Empty {
+                if spec.netns != Netns::Host {
                     done.gaps.push(format!("the network was not taken away: {why}"));
                 }
             }

@@ -1,7 +1,8 @@
 //! What the child was given, and that the attestation says the same.
 
 use crate::house::{House, NOBODY, PATIENCE, built_helper, is_root, offered, skipped, text, words};
-use remit_confine::{Identity, LaunchSpec, Netns, command};
+use remit_confine::{Identity, LaunchSpec, Netns, WAY_OUT, command};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
 
@@ -119,6 +120,59 @@ fn an_empty_network_is_empty_and_said_to_be() {
             }
         );
         assert_eq!(lines(&text(&output.stdout), "tcp"), ["false"]);
+    }
+}
+
+#[test]
+fn the_one_way_out_leads_to_the_supervisor() {
+    for uid in if is_root() {
+        vec![None, Some(NOBODY)]
+    } else {
+        vec![None]
+    } {
+        let house = House::new(uid);
+        let spec = LaunchSpec {
+            netns: Netns::Listener,
+            ..house.spec()
+        };
+        // Nothing of ours listens where it leads from the outside: it is another network.
+        let line = format!(
+            "exec 3<>/dev/tcp/{}; echo hello >&3; read -r answer <&3; echo \"got $answer\"; echo fds /proc/self/fd/*",
+            WAY_OUT.to_string().replace(':', "/")
+        );
+        let mut launch = command(&house.helper, &spec, &words(&["bash", "-c", &line])).unwrap();
+        launch
+            .command
+            .current_dir(&house.work)
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        if let Some(uid) = uid {
+            launch.command.env("AS_UID", uid.to_string());
+        }
+        let mut child = launch.command.spawn().unwrap();
+        drop(launch.command);
+        let attested = launch.attestation.wait(PATIENCE).unwrap();
+        let listener = launch.way_out.unwrap().take().unwrap();
+        if !attested.netns {
+            assert!(!offered("hide"), "the same namespaces carry both: {attested:?}");
+            assert!(listener.is_none() && !attested.way_out);
+            skipped("the_one_way_out", &attested.gaps.join("; "));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            continue;
+        }
+        assert!(attested.way_out);
+        let (mut stream, from) = listener.unwrap().accept().unwrap();
+        assert!(from.ip().is_loopback());
+        let mut said = [0; 6];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"hello\n");
+        stream.write_all(b"back\n").unwrap();
+        let out = text(&child.wait_with_output().unwrap().stdout);
+        assert!(out.starts_with("got back\n"), "{out}");
+        // 3 is the connection of its own; neither the pair nor the listener came along.
+        assert!(!out.contains("/fd/5"), "{out}");
     }
 }
 

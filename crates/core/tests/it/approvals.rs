@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use remit_core::approval::{Approval, ApprovalState, CannotVote, Requirement, Verdict};
+use remit_core::confinement::Proof;
 use remit_core::decision::Tier;
 use remit_core::digest::Digest;
 use remit_core::entropy::SeededEntropy;
@@ -48,6 +49,7 @@ fn approval(tier: Tier, approvers: &[&[Role]], strong: bool) -> Approval {
         card: Digest::of(b"card"),
         votes: Vec::new(),
         state: ApprovalState::Pending,
+        proof: Proof::Bearer,
         opened_at: NOW,
         expires_at: NOW.plus_ms(1_000),
     }

@@ -12,6 +12,7 @@ mod operation;
 mod resource;
 mod shipped;
 mod template;
+mod yaml;
 
 pub use compile::BadDescription;
 pub(crate) use compile::operation as compile_operation;
@@ -23,6 +24,7 @@ pub use operation::{BodyKind, Credential, Field, FieldKind, FieldRole, Operation
 pub use resource::ResourcePattern;
 pub use shipped::{SHIPPED, shipped};
 pub use template::{PathTemplate, Piece};
+pub use yaml::to_json as yaml_to_json;
 
 use remit_core::name::Name;
 

@@ -79,6 +79,7 @@ pub(super) fn unauthenticated(failure: &AuthFailure, proxy: bool) -> Response<Re
     let mut object = Object::new();
     let status = match (failure, proxy) {
         (AuthFailure::Unavailable(_), _) => StatusCode::SERVICE_UNAVAILABLE,
+        (AuthFailure::Uncaused(_), _) => StatusCode::FORBIDDEN,
         (_, true) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
         (_, false) => StatusCode::UNAUTHORIZED,
     };
@@ -86,6 +87,7 @@ pub(super) fn unauthenticated(failure: &AuthFailure, proxy: bool) -> Response<Re
         AuthFailure::Missing => Reason::NoTask,
         AuthFailure::Unknown => Reason::CredentialInvalid,
         AuthFailure::TaskEnded(_) => Reason::TaskEnded,
+        AuthFailure::Uncaused(_) => Reason::OutOfAuthority,
         AuthFailure::Unavailable(_) => Reason::Unavailable,
     };
     object.insert("decision", "deny");

@@ -95,6 +95,7 @@ impl World {
             exhausted: &[],
             calls_made: 0,
             proof: Proof::Bearer,
+            contained: true,
             origin: Origin::Initial,
             risk: Risk::default(),
             salient_opaque: false,

@@ -8,10 +8,12 @@ mod exchange;
 mod guard;
 mod legacy;
 mod listen;
+mod listener;
 mod modern;
 mod request;
 mod respond;
 mod serve;
+mod tls;
 
 use std::sync::Arc;
 
@@ -31,7 +33,10 @@ use body::Accept;
 use request::{Arrived, Gateway};
 
 pub use guard::AllowedHosts;
+pub(crate) use listener::Stream;
+pub use listener::{Identify, Listener};
 pub use serve::serve;
+pub use tls::Tls;
 
 /// All routes of the gateway: `/mcp` and `/mcp/{server}`.
 pub fn router<E: Engine>(engine: Arc<E>, config: GatewayConfig) -> Router {
@@ -101,9 +106,12 @@ async fn enter<E: Engine>(
     let refused = |error: RpcError| respond::error(None, &error);
     let headers = &parts.headers;
     let presented = request::presented(parts).map_err(refused)?;
+    let tls = presented.connection.tls;
     let session = gateway.engine.authenticate(presented).await;
     let session = session.map_err(|failure| {
-        let metadata = metadata_of(&gateway.config.public_url, endpoint.as_ref().ok());
+        let config = &gateway.config;
+        let over_tls = config.tls_url.as_ref().filter(|_| tls);
+        let metadata = metadata_of(over_tls.unwrap_or(&config.public_url), endpoint.as_ref().ok());
         respond::pointing_to(respond::unauthenticated(&failure), &metadata)
     })?;
     let endpoint = endpoint.map_err(refused)?;

@@ -1,5 +1,5 @@
 //! Serving connections within bounds: their number, the size and the pace of request heads. Each request carries the
-//! [`Connection`] it came over.
+//! [`Connection`](crate::ports::Connection) it came over.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -13,18 +13,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use remit_core::limits::{CONNECTIONS_MAX, REQUEST_HEAD_BYTES_MAX, REQUEST_HEAD_MS_MAX, REQUEST_HEADERS_MAX};
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::ports::Connection;
+use super::listener::{Accepted, Listener};
 
 /// How long the listener rests after it could not accept (usually: no file descriptors left).
 const REST: Duration = Duration::from_millis(50);
 
 /// Serves `service` on `listener` until `shutdown` resolves, then lets what is in flight end by itself. Dropping the
 /// future cuts it off.
-pub async fn serve<S>(listener: TcpListener, service: S, shutdown: impl Future<Output = ()>)
+pub async fn serve<S>(listener: Listener, service: S, shutdown: impl Future<Output = ()>)
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -48,7 +47,7 @@ where
             () = &mut shutdown => break,
             accepted = listener.accept() => accepted,
         };
-        let (stream, remote) = match accepted {
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "could not accept a connection");
@@ -56,41 +55,56 @@ where
                 continue;
             }
         };
-        // Small messages should not wait for each other's acknowledgements.
-        let _ = stream.set_nodelay(true);
-        let known = Arc::new(Connection::tcp(stream.local_addr().ok(), Some(remote)));
-        let inner = service.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Arc::clone(&known));
-            inner.call(request)
-        });
-        let mut stopping = stopping.clone();
+        let (service, stopping) = (service.clone(), stopping.clone());
         connections.spawn(async move {
             let _place = place;
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
-                .max_buf_size(REQUEST_HEAD_BYTES_MAX)
-                .max_headers(REQUEST_HEADERS_MAX)
-                .serve_connection(TokioIo::new(stream), service)
-                // Tunnels of the egress proxy.
-                .with_upgrades();
-            tokio::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stopped(&mut stopping) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection broke off");
-            }
+            converse(accepted, service, stopping).await;
         });
     }
     drop(listener);
     let _ = stop.send(true);
     while connections.join_next().await.is_some() {}
+}
+
+async fn converse<S>(accepted: Accepted, service: S, mut stopping: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send + Sync + 'static,
+    S::Future: Send,
+{
+    let opened = tokio::select! {
+        opened = accepted.open() => opened,
+        () = stopped(&mut stopping) => return,
+    };
+    let (stream, known) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::debug!(%error, "a connection did not come about");
+            return;
+        }
+    };
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(&known));
+        service.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(REQUEST_HEAD_MS_MAX))
+        .max_buf_size(REQUEST_HEAD_BYTES_MAX)
+        .max_headers(REQUEST_HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), service)
+        // Tunnels of the egress proxy.
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
+    }
 }
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {

@@ -1,18 +1,24 @@
 //! The connection to the gateway on this machine: one request each, its answer message by message.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::WrapError;
+use crate::http::Stream;
 
 /// Where the gateway is, and who we are.
 #[derive(Debug)]
 pub(super) struct Link {
     address: (String, u16),
+    /// The gateway's Unix socket, where there is one for us: over it the kernel says whose process we are.
+    socket: Option<PathBuf>,
     host: HeaderValue,
     path: String,
     bearer: HeaderValue,
@@ -34,7 +40,7 @@ impl Link {
     ///
     /// # Errors
     /// When `url` is no plain HTTP address on this machine, or the token cannot be sent.
-    pub(super) fn new(url: &Uri, token: &str) -> Result<Self, WrapError> {
+    pub(super) fn new(url: &Uri, socket: Option<PathBuf>, token: &str) -> Result<Self, WrapError> {
         let bad = || WrapError::BadUrl(url.to_string());
         let host = url.host().ok_or_else(bad)?;
         let local = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
@@ -47,6 +53,7 @@ impl Link {
         bearer.set_sensitive(true);
         Ok(Self {
             address: (host.trim_matches(['[', ']']).to_owned(), port),
+            socket,
             host: HeaderValue::from_str(&format!("{host}:{port}")).map_err(|_| bad())?,
             path: url.path().to_owned(),
             bearer,
@@ -89,11 +96,23 @@ impl Link {
         clippy::disallowed_methods,
         reason = "the agent's side: this reaches the gateway on this machine, never an upstream"
     )]
-    async fn connect(&self) -> std::io::Result<TcpStream> {
+    async fn connect(&self) -> std::io::Result<Box<dyn Stream>> {
+        if let Some(socket) = &self.socket {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => return Ok(Box::new(stream)),
+                // A run with a user id of its own may not open it.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::ConnectionRefused
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let (host, port) = &self.address;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Box::new(stream))
     }
 }
 

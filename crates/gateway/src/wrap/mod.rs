@@ -8,6 +8,7 @@ mod link;
 mod talk;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,16 +42,23 @@ pub enum WrapError {
 }
 
 /// Forwards each line of `input` to the gateway at `url` and writes what comes back to `output`, one message per
-/// line, until `input` ends and all answers are written, or `output` is closed.
+/// line, until `input` ends and all answers are written, or `output` is closed. Where the gateway has a `socket` that we
+/// may open, it goes over that.
 ///
 /// # Errors
 /// [`WrapError`]; a gateway that cannot be reached or refuses is told to the client as JSON-RPC errors instead.
-pub async fn run<R, W>(url: Uri, token: String, input: R, output: W) -> Result<(), WrapError>
+pub async fn run<R, W>(
+    url: Uri,
+    socket: Option<PathBuf>,
+    token: String,
+    input: R,
+    output: W,
+) -> Result<(), WrapError>
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send + 'static,
 {
-    let link = Link::new(&url, &token)?;
+    let link = Link::new(&url, socket, &token)?;
     let (sender, messages) = mpsc::channel(QUEUED);
     let writer = tokio::spawn(write(output, messages));
     let mut wrapper = Wrapper {

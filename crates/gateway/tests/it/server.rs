@@ -21,6 +21,7 @@ pub struct Server {
     pub engine: Arc<FakeEngine>,
     pub clock: Arc<ManualClock>,
     pub address: SocketAddr,
+    router: axum::Router,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -77,6 +78,7 @@ impl Server {
         let clock = Arc::new(ManualClock::new(Timestamp(1)));
         let config = GatewayConfig {
             public_url: "http://127.0.0.1:7420".to_owned(),
+            tls_url: None,
             hosts: AllowedHosts::default(),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
@@ -86,16 +88,27 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(remit_gateway::serve(
-            listener,
-            hyper_util::service::TowerToHyperService::new(router),
+            remit_gateway::Listener::Tcp(listener),
+            hyper_util::service::TowerToHyperService::new(router.clone()),
             std::future::pending(),
         ));
         Self {
+            router,
             engine,
             clock,
             address,
             task,
         }
+    }
+
+    /// The same over a Unix socket, until the test ends.
+    pub fn over(&self, socket: &std::path::Path) {
+        let listener = tokio::net::UnixListener::bind(socket).unwrap();
+        tokio::spawn(remit_gateway::serve(
+            remit_gateway::Listener::Unix(listener, |_| None),
+            hyper_util::service::TowerToHyperService::new(self.router.clone()),
+            std::future::pending(),
+        ));
     }
 
     pub fn request(

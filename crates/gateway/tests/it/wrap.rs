@@ -17,10 +17,20 @@ struct Wrapped {
 
 impl Wrapped {
     fn start(url: &str, token: &str) -> Self {
+        Self::with(url, None, token)
+    }
+
+    fn with(url: &str, socket: Option<std::path::PathBuf>, token: &str) -> Self {
         let (near, far) = tokio::io::duplex(1 << 16);
         let (read, write) = tokio::io::split(far);
         let (output, input) = tokio::io::split(near);
-        let done = tokio::spawn(wrap::run(url.parse().unwrap(), token.to_owned(), read, write));
+        let done = tokio::spawn(wrap::run(
+            url.parse().unwrap(),
+            socket,
+            token.to_owned(),
+            read,
+            write,
+        ));
         Self {
             input,
             output: BufReader::new(output).lines(),
@@ -222,14 +232,48 @@ async fn it_talks_to_this_machine_alone() {
         "https://127.0.0.1:7420/mcp",
         "http://127.0.0.1/mcp",
     ] {
-        let run = wrap::run(url.parse().unwrap(), "t".into(), &b""[..], tokio::io::sink());
+        let run = wrap::run(
+            url.parse().unwrap(),
+            None,
+            "t".into(),
+            &b""[..],
+            tokio::io::sink(),
+        );
         assert!(matches!(run.await, Err(WrapError::BadUrl(_))), "{url}");
     }
     let run = wrap::run(
         "http://127.0.0.1:1/mcp".parse().unwrap(),
+        None,
         "a\nb".into(),
         &b""[..],
         tokio::io::sink(),
     );
     assert!(matches!(run.await, Err(WrapError::BadToken)));
+}
+
+#[tokio::test]
+async fn the_socket_comes_first_and_the_address_where_there_is_none() {
+    let server = Server::start().await;
+    let folder = std::env::temp_dir().join(format!("remit-wrap-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = folder.join("agents.sock");
+    server.over(&socket);
+    let discover = modern_body("server/discover", "{}", "{}", "");
+    let nowhere = "http://127.0.0.1:1/mcp/ref".to_owned();
+    let there = format!("http://{}/mcp/ref", server.address);
+    for (url, socket, reached) in [
+        (&nowhere, socket, true),
+        (&there, folder.join("none.sock"), true),
+        (&nowhere, folder.join("none.sock"), false),
+    ] {
+        let mut wrapped = Wrapped::with(url, Some(socket), "good");
+        wrapped.say(&discover).await;
+        let heard = wrapped.hear().await;
+        assert_eq!(
+            heard.pointer("/result/supportedVersions").is_some(),
+            reached,
+            "{heard:?}"
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

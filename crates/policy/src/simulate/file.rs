@@ -118,6 +118,9 @@ pub struct Case {
     /// A resource or destination cannot be seen.
     #[serde(default)]
     pub salient_opaque: bool,
+    /// What the server does over the network does not pass Remit.
+    #[serde(default)]
+    pub uncontained: bool,
     /// Risk parts: novelty, class, label, volume.
     #[serde(default)]
     pub risk: Option<[u8; 4]>,

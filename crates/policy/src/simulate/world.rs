@@ -89,6 +89,7 @@ pub(crate) struct World {
     origin: Origin,
     risk: Risk,
     salient_opaque: bool,
+    uncontained: bool,
     now: Timestamp,
 }
 
@@ -159,6 +160,7 @@ impl World {
                 volume,
             },
             salient_opaque: case.salient_opaque,
+            uncontained: case.uncontained,
             now: Timestamp(MIDNIGHT + case.minute.unwrap_or(600) * 60_000),
             principal,
         })
@@ -181,6 +183,7 @@ impl World {
             exhausted: &self.exhausted,
             calls_made: 0,
             proof: Proof::Bearer,
+            contained: !self.uncontained,
             origin: self.origin,
             risk: self.risk,
             salient_opaque: self.salient_opaque,

@@ -162,6 +162,7 @@ fn with<T>(
         exhausted: &[],
         calls_made: 3,
         proof: Proof::Bearer,
+        contained: true,
         origin: Origin::Initial,
         risk: Risk::default(),
         salient_opaque: false,

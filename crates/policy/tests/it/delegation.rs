@@ -244,6 +244,7 @@ fn asked(bundle: &Bundle, authority: &Authority, mode: Mode, level: usize, wish:
         exhausted: &[],
         calls_made: 3,
         proof: Proof::Bearer,
+        contained: true,
         origin: Origin::Initial,
         risk: Risk::default(),
         salient_opaque: false,

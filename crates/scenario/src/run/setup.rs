@@ -186,6 +186,7 @@ impl<'s> Stage<'s> {
             transport: Transport::Url(stub.url()),
             allow_private: true,
             shareable: server.shareable,
+            uncontained: false,
             environment: Vec::new(),
             cwd: None,
             accept_floating: false,

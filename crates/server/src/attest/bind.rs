@@ -24,6 +24,8 @@ pub struct Shown {
     pub attestor: String,
     /// The same identity may have several live runs.
     pub shared: bool,
+    /// The key is that of a client that proves who it is, and opens one task after another for the same agent with it.
+    pub own_client: bool,
     /// It runs on another machine.
     pub remote: bool,
     /// An enrolment that is used up by this, in the same append.
@@ -118,7 +120,12 @@ fn clash(conn: &mut Conn, run: RunId, shown: &Shown) -> Result<Option<Clash>, St
         let found = runs.into_iter().find(|stored| stored.run.id != run);
         found.map(|stored| Box::new(stored.value))
     };
-    if let Some(stored) = other(remit_store::runs::by_key(conn, &shown.key)?) {
+    let mut holders = remit_store::runs::by_key(conn, &shown.key)?;
+    if shown.own_client {
+        let agent = remit_store::runs::get(conn, run)?.map(|stored| stored.value.run.agent);
+        holders.retain(|stored| Some(&stored.run.agent) != agent.as_ref());
+    }
+    if let Some(stored) = other(holders) {
         return Ok(Some(Clash::Key(stored)));
     }
     match &shown.identity {

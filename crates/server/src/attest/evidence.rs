@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use remit_core::digest::Digest;
-use remit_core::json::{Object, Value};
+use remit_core::json::Object;
 use remit_core::name::Name;
-use remit_identity::{Bundle, Expect, JwtError, KeySet, SpiffeId, Verifier, verify_jwt_svid, x509};
-use rustls_pki_types::CertificateDer;
 
-use super::keys::document;
+use super::word;
 use crate::app::{App, Failure};
 use crate::config::Attest;
 use crate::findings::{self, Found};
@@ -120,106 +118,14 @@ fn attested(name: &Name, attest: &Attest, identity: String) -> Result<Attested, 
     })
 }
 
-fn refused(error: impl std::fmt::Display) -> Failure {
-    Failure::Forbidden(format!("this evidence does not count: {error}"))
-}
-
 async fn by_token(app: &Arc<App>, name: &Name, token: &str) -> Result<Attested, Failure> {
     let attest = configured(app, name)?;
-    let first = document(app, name, attest, false).await?;
-    match read_token(app, name, attest, &first, token) {
-        Err(Refusal::Token(JwtError::Key(_))) => {
-            let again = document(app, name, attest, true).await?;
-            read_token(app, name, attest, &again, token).map_err(Refusal::into_failure)
-        }
-        other => other.map_err(Refusal::into_failure),
-    }
-}
-
-enum Refusal {
-    Token(JwtError),
-    Other(Failure),
-}
-
-impl Refusal {
-    fn into_failure(self) -> Failure {
-        match self {
-            Self::Token(error) => refused(error),
-            Self::Other(failure) => failure,
-        }
-    }
-}
-
-fn read_token(
-    app: &App,
-    name: &Name,
-    attest: &Attest,
-    document: &[u8],
-    token: &str,
-) -> Result<Attested, Refusal> {
-    let now = app.clock.now();
-    let audiences = [attest.audience.as_str()];
-    let other = |failure| Refusal::Other(failure);
-    let unusable = |error: remit_identity::BadJwks| Refusal::Other(Failure::unavailable(error));
-    let Some(issuer) = &attest.issuer else {
-        let root = root(attest).map_err(other)?;
-        let bundle = Bundle::parse(document).map_err(unusable)?;
-        let svid = verify_jwt_svid(token, &bundle.jwt, root.trust_domain(), &audiences, now)
-            .map_err(Refusal::Token)?;
-        return under(name, attest, &root, &svid.id).map_err(other);
-    };
-    let keys = KeySet::parse(document).map_err(unusable)?;
-    let expect = Expect {
-        issuer: Some(issuer),
-        audiences: &audiences,
-        required: &["sub"],
-        ..Expect::default()
-    };
-    let verified = Verifier { keys: &keys, expect }
-        .verify(token, now)
-        .map_err(Refusal::Token)?;
-    for (claim, wanted) in &attest.claims {
-        let found = verified.claims.get(claim).and_then(Value::as_str);
-        if found != Some(wanted) {
-            return Err(other(refused(format!(
-                "its `{claim}` is not that of agent {}",
-                attest.agent
-            ))));
-        }
-    }
-    let subject = verified.claims.needed("sub").map_err(Refusal::Token)?;
-    attested(name, attest, format!("{issuer} {subject}")).map_err(other)
-}
-
-fn root(attest: &Attest) -> Result<SpiffeId, Failure> {
-    attest
-        .spiffe_id
-        .as_deref()
-        .unwrap_or_default()
-        .parse()
-        .map_err(Failure::unavailable)
-}
-
-fn under(name: &Name, attest: &Attest, root: &SpiffeId, id: &SpiffeId) -> Result<Attested, Failure> {
-    if !id.is_under(root) {
-        return Err(refused(format!("`{id}` is not `{root}` nor below it")));
-    }
-    attested(name, attest, id.to_string())
+    let identity = word::of_token(app, name, &attest.source(), token).await?;
+    attested(name, attest, identity)
 }
 
 async fn by_certificate(app: &Arc<App>, name: &Name, chain: &[Vec<u8>]) -> Result<Attested, Failure> {
     let attest = configured(app, name)?;
-    if attest.trust_domain.is_none() {
-        return Err(refused("this attestor takes tokens, not certificates"));
-    }
-    let root = root(attest)?;
-    let document = document(app, name, attest, false).await?;
-    let bundle = Bundle::parse(&document).map_err(Failure::unavailable)?;
-    let chain: Vec<CertificateDer<'_>> = chain
-        .iter()
-        .map(|der| CertificateDer::from(der.as_slice()))
-        .collect();
-    let svid =
-        x509::verify_svid(&chain, &bundle.x509, root.trust_domain(), app.clock.now()).map_err(refused)?;
-    under(name, attest, &root, &svid.id)
+    let identity = word::of_certificate(app, name, &attest.source(), chain).await?;
+    attested(name, attest, identity)
 }

@@ -145,6 +145,7 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<serde_json::Value, R
         identity: Some(attested.identity),
         attestor: attested.attestor,
         shared: attested.shared,
+        own_client: false,
         remote: !connection
             .remote
             .is_some_and(|remote| remote.ip().to_canonical().is_loopback()),
@@ -155,13 +156,14 @@ async fn answer(app: &Arc<App>, request: Request) -> Result<serde_json::Value, R
         BoundKey::Certificate(_) => "Bearer",
     };
     let token = bind(app, waiting.run.id, shown).await?;
+    let over_tls = app.tls_url.borrow().clone().filter(|_| connection.tls);
     Ok(json!({
         "task": waiting.run.task.to_string(),
         "run": waiting.run.id.to_string(),
         "spiffe_id": waiting.run.spiffe_id(app.issuer.domain.as_str()),
         "token": token,
         "token_type": scheme,
-        "mcp_url": format!("{}/mcp", *app.base_url.borrow()),
+        "mcp_url": format!("{}/mcp", over_tls.unwrap_or_else(|| app.base_url.borrow().clone())),
     }))
 }
 

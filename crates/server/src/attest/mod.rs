@@ -5,5 +5,7 @@ pub mod enrol;
 pub mod evidence;
 pub mod http;
 mod keys;
+pub(crate) mod word;
 
 pub use keys::Documents;
+pub(crate) use keys::document;

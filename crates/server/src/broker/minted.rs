@@ -56,16 +56,16 @@ pub(crate) struct Minted {
 }
 
 impl Minted {
-    pub(super) fn forget_task(&self, task: TaskId) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.remove(&task);
-    }
-
     pub(super) fn forget_lease(&self, task: TaskId, lease: LeaseId) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ones) = tasks.get_mut(&task) {
             ones.retain(|one| one.lease != lease);
         }
+    }
+
+    pub(super) fn forget_task(&self, task: TaskId) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.remove(&task);
     }
 
     fn find(&self, run: RunId, which: impl Fn(&One) -> bool) -> Option<One> {

@@ -213,6 +213,7 @@ fn question(
         weighed: uses::Weighed::default(),
         salient: Vec::new(),
         proof: live.standing().proof,
+        cause: None,
         refused: None,
     }
 }

@@ -170,19 +170,8 @@ impl Broker {
                 *held = None;
             }
         }
-        let holdings: Vec<super::backends::Slot> = {
-            let all = self.holdings.lock().unwrap_or_else(PoisonError::into_inner);
-            let of_task = all.iter().filter(|((of, _), _)| *of == task);
-            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
-        };
-        for slot in holdings {
-            let mut held = slot.lock().await;
-            if held.as_ref().is_some_and(|held| held.is(lease)) {
-                *held = None;
-            }
-        }
+        self.forget_holding(task, lease).await;
         self.minted.forget_lease(task, lease);
-        self.forget(&format!("lease/{lease}"));
         self.sessions.forget_lease(task, lease).await;
     }
 

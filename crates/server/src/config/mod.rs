@@ -23,15 +23,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-pub use attest::Attest;
+pub use attest::{Attest, Source};
 pub use credentials::Credential;
 pub use databases::Database;
 pub use duration::duration_ms;
 pub use error::ConfigError;
 pub use hold::Hold;
 pub use issuer::{Issuer, IssuerLives};
-pub use listen::Listen;
-pub use oauth::{Oauth, OauthClient};
+pub use listen::{Listen, ListenTls};
+pub use oauth::{Oauth, OauthClient, Subject};
 pub use oidc::Oidc;
 pub use policy::{OBSERVE_DEFAULT, Policy};
 pub use server_oauth::{UpstreamGrant, UpstreamOauth};

@@ -25,6 +25,8 @@ pub struct Policy {
     /// Tool classes whose holds and denials by baseline and organisation are recorded instead of enforced, and for how
     /// long: `{ read = "7d" }`.
     pub observe: BTreeMap<String, String>,
+    /// The decoy tool of each run stands in its lists; otherwise only its environment names it.
+    pub list_decoy: bool,
 }
 
 impl Policy {

@@ -24,6 +24,8 @@ pub struct Server {
     pub allow_private: bool,
     /// One process or session may serve several tasks.
     pub shareable: bool,
+    /// A stdio server keeps the machine's network, where nobody decides what it does.
+    pub uncontained: bool,
     /// An artefact that is not pinned to a version is accepted.
     pub accept_floating: bool,
     /// Who we are to its authorization server.
@@ -53,6 +55,12 @@ impl Server {
                 );
                 return Err(ConfigError::value(key, message));
             }
+        }
+        if self.uncontained && self.command.is_empty() {
+            return Err(ConfigError::value(
+                format!("servers.{name}.uncontained"),
+                "only a server with a `command` has a network of its own",
+            ));
         }
         match &self.oauth {
             Some(_) if self.url.is_none() => Err(ConfigError::value(

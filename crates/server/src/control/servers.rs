@@ -32,6 +32,8 @@ pub(super) struct Add {
     #[serde(default)]
     shareable: bool,
     #[serde(default)]
+    uncontained: bool,
+    #[serde(default)]
     accept_floating: bool,
     #[serde(rename = "as")]
     by: Option<String>,
@@ -49,10 +51,14 @@ pub(super) async fn add(State(Control { app, .. }): State<Control>, Body(body): 
         transport,
         allow_private: body.allow_private,
         shareable: body.shareable,
+        uncontained: body.uncontained,
         environment: body.env.into_iter().collect(),
         cwd: body.cwd,
         accept_floating: body.accept_floating,
     };
+    if new.uncontained && matches!(new.transport, Transport::Url(_)) {
+        return Err(Failure::invalid("`uncontained` is for a server that is started by a command").into());
+    }
     if new.cwd.is_some() && matches!(new.transport, Transport::Url(_)) {
         return Err(Failure::invalid("`cwd` is for a server that is started by a command").into());
     }
@@ -100,6 +106,7 @@ fn shown(entry: &ServerEntry) -> Value {
         "identity": server.identity.map(|digest| digest.to_string()),
         "allow_private": server.allow_private,
         "shareable": server.shareable,
+        "network": network(entry),
         // Values may be secrets.
         "env": server.environment.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
         "tools": all.count(),
@@ -115,6 +122,15 @@ fn shown(entry: &ServerEntry) -> Value {
         view::add(&mut shown, "cwd", cwd.as_str());
     }
     shown
+}
+
+/// Whose eyes are on what a server does over the network.
+fn network(entry: &ServerEntry) -> &'static str {
+    match &entry.server.transport {
+        Transport::Url(_) => "remote",
+        _ if entry.contained => "contained",
+        _ => "uncontained",
+    }
 }
 
 fn outcome(name: &Name, added: &Added) -> Value {

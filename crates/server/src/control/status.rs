@@ -39,9 +39,25 @@ pub(super) async fn show(State(Control { app, .. }): State<Control>) -> Answer {
         "policy_version": app.world().policy.version().to_string(),
         "ledger_key": checkpoint::verifier(&app)?.to_string(),
         "observed": observed(&app),
+        "servers": servers(&app),
         "leases": leases::counts(&app).await?,
         "denied": denied(&app),
     })))
+}
+
+/// Whether servers we start can be contained here, and those that are not.
+fn servers(app: &App) -> serde_json::Value {
+    let world = app.world();
+    let uncontained = world.registry.servers().filter(|entry| {
+        matches!(
+            entry.server.transport,
+            remit_store::servers::Transport::Command(_)
+        ) && !entry.contained
+    });
+    json!({
+        "why_uncontained": app.contains.as_ref().err(),
+        "uncontained": uncontained.map(|entry| entry.server.name.as_str()).collect::<Vec<_>>(),
+    })
 }
 
 /// Classes that are observed only.

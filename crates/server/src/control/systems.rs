@@ -16,6 +16,7 @@ use super::error::Answer;
 use crate::app::Failure;
 use crate::egress::systems::{self, NewSystem};
 use crate::registry::snapshot::ServerEntry;
+use crate::tasks::builtin;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,20 +167,15 @@ pub(super) async fn of_run(State(Control { app, .. }): State<Control>, Path(run)
         .filter_map(|entry| entry.system.as_ref())
         .map(|system| shown(system))
         .collect();
-    let task = std::sync::Arc::clone(&live.snapshot().task);
     let reaches = |system: &Name| {
         let entry = world.registry.server(system);
-        entry.is_some_and(|entry| {
-            let mut tools = entry.tools.values();
-            tools.any(|tool| {
-                task.authority
-                    .selects(&tool.tool.name, tool.tool.classification.class)
-            })
-        })
+        entry.is_some_and(|entry| crate::egress::reaches(&live, entry))
     };
-    let placeholders: BTreeMap<String, String> = crate::broker::environment(&app, run, reaches)
+    let mut placeholders: BTreeMap<String, String> = crate::broker::environment(&app, run, reaches)
         .into_iter()
         .collect();
+    let decoy = format!("{}__{}", builtin::SERVER, builtin::decoy::name(&app, run));
+    placeholders.insert(builtin::decoy::VARIABLE.to_owned(), decoy);
     Ok(Json(json!({
         "proxy": app.base_url.borrow().as_str(),
         "ca": ca.pem(),

@@ -35,15 +35,17 @@ pub fn front(app: &Arc<App>) -> Arc<Front<Port>> {
 
 /// True for the names and the port of our own listener.
 fn is_ours(app: &App, text: &str) -> bool {
-    let base = app.base_url.borrow();
-    let own = base.strip_prefix("http://").unwrap_or(&base);
     let text = text.to_ascii_lowercase();
-    let port = own.rsplit_once(':').map_or("", |(_, port)| port);
-    text == *own
-        || text == format!("localhost:{port}")
-        || text == format!("127.0.0.1:{port}")
-        || text == format!("[::1]:{port}")
-        || app.config.listen.hosts.contains(&text)
+    let (base, over_tls) = (app.base_url.borrow(), app.tls_url.borrow());
+    let plain = base.strip_prefix("http://");
+    let over_tls = over_tls.as_deref().and_then(|url| url.strip_prefix("https://"));
+    plain.into_iter().chain(over_tls).any(|own| {
+        let port = own.rsplit_once(':').map_or("443", |(_, port)| port);
+        text == *own
+            || text == format!("localhost:{port}")
+            || text == format!("127.0.0.1:{port}")
+            || text == format!("[::1]:{port}")
+    }) || app.config.listen.hosts.contains(&text)
 }
 
 /// What is behind the agents' listener.

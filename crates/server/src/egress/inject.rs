@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::decision::Reason;
 use remit_core::id::RunId;
+use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_egress::describe::{Place, System};
 use remit_egress::refusal::Refusal;
@@ -13,9 +14,14 @@ use remit_egress::request::carried::Carried;
 use remit_upstream::{AwsKey, ErrorKind, Injection, Sent, UpstreamError};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::app::App;
+use crate::app::{App, Failure};
 use crate::broker::{self, Credential, CredentialFailure, PLACEHOLDER};
 use crate::engine::live::Live;
+use crate::findings::{self, Found};
+use crate::tasks::builtin::decoy;
+
+/// Live tasks looked through for the owner of a placeholder.
+const OWNERS_MAX: u32 = 1000;
 
 /// Everything a request may carry: placeholders of this run for this system, at places it declares. A credential that Remit
 /// did not issue is refused; so is a placeholder of another run or system, and one where nothing would swap it.
@@ -45,6 +51,83 @@ pub(super) fn judge(app: &App, run: RunId, system: &Name, carried: &[Carried]) -
         });
     }
     Ok(())
+}
+
+/// Keeps what [`judge`] refused as a finding; the decoy of the run suspends its task.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be recorded.
+pub(super) async fn note(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &Name,
+    carried: &[Carried],
+) -> Result<(), Failure> {
+    let run = live.run().id;
+    let refused = |one: &&Carried| judge(app, run, system, std::slice::from_ref(*one)).is_err();
+    for one in carried.iter().filter(refused) {
+        if one.value == broker::decoy(app, run) {
+            decoy::used(app, live, "placeholder").await?;
+            continue;
+        }
+        let place = place_of(&one.place);
+        let mut detail = Object::new();
+        detail.insert("system", system.as_str());
+        detail.insert("at", place.as_str());
+        let (kind, what) = if !one.value.starts_with(PLACEHOLDER) {
+            (
+                "foreign_credential",
+                "a credential Remit did not issue".to_owned(),
+            )
+        } else {
+            let what = match owner(app, &one.value).await? {
+                Some((of, secret)) if of == run => {
+                    format!("its placeholder for `{secret}` where it stands for nothing")
+                }
+                Some((of, secret)) => {
+                    detail.insert("of_run", of.to_string());
+                    format!("the placeholder for `{secret}` of run {of}")
+                }
+                None => "a placeholder that no live run was given".to_owned(),
+            };
+            ("placeholder_replayed", what)
+        };
+        let found = Found {
+            kind,
+            live: Some(live),
+            parties: format!("{run} {system} {place}"),
+            message: format!("run {run} carried {what} towards `{system}` ({place})"),
+            detail,
+        };
+        findings::keep(app, found).await?;
+    }
+    Ok(())
+}
+
+/// Whose placeholder it is, among live runs.
+async fn owner(app: &Arc<App>, text: &str) -> Result<Option<(RunId, Name)>, Failure> {
+    let filter = remit_store::tasks::Filter {
+        live: true,
+        ..remit_store::tasks::Filter::default()
+    };
+    let live = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::tasks::list(conn, &filter, OWNERS_MAX)?))
+        .await?;
+    let secrets: Vec<Name> = app.broker.secrets().keys().cloned().collect();
+    Ok(live.iter().find_map(|stored| {
+        let run = stored.task.run;
+        let of = |secret: &&Name| broker::placeholder(app, run, secret) == text;
+        secrets.iter().find(of).map(|secret| (run, secret.clone()))
+    }))
+}
+
+fn place_of(place: &Place) -> String {
+    match place {
+        Place::Header(name) => format!("header {name}"),
+        Place::Basic => "basic".to_owned(),
+        Place::Query(name) => format!("query {name}"),
+    }
 }
 
 /// What is put in after the decision: the secret of each placeholder, where the placeholder stood.

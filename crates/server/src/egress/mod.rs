@@ -1,11 +1,16 @@
 //! The egress proxy's side of the house: systems in the registry, requests as calls, the way out.
 
 pub mod attachment;
+mod contained;
 mod front;
+mod idempotency;
 mod inject;
 mod port;
 pub mod send;
+pub mod steering;
 pub mod systems;
+pub mod unknown;
+pub(crate) mod way_out;
 mod whole;
 
 use std::collections::HashMap;
@@ -22,12 +27,14 @@ pub use port::UNKNOWN;
 
 use crate::app::App;
 use crate::engine::live::Live;
+use crate::registry::snapshot::ServerEntry;
 
 /// What the proxy keeps in memory.
 #[derive(Debug, Default)]
 pub struct Egress {
     /// Connections to systems.
     pub(crate) outlet: Outlet,
+    keys: idempotency::Keys,
     authorities: Mutex<HashMap<RunId, (TaskId, Arc<RunCa>)>>,
 }
 
@@ -42,7 +49,10 @@ impl Egress {
         if let Some((_, made)) = authorities.get(&run) {
             return Ok(Arc::clone(made));
         }
-        let made = Arc::new(RunCa::new(&run.to_string(), &hosts(app, live), now(app))?);
+        let hosts = hosts(app, live);
+        // While a class is observed nobody knows yet which hosts there will be.
+        let bounds = app.world().observing.is_none().then_some(hosts.as_slice());
+        let made = Arc::new(RunCa::new(&run.to_string(), bounds, now(app))?);
         authorities.insert(run, (live.snapshot().task.id, Arc::clone(&made)));
         Ok(made)
     }
@@ -50,6 +60,7 @@ impl Egress {
     /// Forgets everything of a task.
     pub fn end_task(&self, task: TaskId) {
         self.outlet.forget(task);
+        self.keys.end_task(task);
         let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
         authorities.retain(|_, (of, _)| *of != task);
     }
@@ -59,20 +70,20 @@ fn now(app: &App) -> Timestamp {
     app.clock.now()
 }
 
+/// True when a task may use anything of a system.
+pub(crate) fn reaches(live: &Live, entry: &ServerEntry) -> bool {
+    let authority = &live.snapshot().task.authority;
+    let mut tools = entry.tools.values();
+    tools.any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
+}
+
 /// Hosts of every system the task may use anything of.
 fn hosts(app: &App, live: &Live) -> Vec<HostPattern> {
     let world = app.world();
-    let authority = &live.snapshot().task.authority;
-    let may_use = |entry: &crate::registry::snapshot::ServerEntry| {
-        entry
-            .tools
-            .values()
-            .any(|tool| authority.selects(&tool.tool.name, tool.tool.classification.class))
-    };
     world
         .registry
         .servers()
-        .filter(|entry| may_use(entry))
+        .filter(|entry| reaches(live, entry))
         .filter_map(|entry| entry.system.as_ref())
         .flat_map(|system| system.hosts.iter().cloned())
         .collect()

@@ -24,6 +24,7 @@ use super::front::CONNECTION;
 use super::{inject, send};
 use crate::app::{App, Failure};
 use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
+use crate::engine::cause::Cause;
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::send::Manner;
@@ -43,7 +44,7 @@ impl Port {
         known.map_err(|_| Failure::Unavailable("the session is not one of ours".to_owned()))
     }
 
-    async fn supervised<F>(&self, work: F) -> Answer
+    pub(super) async fn supervised<F>(&self, work: F) -> Answer
     where
         F: Future<Output = Result<Answer, Failure>> + Send + 'static,
     {
@@ -94,11 +95,15 @@ impl Engine for Port {
     }
 
     fn system_at(&self, authority: &Authority) -> Option<Arc<System>> {
-        self.0
-            .world()
-            .registry
-            .system_at(authority.host(), authority.port())
-            .cloned()
+        let world = self.0.world();
+        let known = world.registry.system_at(authority.host(), authority.port());
+        known.cloned().or_else(|| {
+            // What is observed is decided request by request; here only whether any is.
+            let now = self.0.clock.now();
+            let any = world.observed.values().any(|until| now < *until);
+            let unknown = world.registry.unknown_hosts().filter(|_| any)?;
+            super::unknown::at(unknown, authority)
+        })
     }
 
     fn system(&self, name: &Name) -> Option<Arc<System>> {
@@ -113,7 +118,7 @@ impl Engine for Port {
     async fn call(&self, session: &Session, request: Request) -> Answer {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
         let proof = session.proof;
-        self.supervised(async move { call(&app, &live?, request, proof).await })
+        self.supervised(async move { call(&app, &live?, request, proof, None).await })
             .await
     }
 
@@ -130,7 +135,7 @@ impl Engine for Port {
     async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
         let proof = session.proof;
-        let work = async move { refuse(&app, &live?, refused, proof).await };
+        let work = async move { refuse(&app, &live?, refused, proof, None).await };
         let done = self.0.background.spawn(work).await;
         let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
         Box::new(done.unwrap_or_else(|failure| unavailable(&self.0, &failure)))
@@ -144,8 +149,15 @@ impl Engine for Port {
 }
 
 /// One request: decided, and sent, held or refused.
-async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, proof: Proof) -> Result<Answer, Failure> {
+pub(super) async fn call(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    request: Request,
+    proof: Proof,
+    cause: Option<Arc<Cause>>,
+) -> Result<Answer, Failure> {
     if let Err(refusal) = inject::judge(app, live.run().id, &request.system.name, &request.carried) {
+        inject::note(app, live, &request.system.name, &request.carried).await?;
         let refused = Refused {
             system: Some(request.system.name.clone()),
             authority: Some(request.head.authority.clone()),
@@ -153,19 +165,29 @@ async fn call(app: &Arc<App>, live: &Arc<Live>, request: Request, proof: Proof) 
             refusal,
         };
         return Ok(Answer::Refused(Box::new(
-            refuse(app, live, refused, proof).await?,
+            refuse(app, live, refused, proof, cause).await?,
         )));
     }
+    let mut reading = request.reading;
+    let task = live.snapshot().task.id;
+    app.egress.keys.put(
+        app,
+        task,
+        &request.system,
+        &reading.operation,
+        &mut reading.arguments,
+    )?;
     let asked = Asked {
         server: request.system.name.clone(),
-        operation: Operation::CallTool(request.reading.operation),
-        arguments: request.reading.arguments,
+        operation: Operation::CallTool(reading.operation),
+        arguments: reading.arguments,
         era: Era::Modern,
         proof,
         attachment: Some(Arc::new(Attachment {
             body: request.body,
             carried: request.carried,
         })),
+        cause,
     };
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
         let given = waiting::again(app, live, approval).await?;
@@ -213,11 +235,12 @@ fn given_to(app: &Arc<App>, live: &Arc<Live>, given: waiting::Given) -> Answer {
 }
 
 /// Records a request that is refused by what it is.
-async fn refuse(
+pub(super) async fn refuse(
     app: &Arc<App>,
     live: &Arc<Live>,
     refused: Refused,
     proof: Proof,
+    cause: Option<Arc<Cause>>,
 ) -> Result<Decision, Failure> {
     let server = match refused.system {
         Some(system) => system,
@@ -249,6 +272,7 @@ async fn refuse(
         salient: Vec::new(),
         proof,
         refused: None,
+        cause,
         call,
     };
     deny_for(

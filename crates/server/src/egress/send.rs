@@ -396,6 +396,7 @@ async fn record_outcome(
     entry.approval = about.decision.approval.map(|id| id.to_string());
     entry.outcome = Some(went.outcome.to_owned());
     entry.detail.insert("call", about.call.to_string());
+    crate::engine::cause::record(&mut entry, about.prepared.cause.as_deref());
     if let Some(status) = went.status {
         entry.detail.insert("status", i64::from(status));
         entry
@@ -407,6 +408,19 @@ async fn record_outcome(
         entry.detail.insert("why", crate::approvals::card::escape(&why));
     }
     let snapshot = live.snapshot();
+    // After an answer like `503` it is not known either.
+    let is_final = went.state != CallState::Indeterminate && went.status.is_none_or(|status| status < 500);
+    if is_final
+        && let Some(system) = about
+            .prepared
+            .server
+            .as_ref()
+            .and_then(|server| server.system.as_ref())
+    {
+        app.egress
+            .keys
+            .settle(snapshot.task.id, system, &about.prepared.call);
+    }
     let (task, run, call, state) = (snapshot.task.id, snapshot.task.run, about.call, went.state);
     app.store
         .append(entry, move |tx| {

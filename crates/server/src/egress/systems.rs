@@ -26,7 +26,7 @@ pub struct NewSystem {
     pub kind: Option<String>,
     /// A description, in TOML.
     pub description: Option<String>,
-    /// An OpenAPI 3 document, in JSON.
+    /// An OpenAPI 3 document, in JSON or YAML.
     pub openapi: Option<String>,
     /// Hosts instead of the description's.
     pub hosts: Vec<String>,
@@ -59,8 +59,7 @@ pub fn describe(name: &Name, new: &NewSystem) -> Result<Added, Failure> {
         (Some(text), _) => toml::from_str(text)
             .map_err(|error| Failure::invalid(format!("the description of `{name}`: {error}")))?,
         (None, Some(document)) => {
-            let document = serde_json::from_str(document)
-                .map_err(|error| Failure::invalid(format!("the OpenAPI document is not JSON: {error}")))?;
+            let document = document_of(document)?;
             let (file, skipped) = from_openapi(&document).map_err(Failure::invalid)?;
             left_out = skipped;
             file
@@ -93,6 +92,16 @@ pub fn describe(name: &Name, new: &NewSystem) -> Result<Added, Failure> {
         description,
         left_out,
     })
+}
+
+/// An OpenAPI document: JSON where it begins like it, else YAML.
+fn document_of(text: &str) -> Result<serde_json::Value, Failure> {
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text)
+            .map_err(|error| Failure::invalid(format!("the OpenAPI document is not JSON: {error}")));
+    }
+    remit_egress::describe::yaml_to_json(text)
+        .map_err(|error| Failure::invalid(format!("the OpenAPI document is neither JSON nor YAML: {error}")))
 }
 
 /// Other hosts: what the description says of one host holds for all of them then.
@@ -185,6 +194,7 @@ async fn register(
         transport: Transport::System(added.description.clone()),
         allow_private,
         shareable: false,
+        uncontained: false,
         environment: Vec::new(),
         cwd: None,
         identity: Some(identity),

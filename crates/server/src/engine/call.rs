@@ -21,12 +21,13 @@ use remit_store::approvals::StoredApproval;
 use remit_store::calls::{CallState, NewCall};
 use remit_store::{AppendError, Refused};
 
+use super::cause::Cause;
 use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare, reservations};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, carried, hold, record, session, uses};
+use super::{body, carried, cause, hold, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -49,6 +50,8 @@ pub struct Asked {
     pub proof: Proof,
     /// What goes with a request to a system: its body, and the placeholders it carries. None for MCP.
     pub attachment: Option<Arc<Attachment>>,
+    /// The calls a server asks this for; none for what an agent asks.
+    pub cause: Option<Arc<Cause>>,
 }
 
 /// What is redeemed with a call.
@@ -163,6 +166,13 @@ pub async fn decide_prepared(
                 asked.proof,
             ),
         };
+        prepared.cause.clone_from(&asked.cause);
+        if builtin::is(&asked.server)
+            && standing(app, &snapshot).is_none()
+            && let Some((reason, message)) = builtin::decoy::judge(app, live, &prepared).await?
+        {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
         let stopped = || {
             let why = world.stopped(&prepared, app.clock.now())?;
             Some((Reason::DestinationNotAllowed, why))
@@ -178,6 +188,9 @@ pub async fn decide_prepared(
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         if let Some((reason, message)) = misplaced(&prepared, asked) {
+            return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
+        }
+        if let Some((reason, message)) = cause::judge(app, live, &prepared).await? {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         if matches!(redeemed, Redeemed::Nothing)
@@ -438,6 +451,7 @@ async fn allowed(
     entry.proof = Some(prepared.proof.as_str().to_owned());
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
+    cause::record(&mut entry, prepared.cause.as_deref());
     uses::record(&mut entry, &prepared.weighed);
     if let Some(would) = &would {
         record::observed(&mut entry, would);
@@ -590,6 +604,13 @@ pub(crate) async fn deny(
         approval: None,
     };
     record_refusal(app, live, prepared, &decision, INITIAL).await?;
+    // What a server asks for is not its agent's doing.
+    if prepared.cause.is_some() {
+        return Ok(Decided::Denied {
+            decision: Box::new(decision),
+            has_output_schema: prepared.has_output_schema(),
+        });
+    }
     let in_a_row = live.denials_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
     if in_a_row == u64::from(DENIALS_IN_A_ROW_MAX) {
         let task = live.snapshot().task.id;
@@ -624,7 +645,9 @@ pub async fn record_refusal(
         prepared.classification().map(|c| c.class.as_str()),
     );
     record::decided(&mut entry, decision);
+    cause::record(&mut entry, prepared.cause.as_deref());
     uses::record(&mut entry, &prepared.weighed);
+    carried::withhold(app, &mut entry)?;
     app.store.append(entry, |_| Ok(())).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use remit_core::call::Call;
 use remit_core::decision::Reason;
 use remit_core::json::Value;
 use remit_credentials::detect::{self, Kind};
+use remit_ledger::record::Record;
 use remit_upstream::Scrubber;
 
 use super::decide::Prepared;
@@ -22,7 +23,8 @@ const FINDS_MAX: usize = 8;
 pub struct KnownSecrets(Mutex<Option<(Vec<String>, Arc<Scrubber>)>>);
 
 impl KnownSecrets {
-    fn search(&self, app: &App) -> Result<Arc<Scrubber>, Failure> {
+    /// The search, for the secrets of this moment.
+    pub(crate) fn search(&self, app: &App) -> Result<Arc<Scrubber>, Failure> {
         let known = crate::secrets::known(app);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, search)) = kept.as_ref()
@@ -92,7 +94,8 @@ pub async fn judge(
     // The gravest first; what is beyond the bound is only more of the same.
     finds.sort_by_key(|find| find.what as u8);
     finds.truncate(FINDS_MAX);
-    for find in &finds {
+    // The decoy has a finding of its own, below.
+    for find in finds.iter().filter(|find| find.what != What::Decoy) {
         let mut entry = record::of_live("finding", live);
         record::about_call(&mut entry, &prepared.call, None);
         entry.detail.insert("finding", find.what.as_str());
@@ -105,8 +108,7 @@ pub async fn judge(
         return Ok(None);
     };
     if worst.what == What::Decoy {
-        let task = live.snapshot().task.id;
-        crate::tasks::suspend(app, task, &app.me, "the decoy credential of its run was used").await?;
+        crate::tasks::builtin::decoy::used(app, live, "placeholder").await?;
     }
     let sentence = match worst.what {
         What::Decoy | What::Placeholder => "the call carries a placeholder where nothing swaps it",
@@ -122,6 +124,34 @@ pub async fn judge(
         Reason::ForeignCredential,
         format!("{sentence} (in {at}): leave it out; calls need no credential of yours"),
     )))
+}
+
+/// Takes secrets out of the record of a refusal: what was refused may have been refused for them, and its host or path
+/// stands in the record.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when there are too many secrets to look for.
+pub(crate) fn withhold(app: &App, entry: &mut Record) -> Result<(), Failure> {
+    let secrets = app.known_secrets.search(app)?;
+    if let Some(resource) = &mut entry.resource {
+        *resource = secrets.text(resource).into_owned();
+    }
+    let shown = Value::Object(entry.detail.clone()).to_string();
+    if holds(&secrets, &shown) {
+        for (_, value) in entry.detail.iter_mut() {
+            clean(&secrets, value);
+        }
+    }
+    Ok(())
+}
+
+fn clean(secrets: &Scrubber, value: &mut Value) {
+    match value {
+        Value::String(text) => *value = secrets.text(text).into_owned().into(),
+        Value::Array(items) => items.iter_mut().for_each(|item| clean(secrets, item)),
+        Value::Object(object) => object.iter_mut().for_each(|(_, inner)| clean(secrets, inner)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn look(app: &App, live: &Live, call: &Call, is_system: bool) -> Result<Vec<Find>, Failure> {

@@ -68,6 +68,19 @@ pub fn known(app: &App, live: &Live, endpoint: &Endpoint) -> Arc<Catalog> {
         );
     }
     own(&mut catalog);
+    if app.config.policy.list_decoy
+        && let Some(server) = builtin::server()
+    {
+        let name = builtin::decoy::name(app, task.run);
+        let exposed = format!("{}__{name}", server.server.name);
+        catalog.tools.push(listed(
+            &server.server.name,
+            &name,
+            exposed,
+            "name",
+            builtin::decoy::definition(),
+        ));
+    }
     let catalog = Arc::new(catalog);
     live.keep_catalog(endpoint.clone(), world.epochs, task.version, Arc::clone(&catalog));
     catalog

@@ -15,11 +15,13 @@ use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_core::tool::Classification;
-use remit_policy::{Facts, Given, Origin, ToolFacts, Verdict, salient_opaque};
+use remit_policy::{Denial, Facts, Given, Origin, ToolFacts, Verdict, salient_opaque};
 
+use super::cause::Cause;
 use super::live::Snapshot;
 use super::uses::Weighed;
 use super::world::World;
+use crate::egress::unknown;
 use crate::registry::arguments::{self, uri_resource};
 use crate::registry::snapshot::{ServerEntry, ToolEntry};
 use crate::registry::surface;
@@ -44,6 +46,8 @@ pub struct Prepared {
     pub proof: Proof,
     /// Why policy need not be asked: the request is refused by what it is.
     pub refused: Option<(Reason, String)>,
+    /// The calls a server made it for, where no agent made it.
+    pub cause: Option<Arc<Cause>>,
 }
 
 impl Prepared {
@@ -92,6 +96,7 @@ pub fn prepare(
         salient: Vec::new(),
         proof,
         refused: None,
+        cause: None,
     };
     prepared.refused = fill(world, &mut prepared).err();
     prepared.digest = prepared.call.digest();
@@ -281,6 +286,7 @@ pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumst
         exhausted: at.exhausted,
         calls_made: at.weighed.calls,
         proof: prepared.proof,
+        contained: prepared.server.as_ref().is_some_and(|server| server.contained),
         origin: at.origin,
         risk: at.weighed.risk,
         salient_opaque: classification
@@ -290,7 +296,12 @@ pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumst
         utc_offset_minutes: 0,
         approval: at.approval,
     };
-    let verdict = world.policy.decide(&facts);
+    let verdict = if unknown::is(&prepared.call.server) {
+        // No rule of anybody's speaks of hosts that nobody registered.
+        Verdict::Deny(unregistered(world, &prepared.call))
+    } else {
+        world.policy.decide(&facts)
+    };
     // What a run asks of Remit itself is never observed only.
     let observed = classification
         .filter(|_| !builtin::is(&prepared.call.server))
@@ -308,6 +319,24 @@ pub fn ask(world: &World, snapshot: &Snapshot, prepared: &Prepared, at: Circumst
             would: Some(would),
         },
         Verdict::Hold(_) | Verdict::Deny(_) => Answered { verdict, would: None },
+    }
+}
+
+fn unregistered(world: &World, call: &Call) -> Denial {
+    let host = call
+        .arguments
+        .get("host")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let host = crate::approvals::card::escape(host);
+    Denial {
+        reason: Reason::DestinationNotAllowed,
+        rules: Vec::new(),
+        message: format!(
+            "`{host}` belongs to no system that is registered here: a person can add it (`remit system add`)"
+        ),
+        allowed_instead: Vec::new(),
+        policy_version: world.policy.version(),
     }
 }
 

@@ -115,6 +115,7 @@ async fn let_out(
         era,
         proof: live.standing().proof,
         attachment: None,
+        cause: None,
     };
     match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => {

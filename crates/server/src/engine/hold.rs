@@ -16,6 +16,7 @@ use remit_store::Refused;
 use remit_store::calls::{CallState, NewCall};
 
 use super::call::{Asks, pending};
+use super::cause::{self, Cause};
 use super::live::Live;
 use super::world::World;
 use super::{body, record, uses};
@@ -73,7 +74,8 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         decision.reason = Reason::NeedsReauth;
         decision.rules = vec![format!("{SIGN_IN} {server}")];
     }
-    let because = because(&asks.hold);
+    let mut because = because(&asks.hold);
+    because.extend(asks.prepared.cause.as_deref().map(Cause::sentence));
     let card = Card::render(&CardFacts {
         approval: approval_id,
         call: &asks.prepared.call,
@@ -98,6 +100,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         card: card.hash(),
         votes: Vec::new(),
         state: ApprovalState::Pending,
+        proof: asks.prepared.proof,
         opened_at: now,
         expires_at: task.expires_at.min(now.plus_ms(window)),
     };
@@ -110,6 +113,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         asks.prepared.classification().map(|c| c.class.as_str()),
     );
     record::decided(&mut entry, &decision);
+    cause::record(&mut entry, asks.prepared.cause.as_deref());
     uses::record(&mut entry, &asks.prepared.weighed);
     entry.commitment = Some(sealed.commitment);
     entry.body = Some(sealed.digest);

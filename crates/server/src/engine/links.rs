@@ -7,16 +7,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_core::id::TaskId;
-use remit_core::json::Object;
+use remit_core::json::{Object, Value};
 use remit_core::name::Name;
 use remit_enforce::{Act, Bounds, Lifeline, Permitted, System};
 use remit_gateway::ports::{Era, Notice};
 use remit_upstream::{Connection, ErrorKind, Introspection, OpenOptions, UpstreamError};
 use tokio::sync::broadcast;
 
+use super::cause::UnderWay;
 use super::live::Live;
 use super::record;
 use crate::app::{App, Failure};
+use crate::egress::way_out::{self, WayOut};
 use crate::logins::{self, Whose};
 use crate::registry::snapshot::ServerEntry;
 
@@ -47,6 +49,10 @@ pub struct Link {
     pub resources: std::sync::RwLock<Arc<[Object]>>,
     /// What happens outside calls.
     pub notices: broadcast::Sender<Notice>,
+    /// The calls under way at its server: what the server asks of the network is for one of them.
+    pub under_way: Arc<UnderWay>,
+    /// The only way out of its server, where there is one.
+    _way_out: Option<WayOut>,
     /// The tokens it knows for scrubbing; others came into use when it differs from the login's.
     generation: u64,
 }
@@ -230,7 +236,7 @@ async fn open(
         For::Task(live) if key.task.is_some() => live.lifeline(),
         For::Task(_) | For::Registry => app.life.line(),
     };
-    let spec = crate::registry::servers::spec_of(app, &server.server)?;
+    let mut spec = crate::registry::servers::spec_of(app, &server.server)?;
     crate::registry::servers::expect_identity(app, server, &spec).await?;
     let environment = crate::registry::servers::environment(app)?;
     let features = match who {
@@ -244,7 +250,15 @@ async fn open(
             .collect(),
         For::Registry => Vec::new(),
     };
+    let under_way = Arc::new(UnderWay::default());
+    let (kept_open, way_out) = if server.contained {
+        let (kept_open, sender) = way_out::open(app, who, server, &under_way, &mut spec)?;
+        (Some(kept_open), Some(sender))
+    } else {
+        (None, None)
+    };
     let options = OpenOptions {
+        way_out,
         prefer: upstream_era(key.era),
         elicitation_url: !features.is_empty(),
         features,
@@ -252,12 +266,15 @@ async fn open(
     };
     let permit = act(app, who, key, Act::Connect, lifeline.clone()).await?;
     let (connection, notices) = Connection::open(permit, &spec, options, &environment).await?;
+    attested(app, who, key, &connection).await?;
     let permit = act(app, who, key, Act::Introspect, lifeline).await?;
     let seen = connection.introspect(permit).await?;
     let link = Arc::new(Link {
         connection,
         resources: std::sync::RwLock::new(seen.resources.clone().into()),
         notices: broadcast::channel(NOTICE_BACKLOG).0,
+        under_way,
+        _way_out: kept_open,
         generation,
     });
     tokio::spawn(follow(
@@ -268,6 +285,26 @@ async fn open(
         notices,
     ));
     Ok((link, seen))
+}
+
+/// Records how a server we started is shut in, as its launcher attested it.
+async fn attested(app: &Arc<App>, who: &For<'_>, key: &Key, connection: &Connection) -> Result<(), Failure> {
+    let Some(confinement) = connection.confinement() else {
+        return Ok(());
+    };
+    let mut record = match who {
+        For::Task(live) => record::of_live("server.started", live),
+        For::Registry => record::of("server.started"),
+    };
+    record.detail.insert("server", key.server.as_str());
+    record.detail.insert("shut_in", confinement.word());
+    record.detail.insert("contained", confinement.way_out);
+    if !confinement.gaps.is_empty() {
+        let gaps = confinement.gaps.iter().map(|gap| Value::from(gap.as_str()));
+        record.detail.insert("gaps", gaps.collect::<Vec<_>>());
+    }
+    app.store.append(record, |_| Ok(())).await?;
+    Ok(())
 }
 
 /// Records an act of the system and makes its permit.

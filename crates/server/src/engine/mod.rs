@@ -4,6 +4,7 @@ pub mod body;
 pub mod call;
 pub mod carried;
 pub mod catalog;
+pub mod cause;
 pub mod closing;
 pub mod continuation;
 pub mod decide;

@@ -156,8 +156,9 @@ impl Engine for Port {
     }
 
     async fn subscribe(&self, session: &Session, server: Name, uri: String, on: bool, era: Era) -> Reply {
+        let proof = session.proof;
         self.supervised(self.live(session), move |app, live| async move {
-            let answer = super::subscribe::subscribe(&app, &live, server, uri, on, era).await?;
+            let answer = super::subscribe::subscribe(&app, &live, server, uri, on, era, proof).await?;
             Ok(answer.into())
         })
         .await
@@ -208,6 +209,7 @@ async fn call(
         era: request.era,
         proof,
         attachment: None,
+        cause: None,
     };
     if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
         return waiting::again(app, live, approval).await;

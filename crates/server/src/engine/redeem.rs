@@ -223,8 +223,10 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         operation: call.operation,
         arguments: call.arguments,
         era: Era::Modern,
-        proof: live.standing().proof,
+        // Nobody asks now: what counts is how the one who asked proved the run.
+        proof: stored.approval.proof,
         attachment: crate::egress::attachment::load(app, &stored).await?,
+        cause: None,
     };
     let now = prepare(
         &app.world(),

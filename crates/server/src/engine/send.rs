@@ -83,6 +83,7 @@ pub async fn send(
         }
         match link(app, For::Task(live), &server, manner.era).await {
             Ok(link) => {
+                let _inside = link.under_way.enter(call, live, &prepared);
                 let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
                 let pump = pump(app, live, &server.server.name, manner.era, receiver, events);
                 let send = link.connection.send(permitted, options, sender);

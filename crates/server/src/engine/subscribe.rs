@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_core::call::Operation;
+use remit_core::confinement::Proof;
 use remit_core::id::TaskId;
 use remit_core::json::Object;
 use remit_core::name::Name;
@@ -53,6 +54,7 @@ pub async fn subscribe(
     uri: String,
     on: bool,
     era: Era,
+    proof: Proof,
 ) -> Result<Answer, Failure> {
     let key = (live.snapshot().task.id, server.clone(), uri.clone());
     if !on {
@@ -66,8 +68,9 @@ pub async fn subscribe(
         operation: Operation::Subscribe(uri),
         arguments: Object::new(),
         era,
-        proof: live.standing().proof,
+        proof,
         attachment: None,
+        cause: None,
     };
     let allowed = match decide(app, live, &asked, &Redeemed::Nothing).await? {
         Decided::Allowed(allowed) => allowed,

@@ -238,7 +238,7 @@ pub enum LoadError {
     Policy(Vec<remit_policy::Problem>),
 }
 
-/// Reads the world as it stands.
+/// Reads the world as it stands. `contains`: this machine can take the network of the servers we start away.
 ///
 /// # Errors
 /// [`LoadError`]; there is no partial world.
@@ -246,6 +246,7 @@ pub fn load(
     conn: &mut remit_store::Conn,
     now: Timestamp,
     environments: Environments,
+    contains: bool,
 ) -> Result<World, LoadError> {
     let epochs = remit_store::epochs(conn)?;
     let agents = remit_store::agents::list(conn)?
@@ -256,7 +257,6 @@ pub fn load(
         .into_iter()
         .map(|h| (h.name.clone(), Arc::new(h.value)))
         .collect();
-    let registry = load_registry(conn)?;
     let freezes = remit_store::freezes::on(conn, now)?
         .into_iter()
         .map(|f| Freeze {
@@ -266,6 +266,15 @@ pub fn load(
             why: f.why,
         })
         .collect();
+    let observed: BTreeMap<ToolClass, Timestamp> = remit_store::observations::list(conn)?
+        .into_iter()
+        .filter(|known| !known.ended && now < known.until)
+        .map(|known| (known.class, known.until))
+        .collect();
+    let unknown = (!observed.is_empty())
+        .then(crate::egress::unknown::entry)
+        .flatten();
+    let registry = load_registry(conn, contains)?.with_unknown_hosts(unknown);
     let groups = groups(humans.values().map(AsRef::as_ref));
     let kept = remit_store::policies::in_force(conn)?;
     let files = kept.map_or_else(|| Ok(Files::default()), |kept| Files::parse(&kept.bundle));
@@ -273,11 +282,6 @@ pub fn load(
     let templates = files.templates().map_err(LoadError::Bundle)?;
     let sources = files.sources(&templates);
     let policy = compile(&registry, &sources, &groups).map_err(LoadError::Policy)?;
-    let observed: BTreeMap<ToolClass, Timestamp> = remit_store::observations::list(conn)?
-        .into_iter()
-        .filter(|known| !known.ended && now < known.until)
-        .map(|known| (known.class, known.until))
-        .collect();
     let observing = if observed.is_empty() {
         None
     } else {
@@ -305,7 +309,7 @@ pub fn load(
 pub fn compiled(conn: &mut remit_store::Conn, sources: &[remit_policy::Source]) -> Result<Bundle, LoadError> {
     let humans = remit_store::humans::list(conn)?;
     let groups = groups(humans.iter().map(|human| &human.value));
-    compile(&load_registry(conn)?, sources, &groups).map_err(LoadError::Policy)
+    compile(&load_registry(conn, false)?, sources, &groups).map_err(LoadError::Policy)
 }
 
 /// Rules against the tools of a registry.
@@ -327,6 +331,8 @@ pub fn compile(
         .map(schema)
         .collect();
     schemas.extend(crate::tasks::builtin::tools().map(schema));
+    let unknown = registry.unknown_hosts().into_iter();
+    schemas.extend(unknown.flat_map(|entry| entry.tools.values()).map(schema));
     let tools = schemas
         .iter()
         .map(|(tool, class, input_schema)| remit_policy::ToolSchema {
@@ -337,7 +343,7 @@ pub fn compile(
     Bundle::load(sources, Arc::new(remit_policy::Catalogue::new(tools)), groups)
 }
 
-fn load_registry(conn: &mut remit_store::Conn) -> Result<Registry, LoadError> {
+fn load_registry(conn: &mut remit_store::Conn, contains: bool) -> Result<Registry, LoadError> {
     use crate::registry::definition::Definition;
     use crate::registry::snapshot::ServerEntry;
     let mut tools: BTreeMap<Name, BTreeMap<_, Arc<ToolEntry>>> = BTreeMap::new();
@@ -370,6 +376,12 @@ fn load_registry(conn: &mut remit_store::Conn) -> Result<Registry, LoadError> {
         };
         servers.push(ServerEntry {
             tools: tools.remove(&stored.name).unwrap_or_default(),
+            contained: match &stored.transport {
+                Transport::Command(_) => contains && !stored.uncontained,
+                Transport::Url(_) => false,
+                // Remit itself speaks to them.
+                Transport::Database(_) | Transport::System(_) => true,
+            },
             server: stored.value,
             system,
         });

@@ -34,6 +34,29 @@ pub fn verifier(app: &App) -> Result<VerifierKey, Failure> {
     Ok(signer(app)?.verifier().clone())
 }
 
+/// Refuses to go on with a ledger whose heads another key signed: there is no fallback to a key that happens to be there.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the newest checkpoint under our name is not by our key.
+pub async fn expect_own_key(app: &Arc<App>) -> Result<(), Failure> {
+    let last = app
+        .store
+        .read(|conn| Ok::<_, Failure>(last_checkpoint(conn)?))
+        .await?;
+    let origin = origin(app);
+    // Under another name (`[listen] trust_domain`) another ledger's heads begin.
+    let Some(last) = last.filter(|last| last.note.lines().next() == Some(origin.as_str())) else {
+        return Ok(());
+    };
+    let keys = [verifier(app)?];
+    match SignedCheckpoint::verify(last.note.as_bytes(), &origin, &keys) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Unavailable(format!(
+            "the ledger's last checkpoint is not signed by `keys/ledger.key` ({error}): put the key back that signed it;              nothing is signed with another one"
+        ))),
+    }
+}
+
 /// Brings every record into the tree and signs the head, when there is anything new. Answers the newest note.
 ///
 /// # Errors

@@ -177,6 +177,7 @@ fn prepare(wish: &Wish<'_>) -> Result<Prepared, Failure> {
         salient: Vec::new(),
         proof: wish.proof,
         refused: None,
+        cause: None,
     })
 }
 

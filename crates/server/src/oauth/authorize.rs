@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
+use remit_core::confinement::BoundKey;
 use remit_core::digest::Digest;
 use remit_core::id::TaskId;
 use remit_core::json::Object;
@@ -40,6 +41,8 @@ pub(super) struct Asked {
     pub state: Option<String>,
     pub challenge: String,
     pub resource: String,
+    /// The key that the code will be redeemed with, where the client said so (RFC 9449, 10).
+    pub key: Option<String>,
     /// When the page was made: an answer much later is not taken.
     pub at_ms: i64,
     /// What makes this page one of its kind.
@@ -147,6 +150,12 @@ fn asked(app: &App, form: &Form, client: &Client) -> Result<Asked, OauthError> {
     {
         return Err(OauthError::request("`state` or `scope` is too long"));
     }
+    let key = form.get("dpop_jkt").map(|jkt| format!("jkt:{jkt}"));
+    if key.as_deref().is_some_and(|key| BoundKey::parse(key).is_none()) {
+        return Err(OauthError::request(
+            "`dpop_jkt` is not the thumbprint of a key (RFC 7638, base64url of a SHA-256)",
+        ));
+    }
     let mut nonce = [0_u8; 16];
     app.entropy
         .fill(&mut nonce)
@@ -157,6 +166,7 @@ fn asked(app: &App, form: &Form, client: &Client) -> Result<Asked, OauthError> {
         state: form.get("state").map(str::to_owned),
         challenge: challenge.to_owned(),
         resource: wanted.trim_end_matches('/').to_owned(),
+        key,
         at_ms: app.clock.now().0,
         nonce: base64url(&nonce),
     })
@@ -351,7 +361,7 @@ async fn issue(
         resource: asked.resource.clone(),
         task,
         ttl_ms,
-        key: None,
+        key: asked.key.clone(),
     };
     let (code, handle) = bound.fresh(app, Kind::Code, app.clock.now().plus_ms(CODE_MS))?;
     let detail = Object::from_iter([("client", client.id.as_str())]);

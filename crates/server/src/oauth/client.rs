@@ -21,6 +21,8 @@ pub(crate) enum Proves {
     Keys(Box<KeySet>),
     /// `private_key_jwt` with the keys at this address.
     KeysAt(String),
+    /// An SVID of this identity: `spiffe_jwt` or `spiffe_x509`.
+    Svid(String),
     /// `client_secret_basic` or `client_secret_post`; a reference, never the secret.
     Secret(String),
 }
@@ -92,9 +94,10 @@ fn proves(id: &str, known: &OauthClient) -> Result<Proves, OauthError> {
         let keys = KeySet::parse(&bytes).map_err(|bad| unusable(bad.to_string()))?;
         return Ok(Proves::Keys(Box::new(keys)));
     }
-    Ok(match &known.secret {
-        Some(reference) => Proves::Secret(reference.clone()),
-        None => Proves::Nothing,
+    Ok(match (&known.spiffe_id, &known.secret) {
+        (Some(spiffe_id), _) => Proves::Svid(spiffe_id.clone()),
+        (None, Some(reference)) => Proves::Secret(reference.clone()),
+        (None, None) => Proves::Nothing,
     })
 }
 

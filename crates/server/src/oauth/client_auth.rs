@@ -1,5 +1,5 @@
-//! Client authentication (RFC 6749, 2.3; RFC 7523): one way per request,
-//! and the way the client is registered with.
+//! Client authentication (RFC 6749, 2.3; RFC 7523; draft-ietf-oauth-spiffe-client-auth): one way per request, and the way
+//! the client is registered with.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::digest::Digest;
 use remit_core::time::Timestamp;
+use remit_gateway::ports::Connection;
 use remit_identity::{AssertionPolicy, JWT_BEARER, KeySet, client_assertion};
 
 use super::client::{self, Client, Proves};
 use super::error::OauthError;
 use super::form::Form;
-use super::{documents, issuer};
+use super::{documents, issuer, svid};
 use crate::app::{App, Failure};
 use crate::engine::record;
 use crate::tasks::token::same;
@@ -63,10 +64,14 @@ pub(crate) async fn authenticate(
     app: &Arc<App>,
     headers: &HeaderMap,
     form: &Form,
+    connection: &Connection,
 ) -> Result<Authenticated, OauthError> {
     let shown = shown(headers, form)?;
     let id = match (&shown.id, shown.assertion) {
+        // An SVID says who it is; which client that makes is registered here.
+        (Some(id), None) if id.starts_with("spiffe://") => svid::client_of(app, id)?,
         (Some(id), _) => id.clone(),
+        (None, Some((svid::JWT_SPIFFE, assertion))) => svid::client_of(app, &subject(assertion)?)?,
         // RFC 7523, 3: the subject names the client.
         (None, Some((_, assertion))) => subject(assertion)?,
         (None, None) => {
@@ -92,6 +97,14 @@ pub(crate) async fn authenticate(
                 .map_err(|bad| OauthError::client(bad.to_string()))?;
             used = Some(assertion(app, &shown, &client, &keys)?);
         }
+        Proves::Svid(registered) => match shown.assertion {
+            Some((svid::JWT_SPIFFE, token)) => svid::by_token(app, registered, token).await?,
+            None if shown.secret.is_none() => {
+                let named = shown.id.as_deref().filter(|id| id.starts_with("spiffe://"));
+                svid::by_certificate(app, registered, named, connection).await?;
+            }
+            _ => return Err(OauthError::client("this client authenticates by its SVID")),
+        },
         Proves::Secret(reference) => {
             let presented = shown
                 .secret
@@ -116,7 +129,7 @@ fn shown<'r>(headers: &HeaderMap, form: &'r Form) -> Result<Shown<'r>, OauthErro
     let basic = basic(headers)?;
     let assertion = match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (None, None) => None,
-        (Some(kind @ JWT_BEARER), Some(assertion)) => Some((kind, assertion)),
+        (Some(kind @ (JWT_BEARER | svid::JWT_SPIFFE)), Some(assertion)) => Some((kind, assertion)),
         _ => {
             return Err(OauthError::client(
                 "`client_assertion` and a `client_assertion_type` taken here go together",
@@ -183,8 +196,23 @@ fn decoded(text: &str) -> String {
 }
 
 fn subject(assertion: &str) -> Result<String, OauthError> {
-    let bad = || OauthError::client("the client assertion cannot be read");
     // Read before it is verified, to know whose keys verify it; nothing else of it counts yet.
+    claims(assertion)?
+        .get("sub")
+        .and_then(remit_core::json::Value::as_str)
+        .map(str::to_owned)
+        .ok_or_else(|| OauthError::client("the client assertion names no client"))
+}
+
+/// What a token says about itself, before anything of it was verified.
+///
+/// # Errors
+/// `invalid_client` when it is none that could be.
+pub(super) fn claims(assertion: &str) -> Result<remit_core::json::Value, OauthError> {
+    let bad = || OauthError::client("the client assertion cannot be read");
+    if assertion.len() > remit_core::limits::JOSE_BYTES_MAX {
+        return Err(bad());
+    }
     let payload = assertion.split('.').nth(1).ok_or_else(bad)?;
     let bytes = remit_identity::base64url_decode(payload).ok_or_else(bad)?;
     let bounds = remit_core::json::Bounds {
@@ -194,12 +222,7 @@ fn subject(assertion: &str) -> Result<String, OauthError> {
         numbers: remit_core::json::Numbers::Verbatim,
         nul: remit_core::json::Nul::Refused,
     };
-    let claims = remit_core::json::parse(&bytes, &bounds).map_err(|_| bad())?;
-    claims
-        .get("sub")
-        .and_then(remit_core::json::Value::as_str)
-        .map(str::to_owned)
-        .ok_or_else(bad)
+    remit_core::json::parse(&bytes, &bounds).map_err(|_| bad())
 }
 
 fn assertion(

@@ -29,9 +29,10 @@ pub(super) fn proof(app: &Arc<App>, headers: &HeaderMap, path: &str) -> Result<O
         format!("{}{path}", issuer(app)),
         format!("{}{path}", *app.base_url.borrow()),
     );
+    let over_tls = app.tls_url.borrow().as_ref().map(|url| format!("{url}{path}"));
     let expected = Expected {
         method: "POST",
-        urls: &[&ours, &here],
+        urls: &[&ours, &here, over_tls.as_ref().unwrap_or(&ours)],
         access_token: None,
     };
     match dpop::verify(text, &expected, Some(&app.nonces), now) {

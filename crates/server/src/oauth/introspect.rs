@@ -25,7 +25,9 @@ pub(super) async fn tell(State(app): State<Arc<App>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let told = async {
         let form = Form::of_body(&parts.headers, body).await?;
-        let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
+        let asking =
+            client_auth::authenticate(&app, &parts.headers, &form, &super::connection(&parts.extensions))
+                .await?;
         client_auth::spend(&app, &asking).await?;
         if !asking.confidential {
             return Err(OauthError::client(

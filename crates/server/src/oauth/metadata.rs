@@ -21,8 +21,14 @@ pub(crate) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
         "private_key_jwt",
         "client_secret_basic",
         "client_secret_post",
+        "spiffe_jwt",
     ];
-    Json(json!({
+    let over_tls = app.tls_url.borrow().clone();
+    let mut methods = methods.to_vec();
+    if over_tls.is_some() {
+        methods.push("spiffe_x509");
+    }
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth/authorize"),
         "token_endpoint": at("/oauth/token"),
@@ -47,5 +53,16 @@ pub(crate) async fn document(State(app): State<Arc<App>>) -> Json<Value> {
         "protected_resources": [at("/mcp")],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [Algorithm::Es256.as_str()],
-    }))
+        "tls_client_certificate_bound_access_tokens": over_tls.is_some(),
+    });
+    // Where certificates can be shown, when that is not where we are otherwise (RFC 8705, 5).
+    if let (Some(url), Some(members)) = (over_tls.filter(|url| *url != issuer), document.as_object_mut()) {
+        let aliases = json!({
+            "token_endpoint": format!("{url}/oauth/token"),
+            "introspection_endpoint": format!("{url}/oauth/introspect"),
+            "revocation_endpoint": format!("{url}/oauth/revoke"),
+        });
+        members.insert("mtls_endpoint_aliases".to_owned(), aliases);
+    }
+    Json(document)
 }

@@ -18,6 +18,7 @@ pub(crate) mod redirect;
 mod resource;
 mod revoke;
 mod router;
+mod svid;
 mod token;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use remit_core::json::Object;
 use remit_core::task::Ending;
+use remit_gateway::ports::Connection;
 use remit_store::handles::{self, Kind, State};
 
 use crate::app::{App, Failure};
@@ -55,6 +57,11 @@ struct Refusals {
 /// Our issuer URL, without a slash at the end.
 pub(crate) fn issuer(app: &App) -> String {
     crate::issuer::issuer_url(app)
+}
+
+/// The connection a request came over.
+fn connection(extensions: &axum::http::Extensions) -> Arc<Connection> {
+    extensions.get::<Arc<Connection>>().cloned().unwrap_or_default()
 }
 
 /// Records that a request was refused; a flood of them is counted, so that nobody fills the ledger from outside.

@@ -22,7 +22,9 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let revoked = async {
         let form = Form::of_body(&parts.headers, body).await?;
-        let asking = client_auth::authenticate(&app, &parts.headers, &form).await?;
+        let asking =
+            client_auth::authenticate(&app, &parts.headers, &form, &super::connection(&parts.extensions))
+                .await?;
         client_auth::spend(&app, &asking).await?;
         let token = form
             .get("token")

@@ -1,8 +1,10 @@
 //! Proof: how one request shows that it comes from the run its token belongs to. A fact of each request, never of the run.
 //!
 //! A run that was bound to a key proves the key ([`dpop`], or a client certificate); one that was started here proves its
-//! process ([`peer`]); the others have their token alone. What fails is refused, and kept as a finding that names both.
+//! process ([`peer`]), or shows the identity document it was given here ([`certificate`]); the others have their token alone.
+//! What fails is refused, and kept as a finding that names both.
 
+pub(crate) mod certificate;
 mod dpop;
 mod peer;
 mod replays;
@@ -12,12 +14,12 @@ use std::sync::Arc;
 use remit_core::confinement::{BoundKey, Proof};
 use remit_core::json::Object;
 use remit_gateway::ports::{AuthFailure, Presented, Scheme};
-use remit_identity::x509;
 
 use crate::app::App;
 use crate::engine::live::Live;
 use crate::findings::{self, Found};
 
+pub use peer::identify;
 pub use replays::{Replays, Seen};
 
 /// What a request proves about the run of its token.
@@ -29,7 +31,7 @@ pub async fn prove(app: &Arc<App>, live: &Arc<Live>, presented: &Presented) -> R
     let standing = live.standing();
     match (&standing.key, standing.proof) {
         (Some(BoundKey::Jkt(jkt)), _) => dpop::check(app, live, jkt, presented).await,
-        (Some(BoundKey::Certificate(bound)), _) => certificate(app, live, bound, presented).await,
+        (Some(BoundKey::Certificate(bound)), _) => certificate::bound(app, live, bound, presented).await,
         // Nobody has attested it yet: its token was never handed out.
         (None, Proof::Key) => Err(AuthFailure::Unknown),
         (None, Proof::Peer | Proof::Bearer) if presented.scheme == Scheme::Dpop => Err(challenge(
@@ -37,42 +39,16 @@ pub async fn prove(app: &Arc<App>, live: &Arc<Live>, presented: &Presented) -> R
             "this token is bound to no key: send it as `Authorization: Bearer …`",
             None,
         )),
-        (None, Proof::Peer | Proof::Bearer) => match standing.process {
-            Some(process) => peer::check(app, live, process, &presented.connection).await,
-            None => Ok(Proof::Bearer),
-        },
+        (None, Proof::Peer | Proof::Bearer) => {
+            // A process that is not the run's is not made so by a copied certificate.
+            let found = match standing.process {
+                Some(process) => peer::check(app, live, process, &presented.connection).await?,
+                None => Proof::Bearer,
+            };
+            let own = certificate::own(app, live, presented).await?;
+            Ok(own.unwrap_or(found))
+        }
     }
-}
-
-/// The client certificate of a run that is bound to one (RFC 8705, 3).
-async fn certificate(
-    app: &Arc<App>,
-    live: &Arc<Live>,
-    bound: &str,
-    presented: &Presented,
-) -> Result<Proof, AuthFailure> {
-    let shown = presented
-        .connection
-        .certificates
-        .first()
-        .map(|certificate| x509::thumbprint(certificate));
-    if shown.as_deref() == Some(bound) {
-        return Ok(Proof::Key);
-    }
-    let (kind, whose) = match &shown {
-        Some(other) => ("key_mismatch", format!("certificate {other}")),
-        None => ("proof_missing", "no certificate".to_owned()),
-    };
-    let message = format!(
-        "a token bound to certificate {bound} was presented with {whose}, {}",
-        came_from(presented)
-    );
-    anomaly(app, live, kind, bound, &whose, message, presented).await;
-    Err(challenge(
-        "invalid_token",
-        "this token is bound to a client certificate that this connection did not show",
-        None,
-    ))
 }
 
 /// Keeps a finding about a presented token; the refusal does not wait for it to succeed.

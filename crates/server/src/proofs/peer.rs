@@ -66,6 +66,16 @@ pub(super) async fn check(
     }
 }
 
+/// The process behind a connection that was just accepted; `None` when the kernel does not name it for sure.
+pub fn identify(stream: &tokio::net::UnixStream) -> Option<PeerProcess> {
+    let peer = remit_confine::peer::examine(stream).ok()?;
+    Some(PeerProcess {
+        pid: peer.id.pid,
+        start_time: peer.id.start_time,
+        uid: peer.uid,
+    })
+}
+
 /// What the kernel says.
 enum Look {
     Proved(Proof),
@@ -82,6 +92,9 @@ fn look(process: Process, connection: &Connection) -> Look {
     let run = ProcessId { pid, start_time };
     if let Some(peer) = connection.peer {
         return by_socket(run, peer);
+    }
+    if connection.unix {
+        return Look::Untold("the process at the other end of the socket cannot be told".to_owned());
     }
     match (connection.remote, connection.local) {
         (Some(remote), Some(local)) if remote.ip().to_canonical().is_loopback() => by_tcp(run, remote, local),

@@ -49,6 +49,33 @@ pub fn read(rules: &[ArgumentRule], arguments: &Object) -> Result<Reading, BadAr
     Ok(reading)
 }
 
+/// Where the arguments send, by the field that says so: all readings of one field together.
+///
+/// # Errors
+/// As [`read`].
+pub fn destinations_by_field(
+    rules: &[ArgumentRule],
+    arguments: &Object,
+) -> Result<Vec<(String, Vec<Destination>)>, BadArgument> {
+    let whole = Value::Object(arguments.clone());
+    let mut found = Vec::new();
+    for rule in rules {
+        let ArgumentRole::Destination { kind } = rule.role else {
+            continue;
+        };
+        for (pointer, value) in select(&whole, &rule.pointer) {
+            if let Value::String(text) = value {
+                let read = destinations(kind, text).map_err(|sentence| BadArgument {
+                    pointer: pointer.clone(),
+                    sentence,
+                })?;
+                found.push((pointer, read));
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn take(
     rule: &ArgumentRule,
     pointer: String,

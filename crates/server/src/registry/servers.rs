@@ -9,6 +9,7 @@ use remit_core::id::ServerId;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
 use remit_core::tool::{Tool, ToolRef, ToolState};
+use remit_credentials::detect;
 use remit_gateway::ports::Era;
 use remit_store::Epoch;
 use remit_store::servers::{Server, Transport as Stored};
@@ -23,6 +24,7 @@ use super::observe::{Shown, shown};
 use super::snapshot::ServerEntry;
 use super::surface;
 use crate::app::{App, Failure};
+use crate::egress::way_out::{SECRET, secret_of};
 use crate::engine::links::{For, link};
 use crate::engine::record;
 
@@ -37,6 +39,8 @@ pub struct NewServer {
     pub allow_private: bool,
     /// One process or session may serve several tasks.
     pub shareable: bool,
+    /// A stdio server keeps the machine's network, where nobody decides what it does.
+    pub uncontained: bool,
     /// Environment of a stdio server.
     pub environment: Vec<(String, String)>,
     /// Working folder of a stdio server.
@@ -110,10 +114,12 @@ pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Fai
         transport: new.transport,
         allow_private: new.allow_private,
         shareable: new.shareable,
+        uncontained: new.uncontained,
         environment: new.environment,
         identity: None,
         retired: false,
     };
+    expect_no_secrets(app, &server)?;
     let spec = spec_of(app, &server)?;
     let identity = identify(app, spec).await?;
     server.identity = Some(identity.digest);
@@ -132,6 +138,50 @@ pub async fn add(app: &Arc<App>, new: NewServer, by: &Name) -> Result<Added, Fai
             Err(failure)
         }
     }
+}
+
+/// What is written for the environment of a server we start: secrets by name where they can be swapped, none in the clear
+/// where they need not be.
+fn expect_no_secrets(app: &App, server: &Server) -> Result<(), Failure> {
+    let why_not = match (&server.transport, server.uncontained, &app.contains) {
+        (Stored::Command(_), false, Ok(())) => None,
+        (Stored::Command(_), true, _) => Some("it keeps the machine's network (`--uncontained`)".to_owned()),
+        (Stored::Command(_), false, Err(why)) => Some(why.clone()),
+        _ => return Ok(()),
+    };
+    let secrets = app.broker.secrets();
+    for (variable, value) in &server.environment {
+        let variable = crate::approvals::card::escape(variable);
+        if value.starts_with(SECRET) {
+            let secret = secret_of(value).and_then(|name| secrets.get(&name));
+            if let Some(why) = &why_not {
+                return Err(Failure::Invalid(format!(
+                    "`{variable}` names a secret, which is put in on the server's way out, and `{}` has none: {why}",
+                    server.name
+                )));
+            }
+            if server.shareable {
+                return Err(Failure::Invalid(format!(
+                    "`{variable}` names a secret, and placeholders are made for one run: a shareable server gets none"
+                )));
+            }
+            if secret.is_none_or(|secret| secret.retired || secret.system.is_none()) {
+                return Err(Failure::Invalid(format!(
+                    "`{variable}` names no secret of a system: add it with `remit secret add NAME --system SYSTEM`"
+                )));
+            }
+        } else if why_not.is_none()
+            && let Some(found) = detect::find(value)
+                .iter()
+                .find(|found| matches!(found.kind, detect::Kind::Known(_)))
+        {
+            return Err(Failure::Invalid(format!(
+                "`{variable}` holds a credential ({}): `remit secret add NAME --system SYSTEM` keeps it, and `{SECRET}NAME` stands for it here",
+                detect::masked(value, found)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A folder a server can work in, as text.
@@ -155,6 +205,9 @@ async fn register(app: &Arc<App>, server: &Server, identity: &Identity, by: &Nam
     let mut detail = Object::new();
     detail.insert("server", server.name.as_str());
     detail.insert("identity", identity.inputs.clone());
+    if server.uncontained {
+        detail.insert("uncontained", true);
+    }
     let mut record = record::by_human("server.add", by, detail);
     record.digest = Some(identity.digest);
     let server = server.clone();
@@ -312,6 +365,7 @@ pub async fn add_configured(app: &Arc<App>) {
             transport,
             allow_private: configured.allow_private,
             shareable: configured.shareable,
+            uncontained: configured.uncontained,
             environment: configured.env.clone().into_iter().collect(),
             cwd: configured.cwd.clone(),
             accept_floating: configured.accept_floating,
@@ -488,6 +542,7 @@ pub fn environment(app: &App) -> Result<Environment, Failure> {
     }
     let confine = LaunchSpec {
         denied: app.paths.denied_to_runs(),
+        doors: remit_confine::probe::doors(),
         new_session: true,
         ..LaunchSpec::default()
     };

@@ -15,12 +15,14 @@ use remit_upstream::MirroredHeader;
 use super::definition::Definition;
 use super::schema::ArgumentCheck;
 use super::surface;
+use crate::egress::unknown;
 use crate::tasks::builtin;
 
 /// All servers.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     servers: BTreeMap<Name, Arc<ServerEntry>>,
+    unknown: Option<Arc<ServerEntry>>,
 }
 
 /// One server.
@@ -32,6 +34,8 @@ pub struct ServerEntry {
     pub tools: BTreeMap<ToolName, Arc<ToolEntry>>,
     /// What it is, when it is no MCP server but a system reached over HTTP.
     pub system: Option<Arc<System>>,
+    /// Whatever it does over the network passes Remit too.
+    pub contained: bool,
 }
 
 /// One tool.
@@ -58,14 +62,33 @@ impl Registry {
                 .into_iter()
                 .map(|entry| (entry.server.name.clone(), Arc::new(entry)))
                 .collect(),
+            unknown: None,
         }
     }
 
-    /// One server that is not retired, or the built-in one.
+    /// The same, with hosts nobody registered as a server of their own.
+    #[must_use]
+    pub fn with_unknown_hosts(self, entry: Option<ServerEntry>) -> Self {
+        Self {
+            unknown: entry.map(Arc::new),
+            ..self
+        }
+    }
+
+    /// Hosts nobody registered, where they are read at all; in no list.
+    #[must_use]
+    pub fn unknown_hosts(&self) -> Option<&Arc<ServerEntry>> {
+        self.unknown.as_ref()
+    }
+
+    /// One server that is not retired, or one of our own.
     #[must_use]
     pub fn server(&self, name: &Name) -> Option<&Arc<ServerEntry>> {
         if builtin::is(name) {
             return builtin::server();
+        }
+        if unknown::is(name) {
+            return self.unknown.as_ref();
         }
         self.servers.get(name).filter(|entry| !entry.server.retired)
     }

@@ -84,6 +84,6 @@ async fn the_decoy_suspends_its_task() {
         findings(&house)
             .await
             .iter()
-            .any(|f| f["detail"]["finding"] == "decoy_used" || f["finding"] == "decoy_used")
+            .any(|f| f["detail"]["kind"] == "decoy_used" || f["kind"] == "decoy_used")
     );
 }

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::house::{House, dial, name};
 use crate::upstream_stub::{Names, Upstream, certificate, environment};
 
-const PETS: &str = r#"
+pub const PETS: &str = r#"
 title = "Pets"
 credentials = [{ header = "authorization", schemes = ["bearer"] }, { query = "key" }]
 [[operations]]
@@ -44,14 +44,14 @@ class = "delete"
 resources = ["pets/{id}"]
 "#;
 
-struct Bed {
-    house: House,
-    upstream: Upstream,
-    names: Names,
+pub struct Bed {
+    pub house: House,
+    pub upstream: Upstream,
+    pub names: Names,
 }
 
 impl Bed {
-    async fn open(wait: &str, tls: bool) -> Self {
+    pub async fn open(wait: &str, tls: bool) -> Self {
         let house = House::open(wait).await;
         let names = Names::default();
         let (upstream, roots) = if tls {
@@ -61,6 +61,11 @@ impl Bed {
             (Upstream::start(None).await, rustls::RootCertStore::empty())
         };
         house.app().dialler.set(environment(&names, roots)).ok().unwrap();
+        Self::of(house, upstream, names, tls).await
+    }
+
+    /// The same with a house and an upstream that are there already.
+    pub async fn of(house: House, upstream: Upstream, names: Names, tls: bool) -> Self {
         let new = NewSystem {
             description: Some(PETS.to_owned()),
             hosts: vec!["pets.example".to_owned()],
@@ -79,14 +84,14 @@ impl Bed {
         }
     }
 
-    async fn task(&self) -> Opened {
+    pub async fn task(&self) -> Opened {
         self.house
             .task(&["pets/*"], &["pets:pets/1", "pets:pets/2"])
             .await
     }
 
     /// Bytes to our listener, whatever comes back until it closes.
-    async fn raw(&self, bytes: &[u8]) -> String {
+    pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = dial(self.house.running.address).await;
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
@@ -95,7 +100,7 @@ impl Bed {
     }
 
     /// One request in base-URL mode: status and body.
-    async fn base(&self, token: &str, line: &str, more: &str, body: &str) -> (u16, Value) {
+    pub async fn base(&self, token: &str, line: &str, more: &str, body: &str) -> (u16, Value) {
         let (method, path) = line.split_once(' ').unwrap();
         let address = self.house.running.address;
         let answer = self
@@ -110,7 +115,7 @@ impl Bed {
         read(&answer)
     }
 
-    async fn decisions(&self) -> Vec<String> {
+    pub async fn decisions(&self) -> Vec<String> {
         let records = self
             .house
             .app()

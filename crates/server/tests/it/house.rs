@@ -28,13 +28,14 @@ pub struct House {
     pub running: Running,
     pub stub: StubServer,
     pub folder: PathBuf,
+    pub launcher: PathBuf,
 }
 
 pub fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
+pub fn parts_with(folder: &std::path::Path, mut config: Config, launcher: PathBuf) -> Parts {
     config.listen.address = "127.0.0.1:0".parse().unwrap();
     Parts {
         config,
@@ -46,7 +47,7 @@ fn parts_with(folder: &std::path::Path, mut config: Config) -> Parts {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         me: name("alice"),
-        launcher: PathBuf::from("/nonexistent/remit"),
+        launcher,
         search_path: "/usr/bin:/bin".into(),
     }
 }
@@ -62,18 +63,32 @@ impl House {
         Self::before(StubServer::start().await, config).await
     }
 
+    /// The same with a launcher for stdio servers.
+    pub async fn launching(wait: &str, launcher: PathBuf) -> Self {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        Self::opened(StubServer::start().await, config, launcher).await
+    }
+
     pub async fn before(stub: StubServer, config: Config) -> Self {
+        Self::opened(stub, config, PathBuf::from("/nonexistent/remit")).await
+    }
+
+    async fn opened(stub: StubServer, config: Config, launcher: PathBuf) -> Self {
         let folder = std::env::temp_dir().join(format!(
             "remit-house-{}-{}",
             std::process::id(),
             NUMBER.fetch_add(1, Ordering::SeqCst)
         ));
         std::fs::create_dir_all(&folder).unwrap();
-        let running = start(parts_with(&folder, config)).await.unwrap();
+        let running = start(parts_with(&folder, config, launcher.clone()))
+            .await
+            .unwrap();
         let house = Self {
             running,
             stub,
             folder,
+            launcher,
         };
         let agent = NewAgent {
             name: name("coder"),
@@ -111,6 +126,7 @@ impl House {
             running,
             stub,
             folder,
+            launcher,
         } = self;
         let app = Arc::downgrade(&running.app);
         running.drop_dead();
@@ -124,11 +140,14 @@ impl House {
             app.upgrade().is_none(),
             "something still holds the crashed engine"
         );
-        let running = start(parts_with(&folder, config)).await.unwrap();
+        let running = start(parts_with(&folder, config, launcher.clone()))
+            .await
+            .unwrap();
         Self {
             running,
             stub,
             folder,
+            launcher,
         }
     }
 
@@ -149,6 +168,7 @@ impl House {
             transport: Transport::Url(self.stub.url()),
             allow_private: true,
             shareable: false,
+            uncontained: false,
             environment: Vec::new(),
             cwd: None,
             accept_floating: false,

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod applying;
+#[cfg(test)]
 mod attest;
 #[cfg(test)]
 mod backends;
@@ -14,6 +15,9 @@ mod carried;
 #[cfg(test)]
 mod closings;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod contained;
+#[cfg(test)]
 mod databases;
 #[cfg(test)]
 mod databases_tls;
@@ -24,6 +28,8 @@ mod egress;
 #[cfg(test)]
 mod egress_git;
 #[cfg(test)]
+mod egress_hostile;
+#[cfg(test)]
 mod fake_github;
 #[cfg(test)]
 mod github_apps;
@@ -31,6 +37,8 @@ mod github_apps;
 mod house;
 #[cfg(test)]
 mod issuer;
+#[cfg(test)]
+mod issuer_stub;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
@@ -66,6 +74,18 @@ mod rounds;
 mod stub;
 #[cfg(test)]
 mod surface;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod tls_client;
+#[cfg(test)]
+mod token_bed;
+#[cfg(test)]
+mod token_clients;
+#[cfg(test)]
+mod token_codes;
+#[cfg(test)]
+mod token_subjects;
 #[cfg(test)]
 mod upstream_stub;
 /// Folders for the cluster's bed.

@@ -29,6 +29,7 @@ async fn nothing_is_registered_under_our_names() {
             cwd: None,
             allow_private: true,
             shareable: false,
+            uncontained: false,
             environment: Vec::new(),
             accept_floating: false,
         };

@@ -27,6 +27,7 @@ fn shown(key: &SigningKey) -> Shown {
         identity: None,
         attestor: "test".to_owned(),
         shared: false,
+        own_client: false,
         remote: false,
         enrolment: None,
     }
@@ -245,4 +246,73 @@ async fn a_token_of_a_run_started_here_works_in_its_processes_alone() {
     ));
     run.stdin.take().unwrap().write_all(b"done\n").unwrap();
     run.wait().unwrap();
+}
+
+/// `tools/list` over the agents' Unix socket.
+async fn over_socket(house: &House, token: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let socket = house.app().paths.agents_socket();
+    let mut stream = tokio::net::UnixStream::connect(socket).await.unwrap();
+    let request = crate::tls_client::list(house.running.address, token);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_unix_socket_the_kernel_names_who_asks() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let house = House::open("100ms").await;
+    house.add_stub().await;
+    let socket = house.app().paths.agents_socket();
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let attest = async |pid: u32| {
+        let task = house.task(&["fs/*"], &["fs:/srv/repo"]).await;
+        let id = ProcessId::of(pid).unwrap();
+        let process = Process {
+            pid: i64::from(id.pid),
+            started: i64::try_from(id.start_time).unwrap(),
+            uid: 0,
+        };
+        remit_server::tasks::process::attest(house.app(), task.task.run, process, Confinement::None)
+            .await
+            .unwrap();
+        task
+    };
+    let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+    let (mine, theirs) = (attest(std::process::id()).await, attest(other.id()).await);
+    let answer = over_socket(&house, &mine.token).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = over_socket(&house, &theirs.token).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401") && answer.contains("invalid_token"),
+        "{answer}"
+    );
+    assert_eq!(kinds(&house).await, ["identity_anomaly"]);
+    // A token of nobody's process is a bearer's, here as elsewhere.
+    let bare = house.task(&["fs/*"], &["fs:/srv/repo"]).await;
+    assert!(over_socket(&house, &bare.token).await.starts_with("HTTP/1.1 200"));
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_starts_second_beside_us_takes_no_socket_of_ours() {
+    let house = House::open("100ms").await;
+    let mut parts = crate::house::parts_with(
+        &house.folder,
+        remit_server::config::Config::default(),
+        house.launcher.clone(),
+    );
+    parts.paths.data = house.folder.join("other");
+    let Err(refused) = remit_server::start::start(parts).await else {
+        panic!("a second engine took our runtime folder")
+    };
+    assert!(refused.to_string().contains("control.sock"), "{refused}");
+    // Ours still answers: who we are did not change hands.
+    house.add_stub().await;
+    let task = house.task(&["fs/*"], &["fs:/srv/repo"]).await;
+    assert!(over_socket(&house, &task.token).await.starts_with("HTTP/1.1 200"));
 }

@@ -163,6 +163,7 @@ pub fn approval(task: &Task, seed: u64) -> Approval {
         card: Digest::of(CARD.as_bytes()),
         votes: Vec::new(),
         state: ApprovalState::Approved,
+        proof: Proof::Key,
         opened_at: Timestamp(1_000),
         expires_at: Timestamp(3_601_000),
     }

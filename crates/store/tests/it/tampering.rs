@@ -175,6 +175,7 @@ fn server() -> Server {
         transport: Transport::Command(vec!["pay-server".to_owned()]),
         allow_private: false,
         shareable: true,
+        uncontained: false,
         environment: vec![("MODE".to_owned(), "test".to_owned())],
         cwd: Some("/srv/pay".to_owned()),
         identity: Some(Digest::of(b"server")),

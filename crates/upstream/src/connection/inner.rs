@@ -71,7 +71,7 @@ impl Inner {
         gate.check()?;
         let leg = match &spec.transport {
             Transport::Stdio(stdio) => {
-                let start = StdioLeg::start(stdio, environment, router.clone(), answering);
+                let start = StdioLeg::start(stdio, environment, &options, router.clone(), answering);
                 Leg::Stdio(gate.run(start).await?)
             }
             Transport::Http(http) => Leg::Http(HttpLeg::new(

@@ -6,6 +6,7 @@ mod outlet;
 mod response;
 mod sigv4;
 mod stream_scrub;
+mod way;
 
 pub use body::Source;
 pub use injection::{AwsKey, Injection};

@@ -18,9 +18,10 @@ use super::body::{Leaving, Source};
 use super::injection::{self, Injection};
 use super::response::{self, EgressResponse};
 use super::sigv4;
+use super::way::Way;
 use crate::environment::Environment;
 use crate::error::{ErrorKind, Sent, UpstreamError};
-use crate::http::dial::{Dialled, Dialler};
+use crate::http::dial::Dialler;
 use crate::http::url::Endpoint;
 use crate::wire::Failure;
 use crate::wire::gate::{Gate, Terms};
@@ -45,8 +46,8 @@ pub struct Outbound {
 }
 
 type Slot = (TaskId, String);
-/// Idle connections by task and host, each with when it was given back.
-type Idle = Arc<Mutex<HashMap<Slot, Vec<(BootTime, Dialled<Leaving>)>>>>;
+/// Connections by task and host that take another request, each with when it was used last.
+type Idle = Arc<Mutex<HashMap<Slot, Vec<(BootTime, Way)>>>>;
 
 /// All ways out of this process.
 #[derive(Default)]
@@ -65,19 +66,27 @@ pub(super) struct Kept {
     idle: Idle,
     slot: Slot,
     now: BootTime,
-    dialled: Dialled<Leaving>,
+    way: Way,
 }
 
 impl Kept {
     pub(super) fn give_back(self) {
-        if self.dialled.sender.is_closed() {
-            return;
-        }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = idle.entry(self.slot).or_default();
-        if list.len() < IDLE_MAX {
-            list.push((self.now, self.dialled));
-        }
+        offer(&self.idle, self.slot, self.now, self.way);
+    }
+}
+
+/// Lets others have a connection, if it is good. One of HTTP/2 takes the place of another: they share it.
+fn offer(idle: &Idle, slot: Slot, now: BootTime, way: Way) {
+    if way.is_closed() {
+        return;
+    }
+    let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+    let list = idle.entry(slot).or_default();
+    if matches!(way, Way::Two(..)) {
+        list.retain(|(_, other)| matches!(other, Way::One(_)));
+    }
+    if list.len() < IDLE_MAX {
+        list.push((now, way));
     }
 }
 
@@ -127,13 +136,16 @@ impl Outlet {
             format!("{}:{}", written.endpoint.host, written.endpoint.port),
         );
         let now = environment.clock.boot();
-        let mut dialled = match self.take(&slot, now).await {
-            Some(dialled) => dialled,
-            None => gate.run(dialler.dial()).await?,
+        let mut way = match self.take(&slot, now).await {
+            Some(way) => way,
+            None => Way::from(gate.run(dialler.dial_either()).await?),
         };
+        if let Some(shared) = way.shared() {
+            offer(&self.idle, slot.clone(), now, shared);
+        }
+        let request = way.fit(request, &written.endpoint)?;
         gate.pass()?;
-        let sender = &mut dialled.sender;
-        let sending = async { Ok(sender.try_send_request(request).await) };
+        let sending = async { Ok(way.send(request).await) };
         let response = match gate.run(sending).await? {
             Ok(response) => response,
             Err(mut error) => {
@@ -149,7 +161,7 @@ impl Outlet {
             idle: Arc::clone(&self.idle),
             slot,
             now,
-            dialled,
+            way,
         };
         // The time limit was for the beginning of the answer; its body has one of its own.
         let rest: Gate = terms.lasting().gate(Duration::MAX);
@@ -157,18 +169,16 @@ impl Outlet {
         response::read(response, &method, &environment.scrubber, rest, kept)
     }
 
-    async fn take(&self, slot: &Slot, now: BootTime) -> Option<Dialled<Leaving>> {
+    async fn take(&self, slot: &Slot, now: BootTime) -> Option<Way> {
         loop {
-            let mut dialled = {
+            let mut way = {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
                 let list = idle.get_mut(slot)?;
-                list.retain(|(since, dialled)| {
-                    now < since.plus_ms(IDLE_MS_MAX) && !dialled.sender.is_closed()
-                });
+                list.retain(|(since, way)| now < since.plus_ms(IDLE_MS_MAX) && !way.is_closed());
                 list.pop()?.1
             };
-            if dialled.sender.ready().await.is_ok() {
-                return Some(dialled);
+            if way.ready().await {
+                return Some(way);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Opens one connection: name → checked addresses → TCP → TLS → HTTP/1.1.
+//! Opens one connection: name → checked addresses → TCP → TLS → HTTP/1.1, or HTTP/2 where both sides offer it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,12 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::address::{Reach, Resolve, reach};
 use super::url::Endpoint;
@@ -24,6 +26,10 @@ use crate::wire::Failure;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Most headers taken in one answer.
 const HEADERS_MAX: usize = 128;
+/// Most bytes of headers taken in one answer over HTTP/2.
+const HEADER_BYTES_MAX: u32 = 64 * 1024;
+/// HTTP/2 over TLS, as it is agreed on (RFC 7301, RFC 9113).
+const H2: &[u8] = b"h2";
 /// Most addresses tried.
 const ADDRESSES_MAX: usize = 8;
 
@@ -31,13 +37,32 @@ const ADDRESSES_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Dialled<B = Full<Bytes>> {
     pub(crate) sender: SendRequest<B>,
-    driver: AbortHandle,
+    _driver: Driver,
 }
 
-impl<B> Drop for Dialled<B> {
+/// What moves the bytes of a connection; dropped, it closes it.
+#[derive(Debug)]
+pub(crate) struct Driver(AbortHandle);
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
+}
+
+impl Driver {
+    fn of(work: impl Future<Output = hyper::Result<()>> + Send + 'static) -> Self {
+        // How it ended is seen by whoever waits for an answer.
+        Self(tokio::spawn(async move { drop(work.await) }).abort_handle())
+    }
+}
+
+/// A connection in the version that was agreed on.
+pub(crate) enum Spoken<B> {
+    /// HTTP/1.1.
+    One(Dialled<B>),
+    /// HTTP/2.
+    Two(http2::SendRequest<B>, Driver),
 }
 
 /// Where and under which conditions connections are opened.
@@ -61,13 +86,46 @@ impl Dialler {
         if !self.endpoint.https {
             return handshake(stream).await;
         }
+        handshake(self.secured(stream, self.tls.clone()).await?).await
+    }
+
+    /// The same, offering HTTP/2 over TLS (RFC 9113, 3.2).
+    pub(crate) async fn dial_either<B>(&self) -> Result<Spoken<B>, Failure>
+    where
+        B: hyper::body::Body + Unpin + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = self.plain().await?;
+        if !self.endpoint.https {
+            return Ok(Spoken::One(handshake(stream).await?));
+        }
+        let mut tls = rustls::ClientConfig::clone(&self.tls);
+        tls.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
+        let stream = self.secured(stream, Arc::new(tls)).await?;
+        if stream.get_ref().1.alpn_protocol() != Some(H2) {
+            return Ok(Spoken::One(handshake(stream).await?));
+        }
+        let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(HEADER_BYTES_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| Failure::new(ErrorKind::Unreachable, Sent::No, e))?;
+        Ok(Spoken::Two(sender, Driver::of(driver)))
+    }
+
+    async fn secured(
+        &self,
+        stream: TcpStream,
+        tls: Arc<rustls::ClientConfig>,
+    ) -> Result<TlsStream<TcpStream>, Failure> {
         let name = ServerName::try_from(self.endpoint.host.clone())
             .map_err(|_| Failure::new(ErrorKind::Tls, Sent::No, "its host name cannot be verified"))?;
-        let stream = TlsConnector::from(self.tls.clone())
+        TlsConnector::from(tls)
             .connect(name, stream)
             .await
-            .map_err(|e| Failure::new(ErrorKind::Tls, Sent::No, e))?;
-        handshake(stream).await
+            .map_err(|e| Failure::new(ErrorKind::Tls, Sent::No, e))
     }
 
     /// Opens the connection below TLS and HTTP.
@@ -151,12 +209,8 @@ where
         .handshake(TokioIo::new(stream))
         .await
         .map_err(|e| Failure::new(ErrorKind::Unreachable, Sent::No, e))?;
-    let driver = tokio::spawn(async move {
-        // How it ended is seen by whoever waits for an answer.
-        let _ = driver.await;
-    });
     Ok(Dialled {
         sender,
-        driver: driver.abort_handle(),
+        _driver: Driver::of(driver),
     })
 }

@@ -1,13 +1,15 @@
 //! Starts a server through the launcher: nothing inherited but what its description lists.
 
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
-use remit_confine::{Confinement, LaunchSpec, ProcessId};
+use remit_confine::{Confinement, LaunchSpec, Netns, ProcessId, WayOut};
 use remit_core::limits::UPSTREAM_START_MS_MAX;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::environment::Environment;
 use crate::error::{ErrorKind, Sent};
@@ -26,7 +28,11 @@ pub(crate) struct Started {
 }
 
 /// Starts the server and waits until the launcher attested what it applied.
-pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result<Started, Failure> {
+pub(crate) async fn start(
+    spec: &StdioSpec,
+    environment: &Environment,
+    way_out: Option<&UnboundedSender<TcpListener>>,
+) -> Result<Started, Failure> {
     let cannot = |e: &dyn std::fmt::Display| Failure::new(ErrorKind::CannotStart, Sent::No, e);
     let program =
         resolve(&spec.command, spec.cwd.as_deref(), &environment.search_path).map_err(|e| cannot(&e))?;
@@ -36,6 +42,17 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
     let launcher = &environment.launcher;
     let confine = LaunchSpec {
         new_session: true,
+        netns: if way_out.is_some() {
+            Netns::Listener
+        } else {
+            launcher.confine.netns
+        },
+        doors: if way_out.is_some() {
+            launcher.confine.doors.clone()
+        } else {
+            // Who keeps the machine's network may use what is reached without it too.
+            Vec::new()
+        },
         ..launcher.confine.clone()
     };
     let launch = remit_confine::command(&launcher.exe, &confine, &line).map_err(|e| cannot(&e))?;
@@ -58,7 +75,7 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
         .and_then(ProcessId::of)
         .map_err(|e| cannot(&e))?;
     let mut unwatched = Unwatched(Some((process, child)));
-    let attestation = launch.attestation;
+    let (attestation, handed) = (launch.attestation, launch.way_out);
     let attested =
         tokio::task::spawn_blocking(move || attestation.wait(Duration::from_millis(UPSTREAM_START_MS_MAX)));
     let confinement = match attested.await {
@@ -70,6 +87,9 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
         }
         Err(e) => return Err(cannot(&e)),
     };
+    if let Some(way_out) = way_out {
+        hand_on(handed, way_out, &confinement).map_err(|e| cannot(&e))?;
+    }
     let Some((process, child)) = unwatched.0.take() else {
         return Err(cannot(&"it is watched already"));
     };
@@ -78,6 +98,24 @@ pub(crate) async fn start(spec: &StdioSpec, environment: &Environment) -> Result
         confinement,
         process,
     })
+}
+
+/// Passes the listener of a server on; without one the server has a network nobody watches, and must not run.
+fn hand_on(
+    handed: Option<WayOut>,
+    to: &UnboundedSender<TcpListener>,
+    confinement: &Confinement,
+) -> Result<(), String> {
+    let listener = handed.map(WayOut::take).transpose().map_err(|e| e.to_string())?;
+    let listener = listener.flatten().filter(|_| confinement.way_out);
+    let listener = listener.ok_or_else(|| {
+        format!(
+            "its network cannot be taken away here ({}): a person can add it `--uncontained`",
+            confinement.gaps.join("; ")
+        )
+    })?;
+    to.send(listener)
+        .map_err(|_| "nobody takes its way out".to_owned())
 }
 
 /// A process nobody watches over yet: when the start is given up, it and what it may have started already end.

@@ -18,7 +18,7 @@ use crate::answer::{Answering, Settled};
 use crate::environment::Environment;
 use crate::error::{ErrorKind, Sent};
 use crate::event::Reply;
-use crate::options::Era;
+use crate::options::{Era, OpenOptions};
 use crate::spec::StdioSpec;
 use crate::wire::gate::Gate;
 use crate::wire::life::Life;
@@ -52,6 +52,7 @@ impl StdioLeg {
     pub(crate) async fn start(
         spec: &StdioSpec,
         environment: &Environment,
+        options: &OpenOptions,
         router: Arc<Router>,
         answering: Answering,
     ) -> Result<Arc<Self>, Failure> {
@@ -59,7 +60,7 @@ impl StdioLeg {
             mut child,
             confinement,
             process,
-        } = launch::start(spec, environment).await?;
+        } = launch::start(spec, environment, options.way_out.as_ref()).await?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let stdin = Arc::new(Mutex::new(child.stdin.take()));
         let (fate_told, fate) = watch::channel(Fate::Running);

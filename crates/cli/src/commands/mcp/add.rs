@@ -23,7 +23,8 @@ pub struct Args {
     /// A stdio server: the command that starts it
     #[arg(last = true, value_name = "CMD", group = "transport")]
     pub command: Vec<String>,
-    /// A variable for a stdio server; it inherits none but PATH, HOME, LANG
+    /// A variable for a stdio server; it inherits none but PATH, HOME, LANG. `secret:NAME` as the value puts the placeholder
+    /// of that secret there
     #[arg(long = "env", value_name = "KEY=VALUE", value_parser = key_value, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
     /// The folder a stdio server works in; what it is given as a relative path starts there
@@ -35,6 +36,9 @@ pub struct Args {
     /// One process or session may serve several tasks
     #[arg(long)]
     pub shareable: bool,
+    /// A stdio server keeps this machine's network: what it does there is decided by nobody
+    #[arg(long, conflicts_with = "url")]
+    pub uncontained: bool,
     /// Admit its tools although what is started is not pinned to a version
     #[arg(long)]
     pub accept_floating: bool,
@@ -65,6 +69,7 @@ pub(super) async fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         .maybe("cwd", cwd.map(|folder| folder.to_string_lossy().into_owned()))
         .flag("allow_private", args.allow_private || local)
         .flag("shareable", args.shareable)
+        .flag("uncontained", args.uncontained)
         .flag("accept_floating", args.accept_floating)
         .acting(&args.acting)
         .done();

@@ -57,6 +57,7 @@ pub fn run(context: &Context, args: &Args) -> Result<u8, Failure> {
     runtime
         .block_on(remit_gateway::wrap::run(
             uri,
+            std::env::var_os("REMIT_SOCKET").map(PathBuf::from),
             token,
             tokio::io::stdin(),
             tokio::io::stdout(),

@@ -1,9 +1,9 @@
 //! The way out of a run: the proxy, the run's own certificate authority, and the variables clients read them from.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use remit_server::egress::steering::{self, Trust};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -19,30 +19,6 @@ pub enum Mode {
     /// Not at all
     Off,
 }
-
-/// Where systems keep the authorities they trust.
-const ROOTS: [&str; 5] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// Variables that name a file with every trusted authority: OpenSSL, curl, Python requests, pip, git, npm, cargo, AWS.
-const WHOLE: [&str; 8] = [
-    "SSL_CERT_FILE",
-    "CURL_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
-    "PIP_CERT",
-    "GIT_SSL_CAINFO",
-    "npm_config_cafile",
-    "CARGO_HTTP_CAINFO",
-    "AWS_CA_BUNDLE",
-];
-
-/// Variables that name a file with a further authority: Node, Deno.
-const FURTHER: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// SDKs that take a base address: system, variable, path below it, variable of the key.
 const BASES: [(&str, &str, &str, Option<&str>); 5] = [
@@ -104,46 +80,14 @@ impl Egress {
     }
 }
 
-/// Files with the run's authority: alone, and together with those of the machine.
-struct Trust {
-    alone: PathBuf,
-    all: PathBuf,
-}
-
 fn trust(said: &Value, folder: &Path) -> Result<Trust, Failure> {
-    let own = fields::text(said, "ca");
-    let trust = Trust {
-        alone: folder.join("ca.pem"),
-        all: folder.join("trust.pem"),
-    };
-    let machine = std::env::var_os("SSL_CERT_FILE")
-        .map(PathBuf::from)
-        .into_iter()
-        .chain(ROOTS.map(PathBuf::from))
-        .find_map(|path| fs::read_to_string(path).ok())
-        .unwrap_or_default();
-    let failed = |error| Failure::local(format!("cannot write the authority of the run: {error}"));
-    fs::write(&trust.alone, &own).map_err(failed)?;
-    fs::write(&trust.all, format!("{}\n{own}", machine.trim_end())).map_err(failed)?;
-    Ok(trust)
+    Trust::write(folder, &fields::text(said, "ca"))
+        .map_err(|error| Failure::local(format!("cannot write the authority of the run: {error}")))
 }
 
 fn proxy(address: &str, token: &str, trust: &Trust) -> Vec<(String, OsString)> {
     let with_token = address.replacen("http://", &format!("http://run:{token}@"), 1);
-    let mut variables: Vec<(String, OsString)> = Vec::new();
-    for name in ["HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"] {
-        variables.push((name.to_owned(), with_token.clone().into()));
-    }
-    for name in ["NO_PROXY", "no_proxy"] {
-        variables.push((name.to_owned(), "127.0.0.1,localhost,::1".into()));
-    }
-    for name in WHOLE {
-        variables.push((name.to_owned(), trust.all.clone().into()));
-    }
-    for name in FURTHER {
-        variables.push((name.to_owned(), trust.alone.clone().into()));
-    }
-    variables.push(("NODE_USE_ENV_PROXY".to_owned(), "1".into()));
+    let mut variables = steering::variables(&with_token, trust);
     variables.push(("GIT_HTTP_PROXY_AUTHMETHOD".to_owned(), "basic".into()));
     variables
 }
@@ -165,6 +109,8 @@ fn bases(address: &str, token: &str, systems: &[Value]) -> Vec<(String, OsString
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,8 +1,8 @@
 //! The environment of a run: the caller's, without what steers Remit, with what leads to the gateway.
 
 use std::ffi::OsString;
-use std::path::Path;
 
+use remit_server::paths::Paths;
 use serde_json::Value;
 
 use super::settings::Settings;
@@ -17,7 +17,7 @@ pub(super) fn for_run(
     ours: impl Iterator<Item = (OsString, OsString)>,
     opened: &Value,
     settings: &Settings,
-    workload: &Path,
+    paths: &Paths,
 ) -> (Vec<(OsString, OsString)>, Vec<String>) {
     let mut variables = Vec::new();
     let mut secrets = Vec::new();
@@ -44,8 +44,9 @@ pub(super) fn for_run(
     // A Workload API that is there already answers for whoever started us, not for the run.
     variables.retain(|(name, _)| name != SPIFFE_SOCKET);
     let mut socket = OsString::from("unix:");
-    socket.push(workload);
+    socket.push(paths.workload_socket());
     variables.push((SPIFFE_SOCKET.into(), socket));
+    variables.push(("REMIT_SOCKET".into(), paths.agents_socket().into()));
     variables.push(("REMIT_MCP_CONFIG".into(), settings.mcp_config().into()));
     variables.push(("REMIT_SERVERS".into(), settings.servers().into()));
     (variables, secrets)

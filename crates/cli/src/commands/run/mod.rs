@@ -82,12 +82,8 @@ async fn work(
 ) -> Result<u8, Failure> {
     let servers = control.get("/v1/servers").await?;
     let settings = Settings::write(opened, &servers)?;
-    let (mut variables, mut secrets) = environment::for_run(
-        std::env::vars_os(),
-        opened,
-        &settings,
-        &context.paths.workload_socket(),
-    );
+    let (mut variables, mut secrets) =
+        environment::for_run(std::env::vars_os(), opened, &settings, &context.paths);
     way_out(context, control, args, opened, &settings, &mut variables).await?;
     secrets.retain(|name| {
         let held = variables.iter().find(|(there, _)| there == name.as_str());

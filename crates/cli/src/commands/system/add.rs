@@ -20,7 +20,7 @@ pub struct Args {
     /// A description of your own, in TOML
     #[arg(long, value_name = "FILE", conflicts_with = "openapi")]
     pub description: Option<PathBuf>,
-    /// An OpenAPI 3 document, in JSON
+    /// An OpenAPI 3 document, in JSON or YAML
     #[arg(long, value_name = "FILE")]
     pub openapi: Option<PathBuf>,
     /// A host that is this system, instead of the description's; `*.example.org` for all below one

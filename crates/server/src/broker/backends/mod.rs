@@ -55,7 +55,7 @@ pub(super) struct Holding {
 
 impl Holding {
     /// True when it is the credential of this lease.
-    pub(super) fn is(&self, lease: LeaseId) -> bool {
+    fn is(&self, lease: LeaseId) -> bool {
         self.lease.id == lease
     }
 }
@@ -336,6 +336,24 @@ fn configured_of<'a>(app: &'a App, lease: &Lease) -> Result<(Name, &'a Configure
 }
 
 impl super::Broker {
+    /// Forgets the credential of one lease.
+    pub(super) async fn forget_holding(&self, task: TaskId, lease: LeaseId) {
+        let slots: Vec<Slot> = {
+            let all = self
+                .holdings
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let of_task = all.iter().filter(|((of, _), _)| *of == task);
+            of_task.map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            let mut held = slot.lock().await;
+            if held.as_ref().is_some_and(|held| held.is(lease)) {
+                *held = None;
+            }
+        }
+    }
+
     /// The place of one credential of one task.
     pub(super) fn holding(&self, task: TaskId, name: Name) -> Slot {
         let mut all = self

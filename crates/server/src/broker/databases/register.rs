@@ -52,6 +52,7 @@ async fn one(app: &Arc<App>, name: &Name, database: &Database) -> Result<(), Fai
         transport,
         allow_private: database.allow_private,
         shareable: false,
+        uncontained: false,
         environment: Vec::new(),
         identity: Some(identity),
         retired: false,

@@ -11,6 +11,7 @@ mod service;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,13 +40,20 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// When it cannot be made.
 pub fn bind(paths: &Paths) -> io::Result<UnixListener> {
-    let socket = paths.workload_socket();
-    match fs::remove_file(&socket) {
+    bind_at(&paths.workload_socket())
+}
+
+/// Takes a socket that runs may reach. What a crashed predecessor left is replaced.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn bind_at(socket: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(&socket)?;
-    fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600))?;
     Ok(listener)
 }
 

@@ -60,6 +60,14 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
         )
         .await);
     }
+    if bound.key.is_some() && bound.key != asking.key().map(|key| key.to_string()) {
+        return Err(stolen(
+            app,
+            bound.task,
+            "an authorization code was used without the key it was asked for with",
+        )
+        .await);
+    }
     if let Some(resource) = form.get("resource")
         && resource.trim_end_matches('/') != bound.resource
     {
@@ -73,8 +81,7 @@ pub(super) async fn redeem(app: &Arc<App>, asking: &Asking) -> Result<Map<String
     let refresh = Bound {
         redirect_uri: String::new(),
         challenge: String::new(),
-        // A public client's refresh token is good with this key alone (RFC 9449, 5).
-        key: asking.key().map(|key| key.to_string()),
+        key: asking.refresh_key(),
         ..bound.clone()
     };
     let presented = Presented {

@@ -1,21 +1,19 @@
 //! Token exchange (RFC 8693): a run gets a token for another audience, by a decision; or a client that proves who it is opens a
-//! task for the person whose token it holds. A person's token alone opens nothing: somebody has to act, and be named.
+//! task for the person or the system whose token it holds.
 
 use std::sync::Arc;
 
 use remit_core::confinement::{BoundKey, Proof};
 use remit_core::name::Name;
-use remit_core::task::Intent;
 use remit_gateway::ports::{Presented, Scheme};
 use serde_json::{Map, Value, json};
 
 use super::super::error::{Code, OauthError};
 use super::super::{issuer, resource};
-use super::{Asking, answer};
+use super::{Asking, subject};
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
 use crate::engine::session;
-use crate::tasks::open::{self, NewTask};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
@@ -23,7 +21,7 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 pub(super) async fn exchange(app: &Arc<App>, asking: &Asking) -> Result<Map<String, Value>, OauthError> {
     let form = &asking.form;
-    let subject = form
+    let presented = form
         .get("subject_token")
         .ok_or_else(|| OauthError::request("`subject_token` is missing"))?;
     let kind = form
@@ -46,28 +44,21 @@ pub(super) async fn exchange(app: &Arc<App>, asking: &Asking) -> Result<Map<Stri
     };
     match (kind, actor) {
         // The run's own token names both: for whom, and who acts.
-        (ACCESS_TOKEN, None) => issue(app, asking, subject, None).await,
+        (ACCESS_TOKEN, None) => issue(app, asking, presented, None).await,
         (ID_TOKEN | JWT, Some(run)) => {
-            let human = person(app, subject).await?;
+            let human = subject::of(app, presented).await?;
             issue(app, asking, run, Some(&human)).await
         }
-        (ID_TOKEN | JWT, None) => open(app, asking, &person(app, subject).await?).await,
+        (ID_TOKEN | JWT, None) => {
+            let initiator = subject::of(app, presented).await?;
+            let mut answer = subject::open(app, asking, &initiator).await?;
+            answer.insert("issued_token_type".to_owned(), json!(ACCESS_TOKEN));
+            Ok(answer)
+        }
         _ => Err(OauthError::request(
-            "`subject_token_type` is access_token (of a run), id_token or jwt (of a person)",
+            "`subject_token_type` is access_token (of a run), id_token or jwt (of a person or a system)",
         )),
     }
-}
-
-/// Who a token of the people's provider is about; registered here, and allowed to act.
-async fn person(app: &Arc<App>, presented: &str) -> Result<Name, OauthError> {
-    let oidc = app
-        .config
-        .oidc
-        .as_ref()
-        .ok_or_else(|| OauthError::grant("no provider is configured whose tokens would count here"))?;
-    crate::humans::provider::bearer_of(app, oidc, presented)
-        .await
-        .map_err(|failure| OauthError::grant(failure.to_string()))
 }
 
 /// The live run of a token, with how this request proves that it comes from it.
@@ -158,54 +149,5 @@ async fn issue(
     ] {
         answer.insert(key.to_owned(), value);
     }
-    Ok(answer)
-}
-
-/// A task for a person, opened by a client that proves who it is: with both identities, or not at all.
-async fn open(app: &Arc<App>, asking: &Asking, human: &Name) -> Result<Map<String, Value>, OauthError> {
-    let authenticated = asking
-        .authenticated
-        .as_ref()
-        .filter(|authenticated| authenticated.confidential);
-    let authenticated = authenticated.ok_or_else(|| {
-        OauthError::client("a person's token alone does not act: the agent's own identity must come with it")
-    })?;
-    let client = &authenticated.client;
-    for wanted in asking
-        .form
-        .get("audience")
-        .into_iter()
-        .chain(asking.form.get("resource"))
-    {
-        if wanted != issuer(app) && !resource::is_ours(app, wanted) {
-            return Err(OauthError::new(
-                Code::InvalidTarget,
-                "a person's token opens a task here; tokens for others are asked for by its run",
-            ));
-        }
-    }
-    asking.spend(app).await?;
-    let goal = asking
-        .form
-        .get("intent")
-        .map_or_else(|| format!("work of the client {}", client.id), str::to_owned);
-    let mut new = NewTask::new(
-        client.agent.clone(),
-        Intent {
-            goal,
-            purpose: format!("asked by the client {}", client.id),
-        },
-    );
-    new.template.clone_from(&client.template);
-    new.set.clone_from(&client.set);
-    let receiver = asking
-        .form
-        .get("resource")
-        .or_else(|| asking.form.get("audience"));
-    new.limit = receiver.and_then(|wanted| resource::limit(app, wanted));
-    let opened = open::open(app, new, human).await?;
-    let token = super::bound_token(app, asking, &opened).await?;
-    let mut answer = answer(app, &opened.task, &token, None, asking.dpop.is_some());
-    answer.insert("issued_token_type".to_owned(), json!(ACCESS_TOKEN));
     Ok(answer)
 }

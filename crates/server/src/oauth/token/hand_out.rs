@@ -50,13 +50,15 @@ pub(super) async fn hand_out(
     entry.detail.insert("client", asking.client()?.id.as_str());
     entry.detail.insert("grant", presented.grant);
     let (run, used, key) = (task.run, asking.used(), asking.key());
+    // A client that proved who it is may come with its next certificate.
+    let rebind = asking.is_confidential();
     let (kind, digest) = (presented.kind, presented.digest);
     let appended = app
         .store
         .append(entry, move |tx| {
             use_up(tx, &used)?;
             handles::spend(tx, kind, digest)?;
-            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref())?;
+            remit_store::runs::hand_over(tx, run, access_digest, key.as_ref(), rebind)?;
             handles::add(tx, &next)
         })
         .await;

@@ -1,10 +1,12 @@
 //! `/oauth/token` (RFC 6749, 3.2): one file per grant. What comes out for our own audience is an opaque token of a task.
 
+mod assertion;
 mod code;
 mod credentials;
 mod exchange;
 mod hand_out;
 mod refresh;
+mod subject;
 
 use std::sync::Arc;
 
@@ -30,10 +32,11 @@ use crate::app::App;
 const CODE: &str = "authorization_code";
 const REFRESH: &str = "refresh_token";
 const CREDENTIALS: &str = "client_credentials";
+const ASSERTION: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// `grant_types_supported`.
-pub(super) const GRANTS: &[&str] = &[CODE, REFRESH, CREDENTIALS, EXCHANGE];
+pub(super) const GRANTS: &[&str] = &[CODE, REFRESH, CREDENTIALS, ASSERTION, EXCHANGE];
 
 /// What a grant is asked with.
 struct Asking {
@@ -59,9 +62,29 @@ impl Asking {
         self.dpop.as_ref().map(|proof| proof.jkt.as_str())
     }
 
-    /// The key a token of this request is bound to.
+    /// The key a token of this request is bound to: the one that was proved for it, else the certificate of the connection
+    /// (RFC 8705, 3).
     fn key(&self) -> Option<BoundKey> {
-        self.jkt().map(|jkt| BoundKey::Jkt(jkt.into()))
+        match self.jkt() {
+            Some(jkt) => Some(BoundKey::Jkt(jkt.into())),
+            None => self
+                .certificate_hash()
+                .map(|hash| BoundKey::Certificate(hash.into())),
+        }
+    }
+
+    /// The key a refresh token of this request is good with alone; a client that proves who it is each time needs none, and
+    /// may change its key (RFC 9449, 5; RFC 8705, 4).
+    fn refresh_key(&self) -> Option<String> {
+        self.key()
+            .filter(|_| !self.is_confidential())
+            .map(|key| key.to_string())
+    }
+
+    /// The client proved who it is.
+    fn is_confidential(&self) -> bool {
+        let authenticated = self.authenticated.as_ref();
+        authenticated.is_some_and(|authenticated| authenticated.confidential)
     }
 
     /// The thumbprint of the certificate this connection showed.
@@ -118,6 +141,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resp
             .ok_or_else(|| OauthError::request("`grant_type` is missing"))?
             .to_owned();
         client = form.get("client_id").map(str::to_owned);
+        let connection = super::connection(&parts.extensions);
         let dpop = dpop::proof(&app, &parts.headers, "/oauth/token")?;
         let by_run_alone = grant == EXCHANGE
             && !parts.headers.contains_key(axum::http::header::AUTHORIZATION)
@@ -126,16 +150,11 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resp
         let authenticated = if by_run_alone {
             None
         } else {
-            Some(client_auth::authenticate(&app, &parts.headers, &form).await?)
+            Some(client_auth::authenticate(&app, &parts.headers, &form, &connection).await?)
         };
         if let Some(authenticated) = &authenticated {
             client = Some(authenticated.client.id.clone());
         }
-        let connection = parts
-            .extensions
-            .get::<Arc<Connection>>()
-            .cloned()
-            .unwrap_or_default();
         let asking = Asking {
             form,
             authenticated,
@@ -146,6 +165,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resp
             CODE => code::redeem(&app, &asking).await,
             REFRESH => refresh::renew(&app, &asking).await,
             CREDENTIALS => credentials::open(&app, &asking).await,
+            ASSERTION => assertion::open(&app, &asking).await,
             EXCHANGE => exchange::exchange(&app, &asking).await,
             _ => Err(OauthError::new(
                 Code::UnsupportedGrantType,
@@ -215,6 +235,7 @@ async fn bound_token(
         identity: None,
         attestor: "token-endpoint".to_owned(),
         shared: true,
+        own_client: asking.is_confidential(),
         // Nobody vouches for where it runs: it counts as shut in by nothing.
         remote: false,
         enrolment: None,

@@ -30,7 +30,7 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
     if bound.client != client.id {
         return Err(stolen(app, bound.task, "a refresh token was used by another client").await);
     }
-    if bound.key != asking.key().map(|key| key.to_string()) {
+    if bound.key != asking.refresh_key() {
         return Err(OauthError::grant(
             "this refresh token belongs to a key that this request does not prove",
         ));
@@ -59,6 +59,15 @@ pub(super) async fn renew(app: &Arc<App>, asking: &Asking) -> Result<Map<String,
     };
     let handed = hand_out(app, asking, &task, spent, &bound).await?;
     let (access, access_digest) = &handed.access;
+    if asking.is_confidential() && live.standing().key != asking.key() {
+        let run = task.run;
+        let stored = app
+            .store
+            .read(move |conn| Ok::<_, Failure>(remit_store::runs::get(conn, run)?))
+            .await?;
+        let stored = stored.ok_or_else(|| Failure::NotFound(format!("no run `{run}`")))?;
+        live.attested(&stored);
+    }
     app.live.hand_over(bound.task, *access_digest);
     Ok(answer(
         app,

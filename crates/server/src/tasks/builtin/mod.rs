@@ -3,6 +3,7 @@
 //! performed here and reach no upstream.
 
 mod arguments;
+pub mod decoy;
 mod definitions;
 mod perform;
 
@@ -84,11 +85,13 @@ fn entry() -> Option<ServerEntry> {
             cwd: None,
             allow_private: false,
             shareable: true,
+            uncontained: false,
             environment: Vec::new(),
             identity: Some(Digest::of(b"remit built-in server v1")),
             retired: false,
         },
         system: None,
+        contained: true,
         tools,
     })
 }

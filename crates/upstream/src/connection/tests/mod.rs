@@ -80,7 +80,7 @@ pub(super) fn world() -> World {
         &dir,
         "launcher",
         r#"shift 4
-printf '{"pid":%s,"landlock_abi":null,"hidden":false,"own_uid":null,"netns":false,"userns":false,"no_new_privs":false,"scoped":false,"gaps":[]}\n' $$ >&4
+printf '{"pid":%s,"landlock_abi":null,"hidden":false,"own_uid":null,"netns":false,"userns":false,"no_new_privs":false,"scoped":false,"way_out":false,"gaps":[]}\n' $$ >&4
 exec setsid "$@" 3<&- 4>&-
 "#,
     );
@@ -123,6 +123,7 @@ pub(super) fn options(prefer: Era) -> OpenOptions {
         features: Vec::new(),
         elicitation_url: false,
         credential: crate::Credential::default(),
+        way_out: None,
     }
 }
 

@@ -1,0 +1,196 @@
+//! The engine as a contained server's way out knows it: who asks is not a token but the calls that are under way there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use remit_core::decision::{Decision, Effect};
+use remit_core::id::{ApprovalId, TaskId};
+use remit_core::json::Object;
+use remit_core::name::Name;
+use remit_egress::authority::Authority;
+use remit_egress::ca::RunCa;
+use remit_egress::describe::System;
+use remit_egress::ports::{Answer, Asked, AuthFailure, Engine, Refused, Session};
+
+use super::port::{self, Port};
+use crate::app::{App, Failure};
+use crate::engine::call::unavailable;
+use crate::engine::cause::{Cause, LiveCall, UnderWay};
+use crate::engine::live::Live;
+use crate::findings::{self, Found};
+
+/// The app behind the way out of one server.
+pub(super) struct Contained {
+    pub(super) app: Arc<App>,
+    pub(super) server: Name,
+    /// The task it was started for; none where it serves several.
+    pub(super) task: Option<TaskId>,
+    pub(super) under_way: Arc<UnderWay>,
+    pub(super) ca: Arc<RunCa>,
+    /// Requests that were refused so far.
+    pub(super) refused: AtomicU32,
+}
+
+/// Refused requests after which a server is heard no more until it is started again: each is a record.
+const REFUSED_MAX: u32 = 256;
+
+/// What a request is made for.
+struct Occasion {
+    live: Arc<Live>,
+    cause: Arc<Cause>,
+}
+
+impl Contained {
+    /// The calls a request could be for: at least one, and all of one task.
+    async fn calls(&self) -> Result<Vec<Arc<LiveCall>>, AuthFailure> {
+        if self.refused.load(Ordering::Relaxed) >= REFUSED_MAX {
+            let sentence =
+                "has asked too much that was refused, and is heard no more until it is started again";
+            return Err(self.uncaused(sentence, self.task).await);
+        }
+        let calls = self.under_way.all();
+        let task = |call: &Arc<LiveCall>| call.live.snapshot().task.id;
+        let Some(first) = calls.first() else {
+            let sentence = "asked the network while no call to it was under way";
+            return Err(self.uncaused(sentence, self.task).await);
+        };
+        let of = task(first);
+        if calls.iter().any(|call| task(call) != of) {
+            let sentence =
+                "asked the network while calls of several tasks were under way: nobody can tell for which";
+            return Err(self.uncaused(sentence, None).await);
+        }
+        Ok(calls)
+    }
+
+    /// Records that nobody can be named for a request.
+    async fn uncaused(&self, sentence: &str, task: Option<TaskId>) -> AuthFailure {
+        let message = format!("server `{}` {sentence}", self.server);
+        let live = task.and_then(|task| self.app.live.by_task(task));
+        let mut detail = Object::new();
+        detail.insert("server", self.server.as_str());
+        let found = Found {
+            kind: "request_without_call",
+            live: live.as_deref(),
+            parties: format!(
+                "{} {}",
+                self.server,
+                task.map(|task| task.to_string()).unwrap_or_default()
+            ),
+            message: message.clone(),
+            detail,
+        };
+        match findings::keep(&self.app, found).await {
+            Ok(()) => AuthFailure::Uncaused(message),
+            Err(failure) => AuthFailure::Unavailable(failure.to_string()),
+        }
+    }
+
+    fn occasion(session: &Session) -> Result<Arc<Occasion>, Failure> {
+        let known = Arc::clone(&session.handle).downcast::<Occasion>();
+        known.map_err(|_| Failure::Unavailable("the session is not one of ours".to_owned()))
+    }
+}
+
+impl Engine for Contained {
+    async fn authenticate(&self, _: Option<&str>) -> Result<Session, AuthFailure> {
+        let calls = self.calls().await?;
+        let first = calls
+            .first()
+            .ok_or_else(|| AuthFailure::Uncaused("no call is under way".to_owned()))?;
+        let live = Arc::clone(&first.live);
+        let snapshot = live.snapshot();
+        let weakest = calls.iter().map(|call| call.proof).min().unwrap_or(first.proof);
+        let occasion = Occasion {
+            live: Arc::clone(&live),
+            cause: Arc::new(Cause {
+                server: self.server.clone(),
+                calls,
+            }),
+        };
+        Ok(Session {
+            task: snapshot.task.id,
+            run: snapshot.task.run,
+            proof: weakest,
+            handle: Arc::new(occasion),
+        })
+    }
+
+    fn system_at(&self, authority: &Authority) -> Option<Arc<System>> {
+        // Hosts nobody registered are observed for agents, never for the servers they call.
+        let world = self.app.world();
+        world
+            .registry
+            .system_at(authority.host(), authority.port())
+            .cloned()
+    }
+
+    fn system(&self, name: &Name) -> Option<Arc<System>> {
+        Port(Arc::clone(&self.app)).system(name)
+    }
+
+    fn authority_of(&self, _: &Session) -> Result<Arc<RunCa>, String> {
+        Ok(Arc::clone(&self.ca))
+    }
+
+    async fn call(&self, session: &Session, asked: Asked) -> Answer {
+        let (app, occasion, proof) = (Arc::clone(&self.app), Self::occasion(session), session.proof);
+        let work = async move {
+            let occasion = occasion?;
+            port::call(
+                &app,
+                &occasion.live,
+                asked,
+                proof,
+                Some(Arc::clone(&occasion.cause)),
+            )
+            .await
+        };
+        let answer = Port(Arc::clone(&self.app)).supervised(work).await;
+        if matches!(answer, Answer::Refused(_)) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        match answer {
+            // A server knows nothing of holds: an answer of the kind 2xx would tell it that it was done.
+            Answer::Refused(decision) if decision.effect == Effect::Hold => {
+                Answer::Refused(Box::new(Decision {
+                    effect: Effect::Deny,
+                    ..*decision
+                }))
+            }
+            answer => answer,
+        }
+    }
+
+    async fn resume(&self, _: &Session, _: ApprovalId) -> Answer {
+        Answer::Failed {
+            sentence: "what waits for a person is fetched by the agent, not by a server".to_owned(),
+            certain: true,
+        }
+    }
+
+    async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
+        let (app, occasion, proof) = (Arc::clone(&self.app), Self::occasion(session), session.proof);
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let work = async move {
+            let occasion = occasion?;
+            port::refuse(
+                &app,
+                &occasion.live,
+                refused,
+                proof,
+                Some(Arc::clone(&occasion.cause)),
+            )
+            .await
+        };
+        let done = self.app.background.spawn(work).await;
+        let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
+        Box::new(done.unwrap_or_else(|failure| unavailable(&self.app, &failure)))
+    }
+
+    async fn gone(&self, session: &Session) {
+        if let Ok(occasion) = Self::occasion(session) {
+            occasion.live.lifeline().gone().await;
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Causes: a request that no agent made, but a server it called. It is decided like any other, and held to the calls that
+//! are under way at that server besides: where it sends must be named by each of them, so that a server cannot add a
+//! recipient of its own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remit_core::confinement::Proof;
+use remit_core::decision::Reason;
+use remit_core::destination::{Destination, DestinationKind};
+use remit_core::id::CallId;
+use remit_core::json::{Object, Value};
+use remit_core::name::Name;
+use remit_core::tool::ToolClass;
+use remit_ledger::record::Record;
+
+use super::decide::Prepared;
+use super::live::Live;
+use crate::app::{App, Failure};
+use crate::findings::{self, Found};
+use crate::registry::arguments;
+
+/// What a request says about itself and its way, which is decided on its own.
+const OF_THE_REQUEST: [&str; 6] = ["body_sha256", "headers", "host", "path", "refs", "request"];
+
+/// Words of a name beside an address.
+const NAME_WORDS_MAX: usize = 2;
+
+/// A call that is under way at a server.
+#[derive(Debug)]
+pub struct LiveCall {
+    /// The call.
+    pub id: CallId,
+    /// Its task.
+    pub live: Arc<Live>,
+    /// How it proved its run.
+    pub proof: Proof,
+    tool: String,
+    destinations: Vec<Destination>,
+    texts: Vec<String>,
+    addresses: Vec<Destination>,
+}
+
+impl LiveCall {
+    fn of(id: CallId, live: &Arc<Live>, prepared: &Prepared) -> Self {
+        let mut texts = Vec::new();
+        leaves(
+            &Value::Object(prepared.call.arguments.clone()),
+            &mut String::new(),
+            &mut |_, text| texts.push(text.to_owned()),
+        );
+        Self {
+            id,
+            live: Arc::clone(live),
+            proof: prepared.proof,
+            tool: format!("{}/{}", prepared.call.server, prepared.call.operation.target()),
+            destinations: prepared.call.destinations.clone(),
+            addresses: texts.iter().flat_map(|text| addresses(text)).collect(),
+            texts,
+        }
+    }
+
+    /// True when the call itself says that it goes there: whole, after normalising.
+    fn names(&self, place: &Destination) -> bool {
+        self.destinations.contains(place)
+            || self.addresses.contains(place)
+            || self
+                .texts
+                .iter()
+                .any(|text| Destination::new(place.kind(), text).as_ref() == Ok(place))
+    }
+}
+
+/// The calls under way at one server.
+#[derive(Debug, Default)]
+pub struct UnderWay(Mutex<BTreeMap<CallId, Arc<LiveCall>>>);
+
+impl UnderWay {
+    /// Notes a call that is about to be sent; it is forgotten when the guard is dropped.
+    pub fn enter(&self, id: CallId, live: &Arc<Live>, prepared: &Prepared) -> Inside<'_> {
+        let call = Arc::new(LiveCall::of(id, live, prepared));
+        self.lock().insert(id, call);
+        Inside { all: self, id }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<LiveCall>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CallId, Arc<LiveCall>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call at its server.
+#[derive(Debug)]
+pub struct Inside<'u> {
+    all: &'u UnderWay,
+    id: CallId,
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
+}
+
+/// Why a server makes a request: the calls under way when it did. Where they are several nobody can tell which, so all of
+/// them must agree.
+#[derive(Debug)]
+pub struct Cause {
+    /// The server that makes it.
+    pub server: Name,
+    /// At least one call, all of one task.
+    pub calls: Vec<Arc<LiveCall>>,
+}
+
+/// Somewhere a request would send that its cause does not name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hidden {
+    pointer: String,
+    place: String,
+    call: CallId,
+    tool: String,
+}
+
+impl Cause {
+    /// For the card of a request that people are asked about.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let calls: Vec<String> = self
+            .calls
+            .iter()
+            .map(|call| format!("{} ({})", call.id, call.tool))
+            .collect();
+        format!(
+            "server `{}` asks for it while it does {}",
+            self.server,
+            calls.join(", ")
+        )
+    }
+
+    /// The first place that one of the calls does not name.
+    fn hidden(&self, prepared: &Prepared) -> Option<Hidden> {
+        let classification = prepared.classification()?;
+        let arguments = &prepared.call.arguments;
+        // What cannot be read was refused when the call was made canonical.
+        let said = arguments::destinations_by_field(&classification.arguments, arguments).ok()?;
+        let mut places: Vec<(String, Vec<Destination>)> = said
+            .into_iter()
+            .filter(|(pointer, _)| pointer != "/host")
+            .collect();
+        if classification.class != ToolClass::Read {
+            places.extend(undeclared(arguments));
+        }
+        places.iter().find_map(|(pointer, readings)| {
+            let silent = self
+                .calls
+                .iter()
+                .find(|call| !readings.iter().any(|place| call.names(place)))?;
+            Some(Hidden {
+                pointer: pointer.clone(),
+                place: readings.first().map(ToString::to_string).unwrap_or_default(),
+                call: silent.id,
+                tool: silent.tool.clone(),
+            })
+        })
+    }
+}
+
+/// Fields nobody described that are addresses.
+fn undeclared(arguments: &Object) -> Vec<(String, Vec<Destination>)> {
+    let mut found = Vec::new();
+    for (name, value) in arguments
+        .iter()
+        .filter(|(name, _)| !OF_THE_REQUEST.contains(name))
+    {
+        let mut pointer = format!("/{name}");
+        leaves(value, &mut pointer, &mut |at, text| {
+            found.extend(
+                addresses(text)
+                    .into_iter()
+                    .map(|place| (at.to_owned(), vec![place])),
+            );
+        });
+    }
+    found
+}
+
+/// The addresses a text is: one alone, a list of them, or with a name beside (`Anna <anna@example.org>`). A text with more
+/// words in it is content, whatever it mentions.
+fn addresses(text: &str) -> Vec<Destination> {
+    let text = text.trim();
+    if text.contains("://") && !text.contains(char::is_whitespace) {
+        return Destination::new(DestinationKind::Url, text).into_iter().collect();
+    }
+    let apart = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>' | '(' | ')' | '"' | '\'');
+    let is_mail = |word: &&str| {
+        word.rsplit_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
+    };
+    let (mails, others): (Vec<&str>, Vec<&str>) = text
+        .split(apart)
+        .filter(|word| !word.is_empty())
+        .partition(is_mail);
+    if mails.is_empty() || others.len() > mails.len().saturating_mul(NAME_WORDS_MAX) {
+        return Vec::new();
+    }
+    mails
+        .iter()
+        .filter_map(|mail| Destination::new(DestinationKind::Mail, mail.trim_start_matches("mailto:")).ok())
+        .collect()
+}
+
+/// Every text of a value with its JSON Pointer, keys included: a key can name somebody too.
+fn leaves(value: &Value, pointer: &mut String, found: &mut impl FnMut(&str, &str)) {
+    let length = pointer.len();
+    match value {
+        Value::String(text) => found(pointer, text),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{index}"));
+                leaves(item, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Object(object) => {
+            for (key, inner) in object.iter() {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                found(pointer, key);
+                leaves(inner, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Why a request goes further than the calls it is made for; recorded as a finding.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the finding cannot be recorded: nothing may be sent then.
+pub async fn judge(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    prepared: &Prepared,
+) -> Result<Option<(Reason, String)>, Failure> {
+    let Some(cause) = &prepared.cause else {
+        return Ok(None);
+    };
+    let Some(hidden) = cause.hidden(prepared) else {
+        return Ok(None);
+    };
+    let place = crate::approvals::card::escape(&hidden.place);
+    let pointer = crate::approvals::card::escape(&hidden.pointer);
+    let message = format!(
+        "server `{}` would send to `{place}` (`{pointer}`), which the call it was made for does not name ({}, {})",
+        cause.server, hidden.tool, hidden.call
+    );
+    let mut detail = Object::new();
+    detail.insert("server", cause.server.as_str());
+    detail.insert("call", hidden.call.to_string());
+    detail.insert("tool", hidden.tool.as_str());
+    detail.insert("at", pointer.as_str());
+    detail.insert("destination", place.as_str());
+    let found = Found {
+        kind: "hidden_destination",
+        live: Some(live),
+        parties: format!("{} {} {place}", cause.server, hidden.tool),
+        message: message.clone(),
+        detail,
+    };
+    findings::keep(app, found).await?;
+    Ok(Some((Reason::DestinationNotAllowed, message)))
+}
+
+/// Says in a record which server made a request, and for which calls.
+pub fn record(entry: &mut Record, cause: Option<&Cause>) {
+    let Some(cause) = cause else { return };
+    let mut detail = Object::new();
+    detail.insert("server", cause.server.as_str());
+    let calls: Vec<Value> = cause
+        .calls
+        .iter()
+        .map(|call| call.id.to_string().into())
+        .collect();
+    detail.insert("calls", calls);
+    entry.detail.insert("caused_by", detail);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use remit_core::json::{Bounds, parse};
+
+    fn object(text: &str) -> Object {
+        parse(text.as_bytes(), &Bounds::REQUEST)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .clone()
+    }
+
+    #[test]
+    fn what_is_an_address_counts_and_what_mentions_one_does_not() {
+        let arguments = object(
+            r#"{"request":"POST https://api.example/x","host":"api.example","headers":{"a":"x@b.example"},
+                "body":{"text":"write to x@y.example today","bcc":["spy@evil.example"],"hook":"https://evil.example/in",
+                "who@evil.example":1,"n":"10@","cc":"Spy Master <spy@evil.example>, b@evil.example"}}"#,
+        );
+        let found: Vec<(String, String)> = undeclared(&arguments)
+            .into_iter()
+            .map(|(pointer, places)| (pointer, places[0].to_string()))
+            .collect();
+        let expected = [
+            ("/body/bcc/0", "mail:spy@evil.example"),
+            ("/body/cc", "mail:b@evil.example"),
+            ("/body/cc", "mail:spy@evil.example"),
+            ("/body/hook", "url:https://evil.example/in"),
+            ("/body/who@evil.example", "mail:who@evil.example"),
+        ];
+        let mut found: Vec<_> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+}
