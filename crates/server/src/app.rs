@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use remit_core::entropy::Entropy;
@@ -46,6 +46,8 @@ pub struct App {
     pub store: Store,
     /// What decisions read.
     pub world: ArcSwap<World>,
+    /// Each that came after, until what tasks hold was judged by it.
+    pub worlds: Mutex<Vec<Arc<World>>>,
     /// Tasks in memory.
     pub live: LiveTasks,
     /// When runs were last heard of.
@@ -245,12 +247,17 @@ impl App {
         let world = loaded.map_err(|error| Failure::Unavailable(error.to_string()))?;
         let world = Arc::new(world);
         // Two may read at once: what was read first must not replace what was read later.
-        let newest = |kept: &Arc<World>| {
+        let is_later = |kept: &World| {
             let (old, new) = (kept.epochs, world.epochs);
-            let later = old.policy > new.policy || old.registry > new.registry || old.kill > new.kill;
-            Arc::clone(if later { kept } else { &world })
+            old.policy > new.policy || old.registry > new.registry || old.kill > new.kill
         };
-        self.world.rcu(newest);
+        let kept = self
+            .world
+            .rcu(|kept| Arc::clone(if is_later(kept) { kept } else { &world }));
+        if !is_later(&kept) && kept.epochs != world.epochs {
+            let mut worlds = self.worlds.lock().unwrap_or_else(PoisonError::into_inner);
+            worlds.push(world);
+        }
         Ok(self.world())
     }
 

@@ -248,6 +248,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         keys,
         store,
         world: ArcSwap::from_pointee(world),
+        worlds: Default::default(),
         live: Default::default(),
         pulses: Default::default(),
         flights: Default::default(),

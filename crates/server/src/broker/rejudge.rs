@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use remit_core::authority::Scope;
@@ -27,6 +27,9 @@ use crate::engine::world::World;
 use crate::engine::{session, uses};
 use crate::registry::snapshot::{ServerEntry, ToolEntry};
 
+/// The worlds that wait to be looked at, oldest first.
+type Worlds = Mutex<Vec<Arc<World>>>;
+
 /// How often there is a look whether anything changed.
 const LOOK: Duration = Duration::from_secs(1);
 /// How deep required members are filled in.
@@ -43,20 +46,31 @@ pub struct Ended {
 
 /// Runs until the app stops.
 pub async fn run(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    app.worlds.lock().unwrap_or_else(PoisonError::into_inner).clear();
     let mut seen = app.world();
     loop {
         tokio::select! {
             _ = stopping.changed() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let world = app.world();
-        if world.epochs == seen.epochs {
-            continue;
-        }
-        match rejudge(&app, &seen, &world).await {
-            Ok(_) => seen = world,
-            // What was seen stays as it was, so the same change is looked at again.
-            Err(failure) => tracing::warn!(%failure, "credentials could not be judged anew"),
+        // Every change is looked at, also one that was taken back: a credential may be of the moment between.
+        let next = |worlds: &Worlds| {
+            worlds
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .first()
+                .cloned()
+        };
+        while let Some(world) = next(&app.worlds) {
+            if let Err(failure) = rejudge(&app, &seen, &world).await {
+                tracing::warn!(%failure, "credentials could not be judged anew");
+                break;
+            }
+            app.worlds
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|waiting| !Arc::ptr_eq(waiting, &world));
+            seen = world;
         }
     }
 }
