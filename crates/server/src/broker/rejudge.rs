@@ -84,6 +84,7 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
         .store
         .read(|conn| Ok::<_, Failure>(remit_store::leases::open(conn)?))
         .await?;
+    let current = app.world();
     let mut tasks: HashMap<TaskId, Option<(Arc<Live>, Labels)>> = HashMap::new();
     let mut ended = Vec::new();
     for lease in open {
@@ -99,6 +100,12 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
         let Some(why) = lost(app, (before, after), live, labels, &lease.value) else {
             continue;
         };
+        // Another change may have given it back already, and the credential be of that moment.
+        if after.epochs != current.epochs
+            && lost(app, (before, &current), live, labels, &lease.value).is_none()
+        {
+            continue;
+        }
         end_early(app, lease.id, &why).await?;
         app.broker.forget_lease(lease.task, lease.id).await;
         tracing::info!(lease = %lease.id, task = %lease.task, %why, "a credential was ended");
