@@ -192,6 +192,29 @@ async fn what_policy_refuses_now_is_ended_and_the_rest_goes_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_get_their_role_on_one_table_at_once() {
+    let Some(erp) = Erp::open(true).await else { return };
+    let erp = std::sync::Arc::new(erp);
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let task = erp.house.task(&["erp/db.query"], &["erp:public/invoices"]).await;
+        let erp = std::sync::Arc::clone(&erp);
+        asking.spawn(async move {
+            let read = erp.sql(&task.token, "SELECT id FROM invoices").await;
+            let ending = Ending::Completed;
+            remit_server::tasks::end::done(erp.house.app(), task.task.id, ending, &name("alice"))
+                .await
+                .unwrap();
+            read
+        });
+    }
+    while let Some(read) = asking.join_next().await {
+        rows(&read.unwrap());
+    }
+    erp.gone(&erp.roles()).await;
+}
+
 /// Story F4: one account without roles of its own, or one that makes a role for each task; both see the same.
 async fn each_task_sees_its_own_table(roles: bool) {
     let Some(erp) = Erp::open(roles).await else { return };

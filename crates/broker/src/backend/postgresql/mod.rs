@@ -25,10 +25,11 @@ fn failed(error: &tokio_postgres::Error) -> BackendError {
                 .take(300)
                 .collect();
             let text = format!("PostgreSQL said: {message} ({})", said.code().code());
-            // Shutting down, too many connections, terminated: it will be there again.
+            // Shutting down, too many connections, terminated: it will be there again. Or somebody else granted at once.
             let passing = ["57P", "53", "08"]
                 .iter()
-                .any(|class| said.code().code().starts_with(class));
+                .any(|class| said.code().code().starts_with(class))
+                || said.message() == "tuple concurrently updated";
             if passing {
                 BackendError::Away(text)
             } else {

@@ -69,6 +69,10 @@ pub fn verifier(password: &SecretString) -> String {
     scram_sha_256(password.expose_secret().as_bytes())
 }
 
+/// Held by each transaction that changes rights: two that grant on one table at once would fail ("tuple concurrently
+/// updated"), as PostgreSQL does not wait there.
+const ONE_BY_ONE: &str = "SELECT pg_catalog.pg_advisory_xact_lock(7237133148190601);";
+
 /// Makes a role with these rights, in one transaction. The server sees the verifier, never the password.
 ///
 /// # Errors
@@ -89,7 +93,7 @@ pub async fn make(
     let (tables, sequences) = covered(admin, rights).await?;
     let role = quoted(name);
     let mut script = format!(
-        "CREATE ROLE {role} LOGIN NOINHERIT CONNECTION LIMIT {SESSIONS_MAX} PASSWORD '{verifier}' VALID UNTIL '{until}';"
+        "{ONE_BY_ONE} CREATE ROLE {role} LOGIN NOINHERIT CONNECTION LIMIT {SESSIONS_MAX} PASSWORD '{verifier}' VALID UNTIL '{until}';"
     );
     let schemas: BTreeSet<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
     for schema in schemas {
@@ -213,7 +217,9 @@ pub async fn remove(admin: &Session, names: &[String]) -> Result<(), BackendErro
             .join(", ");
         admin
             .client
-            .batch_execute(&format!("DROP OWNED BY {list}; DROP ROLE IF EXISTS {list}"))
+            .batch_execute(&format!(
+                "{ONE_BY_ONE} DROP OWNED BY {list}; DROP ROLE IF EXISTS {list}"
+            ))
             .await
             .map_err(|error| failed(&error))?;
     }
