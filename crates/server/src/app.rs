@@ -46,8 +46,10 @@ pub struct App {
     pub store: Store,
     /// What decisions read.
     pub world: ArcSwap<World>,
-    /// Each that came after, until what tasks hold was judged by it.
+    /// Each that came after, oldest first, until what tasks hold was judged by it.
     pub worlds: Mutex<Vec<Arc<World>>>,
+    /// Rung when one came.
+    pub world_changed: tokio::sync::Notify,
     /// Tasks in memory.
     pub live: LiveTasks,
     /// When runs were last heard of.
@@ -257,6 +259,7 @@ impl App {
         if !is_later(&kept) && kept.epochs != world.epochs {
             let mut worlds = self.worlds.lock().unwrap_or_else(PoisonError::into_inner);
             worlds.push(world);
+            self.world_changed.notify_one();
         }
         Ok(self.world())
     }

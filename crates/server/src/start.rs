@@ -249,6 +249,7 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
         store,
         world: ArcSwap::from_pointee(world),
         worlds: Default::default(),
+        world_changed: Default::default(),
         live: Default::default(),
         pulses: Default::default(),
         flights: Default::default(),

@@ -14,6 +14,7 @@ mod backends;
 mod credential;
 pub mod databases;
 mod leases;
+mod making;
 pub(crate) mod minted;
 mod placeholder;
 mod reach;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use remit_core::authority::Scope;
@@ -27,11 +27,8 @@ use crate::engine::world::World;
 use crate::engine::{session, uses};
 use crate::registry::snapshot::{ServerEntry, ToolEntry};
 
-/// The worlds that wait to be looked at, oldest first.
-type Worlds = Mutex<Vec<Arc<World>>>;
-
-/// How often there is a look whether anything changed.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long until a change that could not be judged by is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How deep required members are filled in.
 const LEAST_DEPTH: usize = 8;
 
@@ -51,17 +48,11 @@ pub async fn run(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = stopping.changed() => return,
-            () = tokio::time::sleep(LOOK) => {}
+            () = app.world_changed.notified() => {}
+            () = tokio::time::sleep(AGAIN), if next(&app).is_some() => {}
         }
         // Every change is looked at, also one that was taken back: a credential may be of the moment between.
-        let next = |worlds: &Worlds| {
-            worlds
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .first()
-                .cloned()
-        };
-        while let Some(world) = next(&app.worlds) {
+        while let Some(world) = next(&app) {
             if let Err(failure) = rejudge(&app, &seen, &world).await {
                 tracing::warn!(%failure, "credentials could not be judged anew");
                 break;
@@ -75,7 +66,13 @@ pub async fn run(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     }
 }
 
-/// Ends every live credential for something that `before` let happen, or asked people about, and `after` refuses.
+/// The oldest change that was not judged by yet.
+fn next(app: &App) -> Option<Arc<World>> {
+    let worlds = app.worlds.lock().unwrap_or_else(PoisonError::into_inner);
+    worlds.first().cloned()
+}
+
+/// Ends every credential for something that `before` let happen, or asked people about, and `after` refuses.
 ///
 /// # Errors
 /// [`Failure::Unavailable`] when the store cannot be read or written; what was ended until then is.
@@ -88,7 +85,8 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
     let mut tasks: HashMap<TaskId, Option<(Arc<Live>, Labels)>> = HashMap::new();
     let mut ended = Vec::new();
     for lease in open {
-        if lease.state != LeaseState::Live {
+        // What is being made is taken back as soon as it is there.
+        if !matches!(lease.state, LeaseState::Planned | LeaseState::Live) {
             continue;
         }
         if let Entry::Vacant(unknown) = tasks.entry(lease.task) {

@@ -115,7 +115,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Failure> {
         .await?;
     let mut groups: BTreeMap<(Name, Name), Vec<Lease>> = BTreeMap::new();
     for lease in dying {
-        if app.broker.patience.is_due(lease.id, boot) {
+        if app.broker.patience.is_due(lease.id, boot) && !app.broker.making.is_making(lease.id) {
             groups
                 .entry((lease.backend.clone(), lease.system.clone()))
                 .or_default()

@@ -40,6 +40,8 @@ pub struct Broker {
     pub(super) minted: super::minted::Minted,
     /// Open sessions with databases.
     pub(super) sessions: Sessions,
+    /// Credentials that are being made.
+    pub(super) making: super::making::Making,
     /// Rung when something has to be revoked.
     pub(super) work: tokio::sync::Notify,
     /// Leases whose backend did not take them back yet.
@@ -93,6 +95,7 @@ impl Broker {
             holdings: Mutex::default(),
             minted: super::minted::Minted::default(),
             sessions: Sessions::default(),
+            making: super::making::Making::default(),
             work: tokio::sync::Notify::new(),
             patience: Patience::default(),
         })

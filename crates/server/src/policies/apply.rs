@@ -73,7 +73,13 @@ pub async fn apply(app: &Arc<App>, by: &Name) -> Result<Applied, Failure> {
             Err(error) => return Err(error.into()),
         }
         let world = app.reload().await?;
-        let ended = rejudge::rejudge(app, &before, &world).await?;
+        // It is in force: what could not be judged now is tried again by itself.
+        let ended = rejudge::rejudge(app, &before, &world)
+            .await
+            .unwrap_or_else(|failure| {
+                tracing::warn!(%failure, "credentials could not be judged anew");
+                Vec::new()
+            });
         return Ok(Applied::InForce { world, ended });
     }
     Err(Failure::Conflict(

@@ -26,6 +26,10 @@ pub struct Seen {
     pub revoked: usize,
     /// It answers nothing but 503.
     pub down: bool,
+    /// It makes no token before this is rung.
+    pub held: Option<Arc<tokio::sync::Notify>>,
+    /// Tokens it was asked for, made or not.
+    pub asked_for: usize,
     given: usize,
 }
 
@@ -111,6 +115,14 @@ async fn make(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
+    let held = {
+        let mut seen = it.seen.lock().unwrap();
+        seen.asked_for += 1;
+        seen.held.clone()
+    };
+    if let Some(held) = held {
+        held.notified().await;
+    }
     let mut seen = it.seen.lock().unwrap();
     if seen.down {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({})));

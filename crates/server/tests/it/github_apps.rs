@@ -236,3 +236,32 @@ async fn what_policy_takes_away_is_taken_back_there_and_forgotten_here() {
         "forgotten here, too"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_made_while_policy_takes_it_away_is_taken_back_once_it_is_there() {
+    let github = FakeGithub::start().await;
+    let house = with_github(&github).await;
+    let agent = Agent::of(&house, "forge", &["forge:acme/web"]).await;
+    let with = format!("Authorization: Bearer {}\r\n", agent.placeholder("app"));
+    let held = std::sync::Arc::new(tokio::sync::Notify::new());
+    github.seen.lock().unwrap().held = Some(std::sync::Arc::clone(&held));
+    let meanwhile = async {
+        while github.seen.lock().unwrap().asked_for == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        remit_server::registry::servers::retire(house.app(), &name("forge"), &name("alice"))
+            .await
+            .unwrap();
+        agent.until(LeaseState::Revoking).await;
+        // Whoever ends leases has looked more than once by now, and waits for what is on its way.
+        remit_server::broker::revoke::sweep(house.app()).await.unwrap();
+        remit_server::broker::revoke::sweep(house.app()).await.unwrap();
+        assert_eq!(agent.leases().pop().unwrap().state, LeaseState::Revoking);
+        held.notify_one();
+    };
+    let ((status, _), ()) = tokio::join!(agent.ask("GET /repos/acme/web", &with, ""), meanwhile);
+    assert_ne!(status, 200);
+    agent.until(LeaseState::Dead).await;
+    let seen = github.seen.lock().unwrap();
+    assert_eq!((seen.revoked, seen.tokens.len()), (1, 0));
+}

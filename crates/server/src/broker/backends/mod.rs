@@ -249,6 +249,7 @@ async fn make(
         expires_at: now.plus_ms(life),
         outlives_task: outlives,
     };
+    let _making = app.broker.making.enter(&app.broker.work, id);
     let mut lease = leases::plan(app, live, id, plan).await?;
     let made = match (of, &wish) {
         (Configured::VaultToken(of), Wish::VaultToken(wish)) => {
@@ -289,7 +290,8 @@ async fn make(
             leases::keep(app, &lease, kept).await?;
         }
         app.broker.work.notify_one();
-        let why = "the task ended while its credential was made";
+        let why =
+            "the credential was taken back while it was made: its task ended, or may not have it any more";
         return Err(CredentialFailure::Ended(why.to_owned()));
     }
     Ok(Holding {

@@ -1,7 +1,6 @@
 //! Sessions: one for the house per database, to make and end roles; one for each task, under its own role.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_broker::backend::postgresql::{self, Account, Rights, Session};
@@ -21,8 +20,6 @@ use crate::engine::live::Live;
 /// The backend's name in leases.
 pub(crate) const POSTGRESQL: &str = "postgresql";
 
-/// Sessions of the house with one database that make roles at once.
-const MAKING: usize = 4;
 /// A role whose end is this near is not given another statement, in milliseconds: another role takes its place.
 const AHEAD_MS: i64 = remit_core::limits::UPSTREAM_CALL_MS_MAX.cast_signed();
 
@@ -40,8 +37,7 @@ pub(crate) struct Open {
 /// The sessions of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    house: Mutex<HashMap<(Name, usize), Slot<Session>>>,
-    next: AtomicUsize,
+    house: Mutex<HashMap<Name, Slot<Session>>>,
     tasks: Mutex<HashMap<(TaskId, Name), Slot<Open>>>,
 }
 
@@ -72,20 +68,11 @@ impl Sessions {
         Arc::clone(tasks.entry((task, database.clone())).or_default())
     }
 
-    /// The session that ends roles: nobody who makes some is waited for.
+    /// The session that makes roles and ends them. One, because its server does what it is asked in turn: a role whose making
+    /// was given up is there, or is not, when its end is looked for.
     pub(crate) fn of_house(&self, database: &Name) -> Slot<Session> {
-        self.of_house_numbered(database, 0)
-    }
-
-    /// One of the sessions that make roles, in turns.
-    fn making(&self, database: &Name) -> Slot<Session> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        self.of_house_numbered(database, 1 + turn % MAKING)
-    }
-
-    fn of_house_numbered(&self, database: &Name, number: usize) -> Slot<Session> {
         let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(house.entry((database.clone(), number)).or_default())
+        Arc::clone(house.entry(database.clone()).or_default())
     }
 }
 
@@ -181,7 +168,8 @@ pub(crate) async fn end_early(app: &Arc<App>, lease: LeaseId, why: &str) -> Resu
         .store
         .read(move |conn| Ok::<_, Failure>(remit_store::leases::get(conn, lease)?))
         .await?;
-    let Some(stored) = stored.filter(|lease| lease.state == LeaseState::Live) else {
+    let goes_on = |lease: &Lease| matches!(lease.state, LeaseState::Planned | LeaseState::Live);
+    let Some(stored) = stored.filter(|stored| goes_on(&stored.value)) else {
         return Ok(());
     };
     let to = if stored.class == LeaseClass::R0 {
@@ -251,6 +239,7 @@ pub(crate) async fn issue(
 ) -> Result<(Lease, SecretString), Failure> {
     let now = app.clock.now();
     let id = LeaseId::fresh(now, &*app.entropy)?;
+    let _making = app.broker.making.enter(&app.broker.work, id);
     let plan = Plan {
         system: database.clone(),
         backend: POSTGRESQL.parse().map_err(Failure::unavailable)?,
@@ -267,7 +256,7 @@ pub(crate) async fn issue(
         let verifier = tokio::task::spawn_blocking(move || postgresql::verifier(&of))
             .await
             .map_err(Failure::unavailable)?;
-        let slot = app.broker.sessions.making(database);
+        let slot = app.broker.sessions.of_house(database);
         let mut admin = slot.lock().await;
         house(app, database, &mut admin, Some(live)).await?;
         let admin = admin
@@ -301,7 +290,8 @@ pub(crate) async fn issue(
     if !leases::confirm(app, &mut lease, Change::default(), None).await? {
         app.broker.work.notify_one();
         return Err(Failure::Conflict(
-            "the task ended while its role was made".to_owned(),
+            "the role was taken back while it was made: its task ended, or may not have it any more"
+                .to_owned(),
         ));
     }
     app.broker.remember(format!("lease/{}", lease.id), &password);
