@@ -15,41 +15,10 @@ if ! { [[ -w /etc/hosts ]] && command -v openssl python3 >/dev/null; }; then
   exit 77
 fi
 eval "$("$here/../tools.sh")" || exit 1
-host=fetch.remit.test other=elsewhere.remit.test
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-  wait 2>/dev/null
-  grep -v -e "$host" -e "$other" /etc/hosts >"$work/hosts"
-  cat "$work/hosts" >/etc/hosts
-  rm -rf "$work"
-}
-trap cleanup EXIT
-printf '127.0.0.1 %s\n127.0.0.1 %s\n' "$host" "$other" >>/etc/hosts
-
-free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-upstream=$(free) agents=$(free)
-export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run
-mkdir -p "$work"/{data,config/remit,run} && chmod 700 "$work/run"
-key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
-openssl req -x509 "${key[@]}" -days 2 -subj "/CN=upstream authority" -keyout "$work/ca.key" \
-  -out "$work/config/remit/ca.pem" 2>/dev/null
-openssl req "${key[@]}" -subj "/CN=$host" -keyout "$work/key.pem" -out "$work/leaf.csr" 2>/dev/null
-printf 'subjectAltName=DNS:%s,DNS:%s\nbasicConstraints=critical,CA:FALSE\n' "$host" "$other" >"$work/leaf.ext"
-openssl x509 -req -in "$work/leaf.csr" -CA "$work/config/remit/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
-  -extfile "$work/leaf.ext" -out "$work/leaf.pem" 2>/dev/null
-cat >"$work/config/remit/remit.toml" <<TOML
-[listen]
-address = "127.0.0.1:$agents"
-[egress]
-ca_file = "ca.pem"
-[systems.web]
-kind = "http"
-hosts = ["$host"]
-port = $upstream
-allow_private = true
-TOML
+hosts=(fetch.remit.test elsewhere.remit.test)
+host=${hosts[0]} other=${hosts[1]}
+# shellcheck source=bed.sh
+source "$here/bed.sh"
 cat >"$work/pages.py" <<PAGES
 import http.server, ssl
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -73,14 +42,7 @@ context.load_cert_chain("$work/leaf.pem", "$work/key.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 PAGES
-python3 "$work/pages.py" &
-pids+=($!)
-"$remit" up >"$work/up.log" 2>&1 &
-pids+=($!)
-for _ in $(seq 100); do
-  "$remit" system list 2>/dev/null | grep -q "$host" && break
-  sleep 0.1
-done
+up python3 "$work/pages.py"
 "$remit" mcp add fetch -- "$SERVER_FETCH" --allow-private-ips >"$work/added" 2>&1 || { cat "$work/added"; exit 1; }
 "$remit" tools admit fetch/fetch --class read >>"$work/added" 2>&1
 if "$remit" mcp list --json | grep -q '"network":"uncontained"'; then

@@ -14,50 +14,12 @@ if ! { ((EUID == 0)) && [[ -w /etc/hosts ]] && command -v openssl python3 curl >
   echo "SKIPPED: needs root (to read another process), openssl, curl and python3"
   exit 77
 fi
-host=memory.remit.test
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  touch "$work/go"
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-  wait 2>/dev/null
-  grep -v "$host" /etc/hosts >"$work/hosts"
-  cat "$work/hosts" >/etc/hosts
-  rm -rf "$work"
-}
-trap cleanup EXIT
-echo "127.0.0.1 $host" >>/etc/hosts
-
-free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-upstream=$(free) agents=$(free)
-export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run
-mkdir -p "$work"/{data,config/remit,run} && chmod 700 "$work/run"
-key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
-openssl req -x509 "${key[@]}" -days 2 -subj "/CN=upstream authority" -keyout "$work/ca.key" \
-  -out "$work/config/remit/ca.pem" 2>/dev/null
-openssl req "${key[@]}" -subj "/CN=$host" -keyout "$work/key.pem" -out "$work/leaf.csr" 2>/dev/null
-printf 'subjectAltName=DNS:%s\nbasicConstraints=critical,CA:FALSE\n' "$host" >"$work/leaf.ext"
-openssl x509 -req -in "$work/leaf.csr" -CA "$work/config/remit/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 2 \
-  -extfile "$work/leaf.ext" -out "$work/leaf.pem" 2>/dev/null
-cat >"$work/config/remit/remit.toml" <<TOML
-[listen]
-address = "127.0.0.1:$agents"
-[egress]
-ca_file = "ca.pem"
-[systems.web]
-kind = "http"
-hosts = ["$host"]
-port = $upstream
-allow_private = true
-TOML
-python3 "$here/echo.py" "$upstream" "$work/leaf.pem" "$work/key.pem" "$work/log" &
-pids+=($!)
-"$remit" up >"$work/up.log" 2>&1 &
-pids+=($!)
-for _ in $(seq 100); do
-  "$remit" system list 2>/dev/null | grep -q "$host" && break
-  sleep 0.1
-done
+hosts=(memory.remit.test)
+host=${hosts[0]}
+# shellcheck source=bed.sh
+source "$here/bed.sh"
+at_end() { touch "$work/go"; }
+up python3 "$here/echo.py" "$upstream" "$work/leaf.pem" "$work/key.pem" "$work/log"
 # Odd characters, so that its encodings differ from it.
 secret="sk/live+$(openssl rand -hex 12)==~"
 printf '%s' "$secret" | "$remit" secret add web-key --system web >"$work/added" 2>&1 || { cat "$work/added"; exit 1; }
