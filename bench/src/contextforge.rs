@@ -1,31 +1,19 @@
 //! ContextForge, a gateway in Python, as a peer of the `calls` part: started by `peers/contextforge.py`, measured from outside.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use serde_json::Value;
 
 use crate::house::{Client, Target};
+use crate::peer::Peer;
 
 /// A running gateway; ends when dropped.
 pub struct ContextForge {
-    script: Child,
+    script: Peer,
     pid: u64,
     address: SocketAddr,
-    token: String,
-    tool: String,
-}
-
-impl Drop for ContextForge {
-    fn drop(&mut self) {
-        // The script ends the gateway when its standard input closes.
-        drop(self.script.stdin.take());
-        let _waited = self.script.wait();
-    }
 }
 
 impl ContextForge {
@@ -34,31 +22,13 @@ impl ContextForge {
     /// # Errors
     /// When it does not become ready.
     pub fn start(venv: &Path, folder: &Path, stub: SocketAddr) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/contextforge.py");
-        let mut child = Command::new("python3")
-            .arg(script)
-            .args([venv, folder])
-            .arg(format!("http://{stub}/mcp"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting python3")?;
-        let out = child.stdout.take().context("no standard output")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line)?;
-        let said: Value = serde_json::from_str(&line).context("ContextForge did not start")?;
-        let text = |key: &str| {
-            said.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let front = format!("http://{stub}/mcp");
+        let arguments = [venv.as_os_str(), folder.as_os_str(), front.as_ref()];
+        let script = Peer::start("contextforge.py", arguments)?;
         Ok(Self {
-            script: child,
-            pid: said.get("pid").and_then(Value::as_u64).context("no pid")?,
-            address: text("address").parse()?,
-            token: text("token"),
-            tool: text("tool"),
+            pid: script.number("pid")?,
+            address: script.text("address").parse()?,
+            script,
         })
     }
 
@@ -69,10 +39,10 @@ impl ContextForge {
     pub async fn client(&self) -> anyhow::Result<Client> {
         let target = Target {
             path: "/mcp/",
-            tool: self.tool.clone(),
+            tool: self.script.text("tool").to_owned(),
             modern: false,
         };
-        Client::to(self.address, target, Some(self.token.clone())).await
+        Client::to(self.address, target, Some(self.script.text("token").to_owned())).await
     }
 
     /// CPU time of it and of the children it has waited for.

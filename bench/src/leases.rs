@@ -2,9 +2,7 @@
 //! same run; and a start with 100,000 leases.
 
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +26,7 @@ use remit_server::tasks::end;
 use serde_json::Value;
 
 use crate::house::House;
+use crate::peer::Peer;
 use crate::report::{Goal, Row};
 use crate::time::{ms, now, percentile};
 
@@ -40,45 +39,20 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// PostgreSQL and OpenBao; ended when dropped.
 struct Peers {
-    script: Child,
+    _script: Peer,
     socket: String,
     bao: std::net::SocketAddr,
     token: String,
 }
 
-impl Drop for Peers {
-    fn drop(&mut self) {
-        // The script ends both when its standard input closes.
-        drop(self.script.stdin.take());
-        let _waited = self.script.wait();
-    }
-}
-
 impl Peers {
     fn start(folder: &Path, bao: &Path) -> anyhow::Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/leases.py");
-        let mut child = Command::new("python3")
-            .arg(script)
-            .args([folder, bao])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting python3")?;
-        let out = child.stdout.take().context("no standard output")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line)?;
-        let said: Value = serde_json::from_str(&line).context("PostgreSQL or OpenBao did not start")?;
-        let text = |key: &str| {
-            said.get(key)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let script = Peer::start("leases.py", [folder, bao])?;
         Ok(Self {
-            script: child,
-            socket: text("socket"),
-            bao: text("bao").parse()?,
-            token: text("token"),
+            socket: script.text("socket").to_owned(),
+            bao: script.text("bao").parse()?,
+            token: script.text("token").to_owned(),
+            _script: script,
         })
     }
 }

@@ -10,6 +10,7 @@ mod house;
 pub mod identity;
 pub mod large;
 pub mod leases;
+mod peer;
 mod plain;
 pub mod report;
 mod stub;
