@@ -17,8 +17,11 @@ cleanup() {
 trap cleanup EXIT
 printf '127.0.0.1 %s\n' "${hosts[@]}" >>/etc/hosts
 
-free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-upstream=$(free) agents=$(free)
+# Both at once, so that they are two.
+read -r upstream agents < <(python3 -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(s.getsockname()[1] for s in held))')
 export XDG_DATA_HOME=$work/data XDG_CONFIG_HOME=$work/config XDG_RUNTIME_DIR=$work/run
 mkdir -p "$work"/{data,config/remit,run} && chmod 700 "$work/run"
 key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
@@ -41,7 +44,8 @@ port = $upstream
 allow_private = true
 TOML
 
-# up SERVER…: starts that server of the first host, and Remit; returns when Remit knows the system.
+# up SERVER…: starts that server of the first host, and Remit; returns when Remit knows the system, and ends the check when
+# it does not come.
 up() {
   "$@" &
   pids+=($!)
@@ -51,4 +55,7 @@ up() {
     "$remit" system list 2>/dev/null | grep -q "${hosts[0]}" && return
     sleep 0.1
   done
+  echo "\`remit up\` did not get ready:"
+  cat "$work/up.log"
+  exit 1
 }
