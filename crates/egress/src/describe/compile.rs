@@ -14,7 +14,7 @@ use super::hosts::HostPattern;
 use super::operation::{BodyKind, Credential, Field, FieldKind, FieldRole, GraphQl, Operation, Place};
 use super::resource::ResourcePattern;
 use super::template::PathTemplate;
-use super::{Git, System};
+use super::{Git, System, lookup};
 use crate::request::git;
 
 /// A description that cannot be used: where, and what is wrong.
@@ -62,6 +62,7 @@ impl System {
                 operation(name, written).map_err(|why| format!("operation `{}`: {why}", written.name))?;
             operations.push(operation);
         }
+        lookup::link(name, &mut operations)?;
         let git = file
             .git
             .as_ref()
@@ -235,14 +236,20 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         .iter()
         .map(|r| ResourcePattern::parse(r))
         .collect::<Result<_, _>>()?;
+    let said = |name: &str| {
+        path.names().any(|known| known == name) || name.starts_with("query.") || name.starts_with("body.")
+    };
+    let lookup = file
+        .lookup
+        .as_ref()
+        .map(|written| lookup::parse(written, said).map_err(|why| format!("its lookup {why}")))
+        .transpose()?;
     for pattern in &resources {
         for used in pattern.names() {
-            let known = path.names().any(|name| name == used)
-                || used == "host"
-                || fields.contains_key(used)
-                || used.starts_with("query.")
-                || used.starts_with("body.");
-            if !known {
+            if let Some(field) = used.strip_prefix("object.") {
+                lookup::expect_field(lookup.as_ref(), field)
+                    .map_err(|why| format!("the resource `{}` names `{used}`, {why}", pattern.text))?;
+            } else if !said(used) && used != "host" {
                 return Err(format!(
                     "the resource `{}` names `{used}`, which the path does not have",
                     pattern.text
@@ -294,6 +301,8 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         strict: file.strict,
         idempotency: file.idempotency.clone(),
         opaque: file.opaque,
+        lookup,
+        looks_up: false,
         definition: remit_core::json::Object::new(),
         classification: Classification {
             class,
@@ -306,9 +315,15 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
             because: format!("the description of `{system}` says so"),
         },
     };
-    made.classification.arguments = definition::rules(system, &made)?;
-    made.definition = definition::definition(&made);
+    write(system, &mut made)?;
     Ok(made)
+}
+
+/// Writes down what the registry keeps of an operation.
+pub(super) fn write(system: &Name, operation: &mut Operation) -> Result<(), String> {
+    operation.classification.arguments = definition::rules(system, operation)?;
+    operation.definition = definition::definition(operation);
+    Ok(())
 }
 
 fn field(written: &FieldFile) -> Result<Field, String> {

@@ -8,6 +8,7 @@ use remit_core::name::ToolName;
 use remit_core::tool::{Classification, ToolClass};
 
 use super::hosts::HostPattern;
+use super::lookup::Lookup;
 use super::resource::ResourcePattern;
 use super::template::PathTemplate;
 
@@ -44,6 +45,10 @@ pub struct Operation {
     pub idempotency: Option<String>,
     /// The answer is a stream of events or media; passed on as it comes.
     pub opaque: bool,
+    /// How the object it names by an id is looked up.
+    pub lookup: Option<Lookup>,
+    /// Other operations, or it itself, are looked up with it.
+    pub looks_up: bool,
     /// The tool's definition, as the registry keeps it.
     pub definition: Object,
     /// What the registry says about it.

@@ -83,6 +83,7 @@ pub(super) fn read(
     Ok(Reading {
         operation: found.name.clone(),
         arguments,
+        lookup: None,
     })
 }
 

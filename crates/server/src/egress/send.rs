@@ -29,7 +29,7 @@ use crate::engine::send::{seal_answer, stopped};
 /// Pieces of an answer that may wait for a slow agent.
 const PIECES_WAITING: usize = 16;
 /// Where a kept answer is inside a result.
-pub(super) const HTTP: &str = "http";
+pub(crate) const HTTP: &str = "http";
 
 /// What belongs to the record of one outcome.
 struct Outcome {
@@ -397,6 +397,7 @@ async fn record_outcome(
     entry.outcome = Some(went.outcome.to_owned());
     entry.detail.insert("call", about.call.to_string());
     crate::engine::cause::record(&mut entry, about.prepared.cause.as_deref());
+    record::lookup(&mut entry, &about.prepared);
     if let Some(status) = went.status {
         entry.detail.insert("status", i64::from(status));
         entry

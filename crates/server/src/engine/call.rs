@@ -383,7 +383,7 @@ pub(crate) fn plain_denial(world: &World, reason: Reason, message: String) -> De
 }
 
 /// Labels of the run. While no tool carries any, none can have been charged.
-async fn labels(app: &App, live: &Live, world: &World) -> Result<Labels, Failure> {
+pub(crate) async fn labels(app: &App, live: &Live, world: &World) -> Result<Labels, Failure> {
     if !carries_labels(world) {
         return Ok(Labels::new());
     }
@@ -452,6 +452,7 @@ async fn allowed(
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, &prepared);
     uses::record(&mut entry, &prepared.weighed);
     if let Some(would) = &would {
         record::observed(&mut entry, would);
@@ -559,7 +560,10 @@ async fn allowed(
     if let Some(uses) = uses {
         uses.count(&prepared, &remembered);
     }
-    live.denials_in_a_row.store(0, Ordering::Relaxed);
+    // A lookup is nothing the agent asked for: whoever tries ids would never be stopped.
+    if record::lookup_for(&prepared).is_none() {
+        live.denials_in_a_row.store(0, Ordering::Relaxed);
+    }
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
     let bounds = Bounds {
         deadline: app.clock.boot().plus_ms(left),
@@ -646,6 +650,7 @@ pub async fn record_refusal(
     );
     record::decided(&mut entry, decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, prepared);
     uses::record(&mut entry, &prepared.weighed);
     carried::withhold(app, &mut entry)?;
     app.store.append(entry, |_| Ok(())).await?;

@@ -15,6 +15,7 @@ pub mod links;
 pub mod live;
 pub mod origin;
 pub mod port;
+pub(crate) mod reach;
 pub mod record;
 pub mod redeem;
 pub mod rooms;
