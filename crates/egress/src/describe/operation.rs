@@ -55,6 +55,18 @@ pub struct Operation {
     pub classification: Classification,
 }
 
+impl Operation {
+    /// Names of the request that say what it touches: those of its resources, and those its object is looked up by.
+    pub fn naming(&self) -> impl Iterator<Item = &str> {
+        let resources = self.resources.iter().flat_map(ResourcePattern::names);
+        let lookup = self.lookup.iter();
+        resources.chain(lookup.flat_map(|lookup| {
+            let only = lookup.only_digits.iter();
+            lookup.with.values().chain(only).map(String::as_str)
+        }))
+    }
+}
+
 /// How a body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyKind {

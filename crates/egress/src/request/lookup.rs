@@ -9,7 +9,7 @@ use remit_core::name::ToolName;
 
 use super::body::{Decoded, essence};
 use super::headers::is_extra;
-use super::{Head, Reading, Touches, common, of_protocol, operation_of, touch};
+use super::{Head, Reading, Touches, common, fold, of_protocol, operation_of, overridden, touch};
 use crate::describe::{Bind, Lookup, Member, Operation, Piece, System, lookup_in};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spool;
@@ -95,9 +95,10 @@ pub(super) fn wanted(
         headers: headers(system, head),
         content_type: None,
     };
+    overridden::in_query(&head)?;
     // An id must not make another operation of it than the one that is meant.
     let nothing = Spool::default().finish();
-    let read = operation_of(system, &head, &Decoded::Empty).filter(|(found, _)| found.name == target.name);
+    let read = operation_of(system, &head, &Decoded::Empty)?.filter(|(found, _)| found.name == target.name);
     let (None, Some((_, path))) = (of_protocol(system, &head, &nothing)?, read) else {
         return Err(Refusal::opaque(format!(
             "`{}` names an object by something that is no id: `{}` is not `{}`",
@@ -249,6 +250,7 @@ pub fn bind(system: &System, reading: Reading, found: &Found<'_>) -> Result<Read
     }
     let path = path_of(&reading.arguments);
     touch(operation, &path, &mut reading.arguments, Touches::Everything)?;
+    fold(system, &mut reading.arguments);
     reading.lookup = None;
     Ok(reading)
 }

@@ -6,7 +6,9 @@ mod fit;
 pub mod git;
 mod graphql;
 pub mod headers;
+mod keys;
 pub mod lookup;
+mod overridden;
 mod pack;
 
 use std::collections::BTreeMap;
@@ -53,11 +55,33 @@ pub struct Reading {
 /// # Errors
 /// [`Refusal`]: it is not an operation of the system, or could be read in more than one way.
 pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
+    let mut reading = recognised(system, head, body)?;
+    fold(system, &mut reading.arguments);
+    if let Some(lookup) = &mut reading.lookup {
+        fold(system, &mut lookup.arguments);
+    }
+    Ok(reading)
+}
+
+/// Segments of resources whose letters' case does not count are in lower case.
+fn fold(system: &System, arguments: &mut Object) {
+    if let Some(Value::Array(touched)) = arguments.get_mut("resources") {
+        for resource in touched {
+            if let Value::String(path) = resource {
+                *path = system.folded(path);
+            }
+        }
+    }
+}
+
+fn recognised(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
+    overridden::in_query(head)?;
     if let Some(reading) = of_protocol(system, head, body)? {
         return Ok(reading);
     }
     let decoded = body::decode(head, body)?;
-    let Some((operation, mut path)) = operation_of(system, head, &decoded) else {
+    overridden::in_body(head, body, &decoded)?;
+    let Some((operation, mut path)) = operation_of(system, head, &decoded)? else {
         return Err(Refusal::unknown(format!(
             "`{} {}` is no operation of `{}` that is known here; nothing unknown is allowed",
             head.method,
@@ -65,6 +89,7 @@ pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Ref
             system.name
         )));
     };
+    keys::expect_exact(operation, head, &decoded)?;
     let mut arguments = common(system, head, &path);
     body::add(operation, head, body, decoded, &mut arguments)?;
     let lookup = match lookup::wanted(system, operation, head, &path, &arguments)? {
@@ -103,13 +128,18 @@ fn operation_of<'s>(
     system: &'s System,
     head: &Head,
     decoded: &Decoded,
-) -> Option<(&'s Operation, BTreeMap<String, String>)> {
-    system
+) -> Result<Option<(&'s Operation, BTreeMap<String, String>)>, Refusal> {
+    let fitting = system
         .operations
         .iter()
         .filter(|operation| operation.methods.contains(&head.method) && at(operation.host.as_ref(), head))
-        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)))
-        .find(|(operation, _)| fit::holds(operation, head, decoded))
+        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)));
+    for (operation, path) in fitting {
+        if fit::holds(operation, head, decoded)? {
+            return Ok(Some((operation, path)));
+        }
+    }
+    Ok(None)
 }
 
 fn at(host: Option<&HostPattern>, head: &Head) -> bool {
@@ -207,6 +237,12 @@ fn touch(
     }
     touched.sort();
     touched.dedup();
+    if touched.is_empty() && !operation.resources.is_empty() && how == Touches::Everything {
+        return Err(Refusal::opaque(format!(
+            "`{}` does not say what it touches: none of its resources can be filled in",
+            operation.name
+        )));
+    }
     if !touched.is_empty() {
         arguments.insert(
             "resources",

@@ -173,6 +173,9 @@ fn an_id_makes_no_other_request_of_the_lookup() {
         r#"{"pet":{"id":true}}"#,
         r#"{"pet":{"id":null}}"#,
         r#"{"pet":"42"}"#,
+        r#"{"pet":{"id":42,"ID":43}}"#,
+        r#"{"pet":{"id":42},"Pet":{"id":43}}"#,
+        "[42]",
         "{}",
     ] {
         let refused = ask("POST /feedings", body).unwrap_err();
@@ -182,6 +185,8 @@ fn an_id_makes_no_other_request_of_the_lookup() {
             "{body}"
         );
     }
+    let twice = ask("POST /feedings?pet=43", r#"{"pet":{"id":42}}"#).unwrap_err();
+    assert!(twice.sentence.contains("stands in the query"), "{twice}");
     let odd = ask("POST /feedings", r#"{"pet":{"id":"a?b#c&d"}}"#).unwrap();
     assert_eq!(
         argument(odd.lookup.as_deref().unwrap(), "request"),
