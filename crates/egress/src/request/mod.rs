@@ -123,12 +123,15 @@ fn of_protocol(system: &System, head: &Head, body: &Spooled) -> Result<Option<Re
     }
 }
 
-/// The operation a request is, and the named pieces of its path.
+/// An operation, and the named pieces of the path it was recognised by.
+type Recognised<'s> = (&'s Operation, BTreeMap<String, String>);
+
+/// The operation a request is.
 fn operation_of<'s>(
     system: &'s System,
     head: &Head,
     decoded: &Decoded,
-) -> Result<Option<(&'s Operation, BTreeMap<String, String>)>, Refusal> {
+) -> Result<Option<Recognised<'s>>, Refusal> {
     let fitting = system
         .operations
         .iter()

@@ -28,6 +28,7 @@ lookup = { operation = "pets.get", fields = { owner = "owner.login", name = "nam
 name = "pets.rename"
 call = "PUT /pets/{id}"
 class = "write"
+idempotency = "idempotency-key"
 resources = ["{object.owner}/{object.name}"]
 lookup = { operation = "pets.get", fields = { owner = "owner.login", name = "name" }, bind = "etag" }
 [operations.fields]
@@ -59,6 +60,8 @@ struct Pet {
     etag: String,
     status: u16,
     kind: &'static str,
+    /// It does what it is asked to and answers 503.
+    breaks: bool,
 }
 
 impl Pet {
@@ -68,6 +71,7 @@ impl Pet {
             etag: "\"v1\"".to_owned(),
             status: 200,
             kind: "application/json",
+            breaks: false,
         }
     }
 }
@@ -103,6 +107,9 @@ fn shelter(pets: &Pets) -> Answers {
             let entry = pets.get_mut(&id).unwrap();
             entry.body["name"] = changed["name"].clone();
             entry.etag = "\"v2\"".to_owned();
+            if pet.breaks {
+                return plain("503 Service Unavailable");
+            }
         }
         let etag = if pet.etag.is_empty() {
             String::new()
@@ -481,6 +488,28 @@ async fn where_nothing_binds_a_person_looks() {
     let (status, _) = bed.get(&task, "GET /pets/1/notes").await;
     assert_eq!(status, 200);
     refused(&bed.get(&task, "GET /pets/2/notes").await, "out_of_authority");
+}
+
+/// Nobody knows whether the first was done, and its object is another version now: the same again carries the same key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_request_again_has_the_same_key_whatever_its_object_is_by_now() {
+    let bed = Bed::open().await;
+    let task = bed.task(&["shelter/*"]).await;
+    let rename = || bed.ask(&task, "PUT /pets/1", JSON, r#"{"name":"max"}"#);
+    bed.pet("1", |pet| pet.breaks = true);
+    assert_eq!(rename().await.0, 503);
+    bed.pet("1", |pet| pet.breaks = false);
+    assert_eq!(rename().await.0, 200);
+    let seen = bed.upstream.seen();
+    let puts: Vec<&Seen> = seen.iter().filter(|seen| seen.line.starts_with("PUT")).collect();
+    assert_eq!(puts.len(), 2);
+    assert_eq!(puts[0].header("if-match"), Some("\"v1\""));
+    assert_eq!(puts[1].header("if-match"), Some("\"v2\""));
+    let key = |seen: &Seen| seen.header("idempotency-key").unwrap().to_owned();
+    assert_eq!(key(puts[0]), key(puts[1]));
+    // Then it is known, and the next one is another.
+    assert_eq!(rename().await.0, 200);
+    assert_ne!(key(bed.upstream.seen().last().unwrap()), key(puts[1]));
 }
 
 /// Lookups that are allowed in between do not hide that everything an agent asks for is refused.
