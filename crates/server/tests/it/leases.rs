@@ -11,7 +11,7 @@ use crate::databases::Erp;
 use crate::postgres_bed::Cluster;
 
 /// Sockets of this machine, without a house around them.
-struct Sockets;
+pub struct Sockets;
 
 impl Streams for Sockets {
     fn open<'a>(&'a self, place: &'a Place) -> Pending<'a, Result<Stream, Unreached>> {
@@ -27,7 +27,7 @@ impl Streams for Sockets {
     }
 }
 
-fn account(url: &str, user: &str, password: Option<&SecretString>) -> Account {
+pub fn account(url: &str, user: &str, password: Option<&SecretString>) -> Account {
     let part = |key: &str| {
         let found = url
             .split(' ')

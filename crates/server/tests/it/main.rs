@@ -32,6 +32,8 @@ mod egress_hostile;
 #[cfg(test)]
 mod fake_github;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod github_apps;
 #[cfg(test)]
 mod house;

@@ -13,7 +13,8 @@ use remit_core::tool::ToolClass;
 use remit_enforce::Permitted;
 use remit_upstream::{ErrorKind, Reply, Sent, UpstreamError};
 
-use super::{STATEMENT, sessions};
+use super::STATEMENT;
+use super::sessions::{self, Duty};
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
 
@@ -149,13 +150,10 @@ fn stop(app: &Arc<App>, database: &Name, pid: i32) {
     let (app, database) = (Arc::clone(app), database.clone());
     let working = Arc::clone(&app);
     app.background.spawn(async move {
-        let slot = working.broker.sessions.of_house(&database);
-        let mut admin = slot.lock().await;
-        let stopped = match sessions::house(&working, &database, &mut admin, None).await {
-            Ok(()) => match admin.as_ref() {
-                Some(admin) => admin.terminate(pid).await.map_err(Failure::unavailable),
-                None => Ok(()),
-            },
+        let slot = working.broker.sessions.of_house(&database, Duty::Cut);
+        let mut session = slot.lock().await;
+        let stopped = match sessions::house(&working, &database, &mut session, Duty::Cut, None).await {
+            Ok(session) => session.terminate(pid).await.map_err(Failure::unavailable),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = stopped {
