@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy_core::ast::{Entity, EntityUID, Value as Cedar};
+use remit_core::amount;
 use remit_core::authority::ClientFeature;
 use remit_core::call::Operation;
 use remit_core::json::{Object, Value};
@@ -187,7 +188,7 @@ impl Catalogue {
 }
 
 /// True when an opaque argument is one that decides where the call reaches: a resource or a destination. Amounts count only
-/// when they are no plain number, for bounds and budgets read numbers without Cedar.
+/// when they cannot be read, for bounds and budgets read them without Cedar.
 #[must_use]
 pub fn salient_opaque(opaque: &[String], classification: &Classification, arguments: &Object) -> bool {
     let whole = Value::Object(arguments.clone());
@@ -198,7 +199,7 @@ pub fn salient_opaque(opaque: &[String], classification: &Classification, argume
             .filter(|rule| overlaps(pointer, &rule.pointer))
             .any(|rule| match rule.role {
                 ArgumentRole::Resource { .. } | ArgumentRole::Destination { .. } => true,
-                ArgumentRole::Amount => whole.pointer(pointer).and_then(Value::as_number).is_none(),
+                ArgumentRole::Amount => whole.pointer(pointer).and_then(amount::of).is_none(),
                 ArgumentRole::Content => false,
             })
     })

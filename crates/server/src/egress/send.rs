@@ -149,6 +149,7 @@ pub(super) async fn stream(
         lane,
         prepared,
         attachment,
+        ..
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let mut lease = may_mint(app, live, &prepared, call).await?;
@@ -291,6 +292,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         lane,
         prepared,
         attachment,
+        ..
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();

@@ -314,8 +314,7 @@ async fn what_was_given_up_is_settled_before_anything_is_looked_for() {
     let first = house("remit_settled").await.unwrap();
     let frozen = Frozen::stop(vec![first.pid.to_string()]);
     let rights = Rights {
-        covers: &|_| true,
-        verbs: Verbs::default(),
+        of: &|_| Some(Verbs::default()),
     };
     let verifier = postgresql::verifier(&SecretString::from("not-asked-for-here"));
     let role = ["remit_given_up".to_owned()];

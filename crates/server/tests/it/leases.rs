@@ -61,10 +61,11 @@ async fn a_thousand_leases_are_cut_at_once() {
     let Some(url) = url else { return };
     let admin = signed_in(&url, "postgres").await.unwrap();
     let rights = Rights {
-        covers: &|_| true,
-        verbs: Verbs {
-            read: true,
-            ..Verbs::default()
+        of: &|_| {
+            Some(Verbs {
+                read: true,
+                ..Verbs::default()
+            })
         },
     };
     let verifier = postgresql::verifier(&SecretString::from("not-asked-for-here"));
@@ -129,10 +130,7 @@ async fn what_a_role_owns_goes_with_it() {
         .unwrap();
     let Some(url) = url else { return };
     let admin = signed_in(&url, "postgres").await.unwrap();
-    let rights = Rights {
-        covers: &|_| false,
-        verbs: Verbs::default(),
-    };
+    let rights = Rights { of: &|_| None };
     let names = ["remit_owner".to_owned()];
     postgresql::make(
         &admin,

@@ -9,6 +9,8 @@ mod backends;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod carried;

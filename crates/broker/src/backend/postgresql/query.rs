@@ -23,6 +23,8 @@ pub struct Limits {
     pub rows_max: usize,
     /// Most bytes of values given back.
     pub bytes_max: usize,
+    /// Most rows changed: what would change more changes nothing.
+    pub changed_max: Option<u64>,
     /// Longest time the server works on it, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -109,6 +111,12 @@ async fn within(
         // The end of the transaction closes it.
     } else {
         take(session, &statement.text, limits, &mut outcome, &mut bytes).await?;
+        if let Some(max) = limits.changed_max.filter(|max| !reads && outcome.affected > *max) {
+            return Err(BackendError::Refused(format!(
+                "this would change {} rows, and {max} may be changed at once by what is left of the budget: nothing was changed",
+                outcome.affected
+            )));
+        }
     }
     Ok(outcome)
 }

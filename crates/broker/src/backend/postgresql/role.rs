@@ -1,6 +1,6 @@
 //! The life of a role: made with the task's tables and verbs, cut, removed, proved gone. Every step may be repeated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use postgres_protocol::password::scram_sha_256;
@@ -28,8 +28,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 pub struct Verbs {
     /// `SELECT`.
     pub read: bool,
-    /// `INSERT` and `UPDATE`.
-    pub write: bool,
+    /// `INSERT`.
+    pub insert: bool,
+    /// `UPDATE`.
+    pub update: bool,
     /// `DELETE`.
     pub delete: bool,
 }
@@ -40,8 +42,11 @@ impl Verbs {
         if self.read {
             verbs.push("SELECT");
         }
-        if self.write {
-            verbs.extend(["INSERT", "UPDATE"]);
+        if self.insert {
+            verbs.push("INSERT");
+        }
+        if self.update {
+            verbs.push("UPDATE");
         }
         if self.delete {
             verbs.push("DELETE");
@@ -52,17 +57,13 @@ impl Verbs {
 
 /// What a role gets.
 pub struct Rights<'r> {
-    /// True for the tables of the task.
-    pub covers: &'r (dyn Fn(&Table) -> bool + Send + Sync),
-    /// What may be done with them.
-    pub verbs: Verbs,
+    /// What may be done with a table; `None` for those that are not the task's.
+    pub of: &'r (dyn Fn(&Table) -> Option<Verbs> + Send + Sync),
 }
 
 impl std::fmt::Debug for Rights<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rights")
-            .field("verbs", &self.verbs)
-            .finish_non_exhaustive()
+        f.debug_struct("Rights").finish_non_exhaustive()
     }
 }
 
@@ -98,20 +99,18 @@ pub async fn make(
     let mut script = format!(
         "{ONE_BY_ONE} CREATE ROLE {role} LOGIN NOINHERIT CONNECTION LIMIT {SESSIONS_MAX} PASSWORD '{verifier}' VALID UNTIL '{until}';"
     );
-    let schemas: BTreeSet<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
+    let schemas: BTreeSet<&str> = tables.iter().map(|(table, _)| table.schema.as_str()).collect();
     for schema in schemas {
         script.push_str(&format!("GRANT USAGE ON SCHEMA {} TO {role};", quoted(schema)));
     }
-    let verbs = rights.verbs.list().join(", ");
-    if !verbs.is_empty() {
-        for table in &tables {
+    for (table, verbs) in &tables {
+        let verbs = verbs.list().join(", ");
+        if !verbs.is_empty() {
             script.push_str(&format!("GRANT {verbs} ON {} TO {role};", whole(table)));
         }
     }
-    if rights.verbs.write {
-        for sequence in &sequences {
-            script.push_str(&format!("GRANT USAGE ON SEQUENCE {} TO {role};", whole(sequence)));
-        }
+    for sequence in &sequences {
+        script.push_str(&format!("GRANT USAGE ON SEQUENCE {} TO {role};", whole(sequence)));
     }
     admin.execute(&script).await
 }
@@ -120,8 +119,11 @@ fn whole(table: &Table) -> String {
     format!("{}.{}", quoted(&table.schema), quoted(&table.name))
 }
 
-/// Tables and views the rights cover, and the sequences that number the columns of those tables.
-async fn covered(admin: &Session, rights: &Rights<'_>) -> Result<(Vec<Table>, Vec<Table>), BackendError> {
+/// Tables and views the rights cover, and the sequences that number the columns of those that rows are added to or changed in.
+async fn covered(
+    admin: &Session,
+    rights: &Rights<'_>,
+) -> Result<(BTreeMap<Table, Verbs>, BTreeSet<Table>), BackendError> {
     let rows = admin
         .rows(
             "SELECT n.nspname, c.relname, sn.nspname, s.relname \
@@ -135,7 +137,7 @@ async fn covered(admin: &Session, rights: &Rights<'_>) -> Result<(Vec<Table>, Ve
             &[],
         )
         .await?;
-    let (mut tables, mut sequences) = (BTreeSet::new(), BTreeSet::new());
+    let (mut tables, mut sequences) = (BTreeMap::new(), BTreeSet::new());
     for row in rows {
         let text = |at: usize| {
             row.try_get::<_, Option<String>>(at)
@@ -145,15 +147,17 @@ async fn covered(admin: &Session, rights: &Rights<'_>) -> Result<(Vec<Table>, Ve
             continue;
         };
         let table = Table { schema, name };
-        if !(rights.covers)(&table) {
+        let Some(verbs) = (rights.of)(&table) else {
             continue;
+        };
+        if verbs.insert || verbs.update {
+            if let (Some(schema), Some(name)) = (text(2)?, text(3)?) {
+                sequences.insert(Table { schema, name });
+            }
         }
-        if let (Some(schema), Some(name)) = (text(2)?, text(3)?) {
-            sequences.insert(Table { schema, name });
-        }
-        tables.insert(table);
+        tables.insert(table, verbs);
     }
-    Ok((tables.into_iter().collect(), sequences.into_iter().collect()))
+    Ok((tables, sequences))
 }
 
 /// Takes the login away and terminates every session, for all of them at once. From here on nobody is let in.

@@ -303,8 +303,7 @@ pub(crate) async fn issue(
             return Err(Failure::Conflict("the task is not open any more".to_owned()));
         }
         let rights = Rights {
-            covers: &|table| held.covers(table),
-            verbs: held.verbs,
+            of: &|table| held.of_table(table),
         };
         postgresql::make(admin, &lease.handle, &verifier, lease.expires_at, &rights)
             .await
