@@ -99,7 +99,7 @@ pub async fn make(
     let mut script = format!(
         "{ONE_BY_ONE} CREATE ROLE {role} LOGIN NOINHERIT CONNECTION LIMIT {SESSIONS_MAX} PASSWORD '{verifier}' VALID UNTIL '{until}';"
     );
-    let schemas: BTreeSet<&str> = tables.iter().map(|(table, _)| table.schema.as_str()).collect();
+    let schemas: BTreeSet<&str> = tables.keys().map(|table| table.schema.as_str()).collect();
     for schema in schemas {
         script.push_str(&format!("GRANT USAGE ON SCHEMA {} TO {role};", quoted(schema)));
     }
@@ -150,10 +150,10 @@ async fn covered(
         let Some(verbs) = (rights.of)(&table) else {
             continue;
         };
-        if verbs.insert || verbs.update {
-            if let (Some(schema), Some(name)) = (text(2)?, text(3)?) {
-                sequences.insert(Table { schema, name });
-            }
+        if (verbs.insert || verbs.update)
+            && let (Some(schema), Some(name)) = (text(2)?, text(3)?)
+        {
+            sequences.insert(Table { schema, name });
         }
         tables.insert(table, verbs);
     }
