@@ -32,7 +32,7 @@ pub struct Reservation {
     pub elastic: bool,
 }
 
-/// What was taken of a budget before it was known how much would be used.
+/// What a call took of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// The task whose budget it is.
@@ -41,6 +41,8 @@ pub struct Taken {
     pub budget: Budget,
     /// How much.
     pub amount: u64,
+    /// It was taken on account, before it is known how much will be used.
+    pub elastic: bool,
 }
 
 /// What a call takes from the budgets of its task and of every task above it. What a run asks of Remit itself takes
@@ -89,7 +91,7 @@ pub fn reservations(app: &App, snapshot: &Snapshot, prepared: &Prepared) -> Vec<
 }
 
 /// Takes all of it, in the append of the decision. People agreed that `lifted` may be overrun by this call: it is counted there
-/// all the same. Answers what was taken on account.
+/// all the same. Answers what was taken.
 ///
 /// # Errors
 /// [`remit_store::Refused::BudgetExceeded`] when one does not last.
@@ -112,23 +114,29 @@ pub fn take(
             remit_store::budgets::reserve(tx, one.task, &one.budget, one.amount, one.max)?;
             one.amount
         };
-        if one.elastic {
-            taken.push(Taken {
-                task: one.task,
-                budget: one.budget.clone(),
-                amount,
-            });
-        }
+        taken.push(Taken {
+            task: one.task,
+            budget: one.budget.clone(),
+            amount,
+            elastic: one.elastic,
+        });
     }
     Ok(taken)
 }
 
-/// Gives back what was not used, in the append of the outcome.
+/// The most rows a call may use of what it took on account; `None`: no budget counts them.
+#[must_use]
+pub fn on_account(taken: &[Taken]) -> Option<u64> {
+    let elastic = taken.iter().filter(|one| one.elastic);
+    elastic.map(|one| one.amount).min()
+}
+
+/// Gives back what was taken on account and not used, in the append of the outcome.
 ///
 /// # Errors
 /// [`ApplyError`] of the store.
 pub fn give_back(tx: &mut Tx<'_>, taken: &[Taken], used: u64) -> Result<(), ApplyError> {
-    taken.iter().try_for_each(|one| {
+    taken.iter().filter(|one| one.elastic).try_for_each(|one| {
         let unused = one.amount.saturating_sub(used);
         remit_store::budgets::give_back(tx, one.task, &one.budget, unused)
     })

@@ -107,8 +107,25 @@ pub struct Allowed {
     pub prepared: Prepared,
     /// What goes with it.
     pub attachment: Option<Arc<Attachment>>,
-    /// What was taken on account from budgets of rows.
+    /// What it took from budgets.
     pub taken: Vec<Taken>,
+    /// The same call as other tasks allowed it, where a server asks for several at once: sent once, for all of them.
+    pub with: Vec<Alongside>,
+}
+
+/// A call as another task allowed it: it goes out with the first one's permit, and has an outcome of its own.
+#[derive(Debug)]
+pub struct Alongside {
+    /// The task.
+    pub live: Arc<Live>,
+    /// Its call.
+    pub call: CallId,
+    /// Its decision.
+    pub decision: Decision,
+    /// Its lane.
+    pub lane: &'static str,
+    /// What the registry said.
+    pub prepared: Prepared,
 }
 
 /// A call that people have to agree to.
@@ -613,6 +630,7 @@ async fn allowed(
         prepared,
         attachment: None,
         taken,
+        with: Vec::new(),
     })))
 }
 

@@ -80,7 +80,7 @@ pub async fn send(
             return Box::pin(perform(app, live, permitted, &decision)).await;
         }
         if server.is_database() {
-            let rows_max = taken.iter().map(|taken| taken.amount).min();
+            let rows_max = budgets::on_account(&taken);
             return crate::broker::databases::run(app, live, permitted, rows_max, &mut noted).await;
         }
         match link(app, For::Task(live), &server, manner.era).await {

@@ -13,7 +13,7 @@ use crate::app::{App, Failure};
 use crate::broker::backends::{self, Ended};
 use crate::broker::databases::sessions::POSTGRESQL;
 use crate::broker::leases;
-use crate::broker::minted::MINTED;
+use crate::broker::minted::{self, MINTED};
 
 /// Rows read at a time while looking for what is due.
 const PAGE: u32 = 500;
@@ -121,8 +121,7 @@ async fn cut(app: &Arc<App>, database: &Name, batch: &[Lease]) -> Result<(), Fai
 async fn end(app: &Arc<App>, (backend, system): &(Name, Name), batch: &[Lease]) -> Result<(), Failure> {
     let ended = match backend.as_str() {
         POSTGRESQL => roles::remove(app, system, batch).await?,
-        // Whoever minted it knows how it ends; here it is shown to nobody any more.
-        MINTED => vec![Ended::Fading; batch.len()],
+        MINTED => minted::end(app, batch).await,
         other => backends::end(app, other, batch).await?,
     };
     let settling = batch
