@@ -9,10 +9,13 @@ use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Classification, Marks, ToolClass};
 
 use super::definition;
-use super::file::{CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile};
+use super::file::{
+    CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile, RevokeFile,
+};
 use super::hosts::HostPattern;
 use super::operation::{BodyKind, Credential, Field, FieldKind, FieldRole, GraphQl, Operation, Place};
 use super::resource::ResourcePattern;
+use super::revoke::Revoke;
 use super::template::PathTemplate;
 use super::{Git, System, lookup};
 use crate::request::git;
@@ -83,6 +86,15 @@ impl System {
             if !names.insert(operation.name.clone()) {
                 return Err(format!("two operations are named `{}`", operation.name));
             }
+        }
+        let in_header = |file: &CredentialFile| file.header.is_some();
+        if let Some(operation) = operations.iter().find(|operation| operation.revoke.is_some())
+            && (file.sigv4.is_some() || !file.credentials.iter().any(in_header))
+        {
+            return Err(format!(
+                "operation `{}`: `revoke` needs a credential that stands in a header",
+                operation.name
+            ));
         }
         // Most specific first; of equals the one written first.
         operations.sort_by_key(|operation| {
@@ -308,6 +320,11 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         fields,
         strict: file.strict,
         idempotency: file.idempotency.clone(),
+        revoke: file
+            .revoke
+            .as_ref()
+            .map(|written| revoke(file, written))
+            .transpose()?,
         opaque: file.opaque,
         lookup,
         looks_up: false,
@@ -332,6 +349,13 @@ pub(super) fn write(system: &Name, operation: &mut Operation) -> Result<(), Stri
     operation.classification.arguments = definition::rules(system, operation)?;
     operation.definition = definition::definition(operation);
     Ok(())
+}
+
+fn revoke(operation: &OperationFile, written: &RevokeFile) -> Result<Revoke, String> {
+    if !operation.mints {
+        return Err("`revoke` takes back what an operation mints, and this one does not".to_owned());
+    }
+    Revoke::compile(written).map_err(|why| format!("`revoke`: {why}"))
 }
 
 fn field(written: &FieldFile) -> Result<Field, String> {

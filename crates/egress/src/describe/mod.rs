@@ -11,6 +11,7 @@ mod lookup;
 mod openapi;
 mod operation;
 mod resource;
+pub mod revoke;
 mod shipped;
 mod template;
 mod yaml;

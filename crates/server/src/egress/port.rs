@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::attachment::Attachment;
 use super::front::CONNECTION;
 use super::lookup::{self, Asker, Looked};
-use super::{inject, send};
+use super::{idempotency, inject, send};
 use crate::app::{App, Failure};
 use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
 use crate::engine::cause::Cause;
@@ -180,13 +180,14 @@ pub(super) async fn call(
         Looked::Answered(answer) => return Ok(answer),
     };
     let task = live.snapshot().task.id;
-    app.egress.keys.put(
+    idempotency::put(
         app,
         task,
         &request.system,
         &reading.operation,
         &mut reading.arguments,
-    )?;
+    )
+    .await?;
     let asked = Asked {
         server: request.system.name.clone(),
         operation: Operation::CallTool(reading.operation),

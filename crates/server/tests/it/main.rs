@@ -9,6 +9,8 @@ mod backends;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod carried;
@@ -32,6 +34,8 @@ mod egress_hostile;
 #[cfg(test)]
 mod fake_github;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod github_apps;
 #[cfg(test)]
 mod house;
@@ -49,6 +53,8 @@ mod locked;
 mod logins;
 #[cfg(test)]
 mod managers;
+#[cfg(test)]
+mod mint_ends;
 #[cfg(test)]
 mod minting;
 #[cfg(test)]
@@ -68,6 +74,8 @@ mod offline;
 mod postgres_bed;
 #[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod repeats;
 #[cfg(test)]
 mod risk;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use remit_upstream::{Environment, Launcher, Resolve, Scrubber};
@@ -34,6 +35,8 @@ pub struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// What it answers, whatever is asked: head lines behind the status line, and the body.
     pub answer: Arc<Mutex<(String, String)>>,
+    /// It takes requests and never answers.
+    pub is_silent: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -55,17 +58,19 @@ impl Upstream {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (to, says) = (Arc::clone(&seen), answers);
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let (to, says, silent) = (Arc::clone(&seen), answers, Arc::clone(&is_silent));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (to, says, tls) = (Arc::clone(&to), Arc::clone(&says), tls.clone());
+                let silent = Arc::clone(&silent);
                 tokio::spawn(async move {
                     match tls {
-                        None => talk(stream, &to, &says).await,
+                        None => talk(stream, &to, &says, &silent).await,
                         Some(tls) => {
                             if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
-                                talk(stream, &to, &says).await;
+                                talk(stream, &to, &says, &silent).await;
                             }
                         }
                     }
@@ -76,6 +81,7 @@ impl Upstream {
             port,
             seen,
             answer: Arc::default(),
+            is_silent,
         }
     }
 
@@ -84,7 +90,12 @@ impl Upstream {
     }
 }
 
-async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<Vec<Seen>>, answers: &Answers) {
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: &Mutex<Vec<Seen>>,
+    answers: &Answers,
+    is_silent: &AtomicBool,
+) {
     let mut buffer = Vec::new();
     loop {
         let end = loop {
@@ -119,8 +130,11 @@ async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<Vec<
         let line = head.lines().next().unwrap_or_default().to_owned();
         let is_head = line.starts_with("HEAD");
         let one = Seen { line, head, body };
+        seen.lock().unwrap().push(one.clone());
+        if is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let (head, text) = answers(&one);
-        seen.lock().unwrap().push(one);
         let body = if is_head { "" } else { text.as_str() };
         let message = format!("{head}content-length: {}\r\n\r\n{body}", text.len());
         if stream.write_all(message.as_bytes()).await.is_err() {
