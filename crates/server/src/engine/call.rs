@@ -8,7 +8,7 @@ use remit_core::authority::Budget;
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
-use remit_core::id::{ApprovalId, CallId, DecisionId, TaskId};
+use remit_core::id::{CallId, DecisionId, TaskId};
 use remit_core::json::Object;
 use remit_core::label::Labels;
 use remit_core::limits::DENIALS_IN_A_ROW_MAX;
@@ -787,21 +787,5 @@ pub fn unavailable(app: &App, failure: &Failure) -> Decision {
         message: failure.to_string(),
         allowed_instead: Vec::new(),
         approval: None,
-    }
-}
-
-/// The decision of a call that waits.
-#[must_use]
-pub fn pending(id: DecisionId, hold: &Hold, approval: ApprovalId) -> Decision {
-    Decision {
-        id,
-        effect: Effect::Hold,
-        reason: Reason::ApprovalRequired,
-        tier: hold.requirement.tier,
-        rules: hold.rules.iter().map(ToString::to_string).collect(),
-        policy_version: hold.policy_version.to_string(),
-        message: hold.message.clone(),
-        allowed_instead: Vec::new(),
-        approval: Some(approval),
     }
 }
