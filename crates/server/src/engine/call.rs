@@ -28,7 +28,7 @@ use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, budgets, carried, cause, hold, narrowed, record, session, uses};
+use super::{body, budgets, carried, cause, hold, labels, narrowed, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -228,7 +228,7 @@ pub async fn decide_prepared(
             exhausted = budgets::overruns(app, &world, &snapshot, &prepared).await?;
             counted = true;
         }
-        let labels = labels(app, live, &world).await?;
+        let labels = labels::of(app, live, &world).await?;
         let uses = uses::of(app, live).await?;
         prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
         let given = match redeemed {
@@ -423,24 +423,6 @@ pub(crate) fn plain_denial(world: &World, reason: Reason, message: String) -> De
     }
 }
 
-/// Labels of the run. While no tool carries any, none can have been charged.
-pub(crate) async fn labels(app: &App, live: &Live, world: &World) -> Result<Labels, Failure> {
-    if !carries_labels(world) {
-        return Ok(Labels::new());
-    }
-    let run = live.run().id;
-    app.store
-        .read(move |conn| Ok::<_, Failure>(remit_store::labels::get(conn, run)?))
-        .await
-}
-
-fn carries_labels(world: &World) -> bool {
-    world
-        .registry
-        .tools()
-        .any(|tool| !tool.tool.classification.labels.is_empty())
-}
-
 /// Why recording an allow did not work.
 enum Recording {
     Again(AppendError),
@@ -567,7 +549,7 @@ async fn allowed(
         .map(|uses| uses.to_remember(&prepared.weighed))
         .unwrap_or_default();
     let (agent, remembered) = (snapshot.task.agent.clone(), remember.clone());
-    let (seen, labelled) = (labels.clone(), carries_labels(world));
+    let (seen, labelled) = (labels.clone(), labels::are_carried(world));
     let (receipt, taken) = app
         .store
         .append(entry, move |tx| {

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod features;
 pub mod flights;
 pub mod hold;
+mod labels;
 pub mod links;
 pub mod live;
 pub mod narrowed;
