@@ -484,6 +484,7 @@ async fn allowed(
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, &prepared);
     uses::record(&mut entry, &prepared.weighed);
     if let Some(would) = &would {
         record::observed(&mut entry, would);
@@ -591,7 +592,10 @@ async fn allowed(
     if let Some(uses) = uses {
         uses.count(&prepared, &remembered);
     }
-    live.denials_in_a_row.store(0, Ordering::Relaxed);
+    // A lookup is nothing the agent asked for: whoever tries ids would never be stopped.
+    if record::lookup_for(&prepared).is_none() {
+        live.denials_in_a_row.store(0, Ordering::Relaxed);
+    }
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
     let bounds = Bounds {
         deadline: app.clock.boot().plus_ms(left),
@@ -680,6 +684,7 @@ pub async fn record_refusal(
     );
     record::decided(&mut entry, decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, prepared);
     uses::record(&mut entry, &prepared.weighed);
     carried::withhold(app, &mut entry)?;
     app.store.append(entry, |_| Ok(())).await?;

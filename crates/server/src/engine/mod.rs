@@ -18,6 +18,7 @@ pub mod live;
 pub mod narrowed;
 pub mod origin;
 pub mod port;
+pub(crate) mod reach;
 pub mod record;
 pub mod redeem;
 pub mod rooms;
