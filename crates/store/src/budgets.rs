@@ -47,6 +47,28 @@ pub fn reserve(
     Ok(after.unsigned_abs())
 }
 
+/// Gives back what a call took that was never sent.
+///
+/// # Errors
+/// [`ApplyError`] when the row cannot be written.
+pub fn release(tx: &mut Tx<'_>, task: TaskId, budget: &Budget, amount: u64) -> Result<(), ApplyError> {
+    let name = budget_to_text(budget);
+    let known = match tx.cache().budget(task, &name) {
+        Some(counter) => Some(counter),
+        None => load(tx, task, &name)?,
+    };
+    // The task ended, and its counters with it.
+    let Some(counter) = known else { return Ok(()) };
+    let after = counter
+        .used
+        .saturating_sub(i64::try_from(amount).unwrap_or(i64::MAX))
+        .max(0);
+    let values: [Value<'_>; 3] = [task.to_string().into(), (&name).into(), after.into()];
+    let term = BUDGETS.replace(tx, &values, counter.term)?;
+    tx.cache().set_budget(task, &name, Counter { used: after, term });
+    Ok(())
+}
+
 /// What is used of a budget.
 ///
 /// # Errors

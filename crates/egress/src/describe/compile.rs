@@ -9,10 +9,13 @@ use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Classification, Marks, ToolClass};
 
 use super::definition;
-use super::file::{CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile};
+use super::file::{
+    CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile, RevokeFile,
+};
 use super::hosts::HostPattern;
 use super::operation::{BodyKind, Credential, Field, FieldKind, FieldRole, GraphQl, Operation, Place};
 use super::resource::ResourcePattern;
+use super::revoke::Revoke;
 use super::template::PathTemplate;
 use super::{Git, System};
 use crate::request::git;
@@ -83,6 +86,15 @@ impl System {
                 return Err(format!("two operations are named `{}`", operation.name));
             }
         }
+        let in_header = |file: &CredentialFile| file.header.is_some();
+        if let Some(operation) = operations.iter().find(|operation| operation.revoke.is_some())
+            && (file.sigv4.is_some() || !file.credentials.iter().any(in_header))
+        {
+            return Err(format!(
+                "operation `{}`: `revoke` needs a credential that stands in a header",
+                operation.name
+            ));
+        }
         // Most specific first; of equals the one written first.
         operations.sort_by_key(|operation| {
             std::cmp::Reverse((
@@ -97,6 +109,7 @@ impl System {
             hosts,
             https,
             port: file.port,
+            fold: file.fold.unwrap_or(0),
             credentials: file
                 .credentials
                 .iter()
@@ -160,6 +173,8 @@ fn graphql(system: &Name, file: &GraphQlFile) -> Result<GraphQl, String> {
             irreversible,
             mints,
             body: Some("json".to_owned()),
+            // Whatever the document names is of no use as a bound: it may come in by a variable, an id, a search.
+            resources: vec!["graphql".to_owned()],
             ..OperationFile::default()
         };
         operation(system, &written)
@@ -220,6 +235,11 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
     let class = ToolClass::from_str(&file.class).map_err(|error| error.to_string())?;
     let mut fields = BTreeMap::new();
     for (at, written) in &file.fields {
+        if at.split('.').any(str::is_empty) || at.split('.').nth(1) == Some("*") {
+            return Err(format!(
+                "the field `{at}` has to be `query.NAME` or `body.NAME[.NAME]`"
+            ));
+        }
         if !at.starts_with("query.") && !at.starts_with("body.") {
             return Err(format!(
                 "the field `{at}` starts with neither `query.` nor `body.`"
@@ -240,8 +260,9 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
             let known = path.names().any(|name| name == used)
                 || used == "host"
                 || fields.contains_key(used)
-                || used.starts_with("query.")
-                || used.starts_with("body.");
+                || ["query.", "header.", "body."]
+                    .iter()
+                    .any(|front| used.starts_with(front));
             if !known {
                 return Err(format!(
                     "the resource `{}` names `{used}`, which the path does not have",
@@ -293,6 +314,11 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         fields,
         strict: file.strict,
         idempotency: file.idempotency.clone(),
+        revoke: file
+            .revoke
+            .as_ref()
+            .map(|written| revoke(file, written))
+            .transpose()?,
         opaque: file.opaque,
         definition: remit_core::json::Object::new(),
         classification: Classification {
@@ -309,6 +335,13 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
     made.classification.arguments = definition::rules(system, &made)?;
     made.definition = definition::definition(&made);
     Ok(made)
+}
+
+fn revoke(operation: &OperationFile, written: &RevokeFile) -> Result<Revoke, String> {
+    if !operation.mints {
+        return Err("`revoke` takes back what an operation mints, and this one does not".to_owned());
+    }
+    Revoke::compile(written).map_err(|why| format!("`revoke`: {why}"))
 }
 
 fn field(written: &FieldFile) -> Result<Field, String> {

@@ -55,6 +55,45 @@ fn every_description_compiles() {
     }
 }
 
+/// What takes back a token says so in the description, and can be made of what the answer holds (docs.gitlab.com, "Project
+/// access tokens API"; docs.github.com, "Revoke an installation access token").
+#[test]
+fn what_mints_says_how_that_is_taken_back() {
+    let answer = r#"{"id":58,"token":"x","scopes":["api"]}"#;
+    let answer = remit_core::json::parse(answer.as_bytes(), &remit_core::json::Bounds::RESPONSE).unwrap();
+    for (name, operation, expected) in [
+        (
+            "gitlab",
+            "tokens.create",
+            "/api/v4/projects/acme%2Fweb/access_tokens/58 /api/v4/personal_access_tokens/self",
+        ),
+        (
+            "github",
+            "installations.token",
+            "/installation/token /installation/repositories",
+        ),
+    ] {
+        let system = system(name);
+        let mut all = system.all_operations();
+        let operation = all.find(|known| known.name.as_str() == operation).unwrap();
+        let revoke = operation.revoke.as_ref().unwrap();
+        let fill = |request: &remit_egress::describe::revoke::Request| {
+            let value_of = |name: &str| match name {
+                "project" => Some("acme/web".to_owned()),
+                name => remit_egress::describe::revoke::member(&answer, name),
+            };
+            request.fill(value_of).unwrap()
+        };
+        assert_eq!(
+            format!("{} {}", fill(&revoke.call), fill(&revoke.probe)),
+            expected
+        );
+        assert_eq!(revoke.with_minted, name == "github");
+        let shown = operation.definition.get("_meta").unwrap().to_string();
+        assert!(shown.contains("\"revoke\""), "{shown}");
+    }
+}
+
 #[test]
 fn telling_requests() {
     const JSON: &str = "application/json";
@@ -100,14 +139,28 @@ fn telling_requests() {
             "POST https://api.github.com/graphql",
             JSON,
             r#"{"query":"{viewer{login}}"}"#,
-            "query read",
+            "query read graphql",
         ),
         (
             "github",
             "POST https://api.github.com/graphql",
             JSON,
             r#"{"query":"mutation{deleteRef(input:{refId:\"x\"}){clientMutationId}}"}"#,
-            "mutation.deleteRef delete",
+            "mutation.deleteRef delete graphql",
+        ),
+        (
+            "github",
+            "GET https://api.github.com/repos/Acme/WEB/contents/README.md",
+            "",
+            "",
+            "repos.read read acme/web/contents/README.md",
+        ),
+        (
+            "github",
+            "GET https://github.com/Acme/Web.git/info/refs?service=git-upload-pack",
+            "",
+            "",
+            "git.fetch_refs read acme/web",
         ),
         (
             "github",
@@ -164,6 +217,35 @@ fn telling_requests() {
             "",
             "",
             "objects.delete_version delete b/k/l",
+        ),
+        (
+            "s3",
+            "PUT https://s3.amazonaws.com/b/k?acl=x&acl",
+            "",
+            "<a/>",
+            "objects.set_acl privilege b/k",
+        ),
+        (
+            "s3",
+            "PUT https://s3.amazonaws.com/b/k?retention=",
+            "",
+            "<a/>",
+            "objects.set_retention privilege b/k",
+        ),
+        (
+            "s3",
+            "DELETE https://s3.amazonaws.com/b/k?versionId=3&versionId=4",
+            "",
+            "",
+            "objects.delete_version delete b/k",
+        ),
+        ("s3", "GET https://s3.amazonaws.com/", "", "", "buckets.list read"),
+        (
+            "github",
+            "GET https://api.github.com/search/code?q=x",
+            "",
+            "",
+            "search read search/code",
         ),
         (
             "s3",
@@ -274,6 +356,61 @@ fn what_is_unknown_or_hidden_is_refused() {
             "POST https://sts.amazonaws.com/",
             "application/x-www-form-urlencoded",
             "Action=AssumeRole&Action=GetCallerIdentity",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/files.completeUploadExternal?channel_id=EVIL",
+            JSON,
+            r#"{"channel_id":"C1","files":[]}"#,
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/files.completeUploadExternal",
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"channel_id\"\r\n\r\nEVIL\r\n--x--",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/conversations.history",
+            JSON,
+            "{}",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/conversations.history?channel=C1",
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"channel\"\r\n\r\nC2\r\n--x--",
+        ),
+        (
+            "slack",
+            "POST https://slack.com/api/chat.postMessage",
+            JSON,
+            r##"{"channel":"#ops","Channel":"#evil","text":"hi"}"##,
+        ),
+        ("http", "POST https://api.example/orders/1?_method=DELETE", "", ""),
+        (
+            "http",
+            "POST https://api.example/orders/1",
+            "application/x-www-form-urlencoded",
+            "a=1&_Method=delete",
+        ),
+        (
+            "http",
+            "POST https://api.example/orders/1",
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nDELETE\r\n--x--",
+        ),
+        (
+            "stripe",
+            "POST https://api.stripe.com/v1/payment_intents",
+            "application/x-www-form-urlencoded",
+            "amount=1&currency=eur&AMOUNT=99999",
+        ),
+        (
+            "github",
+            "PATCH https://api.github.com/repos/acme/web/git/refs/heads/main",
+            JSON,
+            r#"{"sha":"a","force":["true"]}"#,
         ),
     ] {
         assert!(ask(name, request, kind, body).is_err(), "{request} {body}");

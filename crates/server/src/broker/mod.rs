@@ -26,6 +26,7 @@ pub mod vault;
 
 pub(crate) use backends::{missing_login, not_taken};
 pub use credential::{Credential, CredentialFailure, credential, credential_of};
+pub(crate) use credential::{is_made_per_task, lease_of_secret};
 use placeholder::openers;
 pub use placeholder::{PLACEHOLDER, decoy, environment, placeholder, resolve};
 pub use reach::Reach;

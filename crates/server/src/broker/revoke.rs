@@ -133,8 +133,7 @@ pub async fn sweep(app: &Arc<App>) -> Result<(), Failure> {
 async fn end(app: &Arc<App>, backend: Name, system: Name, group: Vec<Lease>) {
     let ended = match backend.as_str() {
         POSTGRESQL => roles(app, &system, &group).await,
-        // Whoever minted it knows how it ends; here it is shown to nobody any more.
-        MINTED => Ok(vec![Ended::Fading; group.len()]),
+        MINTED => Ok(minted::end(app, &group).await),
         other => backends::end(app, other, &group).await,
     };
     let ended = ended.unwrap_or_else(|failure| vec![Ended::Lives(failure.to_string()); group.len()]);

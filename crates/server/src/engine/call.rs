@@ -22,7 +22,7 @@ use remit_store::calls::{CallState, NewCall};
 use remit_store::{AppendError, Refused};
 
 use super::cause::Cause;
-use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare, reservations};
+use super::decide::{Answered, Circumstances, Prepared, Reservation, Would, ask, prepare, reservations};
 use super::flights::Boarded;
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
@@ -109,6 +109,25 @@ pub struct Allowed {
     pub prepared: Prepared,
     /// What goes with it.
     pub attachment: Option<Arc<Attachment>>,
+    /// What it took from budgets.
+    pub taken: Vec<Reservation>,
+    /// The same call as other tasks allowed it, where a server asks for several at once: sent once, for all of them.
+    pub with: Vec<Alongside>,
+}
+
+/// A call as another task allowed it: it goes out with the first one's permit, and has an outcome of its own.
+#[derive(Debug)]
+pub struct Alongside {
+    /// The task.
+    pub live: Arc<Live>,
+    /// Its call.
+    pub call: CallId,
+    /// Its decision.
+    pub decision: Decision,
+    /// Its lane.
+    pub lane: &'static str,
+    /// What the registry said.
+    pub prepared: Prepared,
 }
 
 /// A call that people have to agree to.
@@ -513,6 +532,7 @@ async fn allowed(
     let digest_of_call = prepared.digest;
     let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
     let take = reservations(snapshot, &prepared);
+    let taken = take.clone();
     let uses = live.uses.get();
     let remember = uses
         .map(|uses| uses.to_remember(&prepared.weighed))
@@ -585,6 +605,8 @@ async fn allowed(
         lane,
         prepared,
         attachment: None,
+        taken,
+        with: Vec::new(),
     })))
 }
 

@@ -50,6 +50,8 @@ mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
+mod mint_ends;
+#[cfg(test)]
 mod minting;
 #[cfg(test)]
 mod names;
@@ -66,6 +68,8 @@ mod offline;
 mod postgres_bed;
 #[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod repeats;
 #[cfg(test)]
 mod risk;
 #[cfg(test)]

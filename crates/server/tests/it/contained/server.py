@@ -12,11 +12,11 @@ import urllib.request
 API = os.environ.get("MAIL_API", "https://mail.example")
 
 
-def request(url, body, method=None, body_type="application/json"):
+def request(url, body, method=None, body_type="application/json", token=None):
     """Status and body; whatever goes wrong is said."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Content-Type": body_type} if body else {}
-    if token := os.environ.get("MAIL_TOKEN"):
+    if token := token or os.environ.get("MAIL_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     asked = urllib.request.Request(url, data=data, headers=headers, method=method)
     try:
@@ -87,6 +87,18 @@ def send(arguments):
             except OSError as error:
                 tries.append(f"failed: {error}")
             return json.dumps(tries)
+        case "idle":
+            # Under way until somebody puts a note there.
+            with open(f"{arguments['note']}.started", "w", encoding="utf-8"):
+                pass
+            while not os.path.exists(arguments["note"]):
+                time.sleep(0.02)
+            return "was idle"
+        case "carrying":
+            with open(arguments["note"], encoding="utf-8") as note:
+                return request(f"{API}/messages", message, token=note.read())
+        case "mint":
+            return request(f"{API}/tokens", {"name": "mine"})
         case "environment":
             with open("/proc/self/environ", "rb") as environ:
                 return environ.read().replace(b"\0", b"\n").decode()
@@ -95,7 +107,7 @@ def send(arguments):
 
 TEXT = {"type": "string"}
 TOOLS = {
-    "send": (send, {"to": TEXT, "text": TEXT, "how": TEXT, "port": TEXT, "abstract": TEXT}, ["to", "text"]),
+    "send": (send, {"to": TEXT, "text": TEXT, "how": TEXT, "port": TEXT, "abstract": TEXT, "note": TEXT}, ["to", "text"]),
     "later": (later, {"to": TEXT, "note": TEXT}, ["to", "note"]),
 }
 
