@@ -122,6 +122,8 @@ pub struct Alongside {
     pub live: Arc<Live>,
     /// Its call.
     pub call: CallId,
+    /// Its place among the calls under way.
+    pub boarded: Boarded,
     /// Its decision.
     pub decision: Decision,
     /// Its lane.

@@ -102,13 +102,13 @@ pub async fn send(
             }
         }
     };
-    let sent = if boarded.is_cut() {
-        Err(stopped(&name, Sent::No))
-    } else {
-        tokio::select! {
-            sent = sending => sent,
-            () = boarded.cut() => Err(stopped(&name, Sent::Maybe)),
-        }
+    let is_cut = boarded.is_cut();
+    let sent = tokio::select! {
+        biased;
+        // Nothing of it has left yet.
+        () = std::future::ready(()), if is_cut => Err(stopped(&name, Sent::No)),
+        sent = sending => sent,
+        () = boarded.cut() => Err(stopped(&name, Sent::Maybe)),
     };
     let (outcome, state, why) = match &sent {
         Ok(UpstreamReply::Result(_) | UpstreamReply::Error(_)) => ("done", CallState::Done, None),

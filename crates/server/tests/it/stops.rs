@@ -73,7 +73,10 @@ async fn a_call_that_is_still_getting_its_credential_is_stopped_and_never_leaves
         bed.house.app().background.idle().await;
         std::fs::remove_file(at("go")).unwrap();
         std::fs::remove_file(at("asked")).unwrap();
+        let (status, refused) = bed.base(&task.token, "GET /pets/2", "", "").await;
+        assert_eq!(status, 403, "{what}: {refused}");
         if what.starts_with("host:") {
+            assert_eq!(refused["reason"], "destination_not_allowed", "{refused}");
             lift(bed.house.app(), Target::parse(what).unwrap(), &name("alice"))
                 .await
                 .unwrap();
