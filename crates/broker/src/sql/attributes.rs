@@ -79,7 +79,7 @@ impl Attributes {
     ///
     /// # Errors
     /// One that may be called on a value.
-    pub(super) fn on_rows(self) -> Result<Vec<String>, NotInspectable> {
+    pub(super) fn on_rows(&self) -> Result<Vec<String>, NotInspectable> {
         for (of, name) in &self.dotted {
             let known =
                 |(result, columns): &(String, BTreeSet<String>)| result != of || columns.contains(name);
@@ -89,7 +89,7 @@ impl Attributes {
                 )));
             }
         }
-        let names: BTreeSet<String> = self.dotted.into_iter().map(|(_, name)| name).collect();
-        Ok(names.into_iter().collect())
+        let names: BTreeSet<&String> = self.dotted.iter().map(|(_, name)| name).collect();
+        Ok(names.into_iter().cloned().collect())
     }
 }

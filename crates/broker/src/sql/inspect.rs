@@ -1,9 +1,10 @@
 //! Reads one statement and walks all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use remit_core::tool::ToolClass;
+use remit_core::verb::Verb;
 use sqlparser::ast::{
     Expr, FromTable, Ident, ObjectName, OrderByExpr, OrderBySort, Query, Select, SetExpr, Statement,
     TableFactor, TableObject, VisitMut as _, VisitorMut,
@@ -53,9 +54,12 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
         schema,
         scope: Scope::default(),
         tables: BTreeSet::new(),
+        named: BTreeMap::new(),
+        targets: BTreeSet::new(),
         effects: BTreeSet::new(),
         verb: "",
         whole: false,
+        locks: false,
         reads: false,
         function: None,
         attributes: Attributes::default(),
@@ -71,7 +75,7 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
         ));
     }
     let attributes = walk.attributes.on_rows()?;
-    let mut effects = walk.effects.into_iter();
+    let mut effects = walk.effects.iter().copied();
     let class = match (effects.next(), effects.next()) {
         (None, _) => ToolClass::Read,
         (Some(one), None) => one,
@@ -81,15 +85,43 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
             ));
         }
     };
+    let reads_too = class != ToolClass::Read && walk.reads;
+    let uses = uses(&walk, class, reads_too);
     Ok(Inspection {
         class,
+        uses,
         verb: walk.verb,
         tables: walk.tables.into_iter().collect(),
         whole: walk.whole,
-        reads_too: class != ToolClass::Read && walk.reads,
+        reads_too,
         attributes,
         text: sent,
     })
+}
+
+/// What is done with each table. A table that rows are only added to is not read; one that is named once more is, and so is
+/// every other.
+fn uses(walk: &Walk<'_>, class: ToolClass, reads_too: bool) -> BTreeSet<(Table, Verb)> {
+    if walk.whole {
+        return BTreeSet::new();
+    }
+    let mut uses = walk.targets.clone();
+    for table in &walk.tables {
+        let verbs: Vec<Verb> = walk
+            .targets
+            .iter()
+            .filter(|(target, _)| target == table)
+            .map(|(_, verb)| *verb)
+            .collect();
+        if walk.locks {
+            uses.insert((table.clone(), Verb::Update));
+        }
+        let only_added = verbs == [Verb::Insert] && walk.named.get(table).is_none_or(|times| *times <= 1);
+        if class == ToolClass::Read || verbs.is_empty() || (reads_too && !only_added) {
+            uses.insert((table.clone(), Verb::Class(ToolClass::Read)));
+        }
+    }
+    uses
 }
 
 fn parse(text: &str) -> Result<Statement, NotInspectable> {
@@ -120,10 +152,16 @@ struct Walk<'s> {
     schema: &'s str,
     scope: Scope,
     tables: BTreeSet<Table>,
+    /// How often the walk came to each of them.
+    named: BTreeMap<Table, usize>,
+    /// What is changed, and how.
+    targets: BTreeSet<(Table, Verb)>,
     /// Classes of everything it changes.
     effects: BTreeSet<ToolClass>,
     verb: &'static str,
     whole: bool,
+    /// Rows are locked, which is the right of those who change them.
+    locks: bool,
     reads: bool,
     /// A function in the place of a table; the walk names it once more as a relation.
     function: Option<ObjectName>,
@@ -148,8 +186,44 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes a table, and writes its name so that it can mean nothing else: with its schema, and quoted.
+    /// A table that is changed.
+    fn changed(&mut self, name: &mut ObjectName, verb: Verb) -> Step {
+        match self.resolved(name, false) {
+            Ok(Some(table)) => {
+                self.write(name, &table);
+                self.targets.insert((table.clone(), verb));
+                self.tables.insert(table);
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+
     fn table(&mut self, name: &mut ObjectName, may_be_expression: bool) -> Step {
+        match self.resolved(name, may_be_expression) {
+            Ok(Some(table)) => {
+                self.write(name, &table);
+                *self.named.entry(table.clone()).or_default() += 1;
+                self.tables.insert(table);
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+
+    /// Writes the name so that it can mean nothing else: with its schema, and quoted. Definitions put names where no schema
+    /// may stand, and are about the whole database anyway.
+    fn write(&self, name: &mut ObjectName, table: &Table) {
+        if !self.whole {
+            let quoted = |name: &str| Ident::with_quote('"', name);
+            *name = vec![quoted(&table.schema), quoted(&table.name)].into();
+        }
+    }
+
+    /// `None` for the name of an expression of the statement itself.
+    fn resolved(&self, name: &ObjectName, may_be_expression: bool) -> Result<Option<Table>, NotInspectable> {
         let mut parts = Vec::new();
         for part in &name.0 {
             match part.as_ident() {
@@ -157,16 +231,18 @@ impl Walk<'_> {
                     unmistakable(ident)?;
                     parts.push(folded(ident));
                 }
-                None => return refuse(format!("`{name}` is no plain name of a table")),
+                None => {
+                    return Err(NotInspectable(format!("`{name}` is no plain name of a table")));
+                }
             }
         }
         let table = match parts.as_slice() {
-            [name] if may_be_expression && self.scope.is_expression(name) => return ControlFlow::Continue(()),
+            [name] if may_be_expression && self.scope.is_expression(name) => return Ok(None),
             // The catalogue is searched before every other schema.
             [name] if name.starts_with("pg_") => {
-                return refuse(format!(
+                return Err(NotInspectable(format!(
                     "`{name}` may be a table of the catalogue: name the schema of your table"
-                ));
+                )));
             }
             [name] => Table {
                 schema: self.schema.to_owned(),
@@ -174,23 +250,21 @@ impl Walk<'_> {
             },
             // Passwords, settings and other sessions' statements lie there; `information_schema` shows what may be seen.
             [schema, _] if schema.starts_with("pg_") => {
-                return refuse(format!(
+                return Err(NotInspectable(format!(
                     "`{name}` is a table of the catalogue: `information_schema` describes tables"
-                ));
+                )));
             }
             [schema, name] => Table {
                 schema: schema.clone(),
                 name: name.clone(),
             },
-            _ => return refuse(format!("`{name}` names a database: write `schema.table`")),
+            _ => {
+                return Err(NotInspectable(format!(
+                    "`{name}` names a database: write `schema.table`"
+                )));
+            }
         };
-        // Definitions put names where no schema may stand, and are about the whole database anyway.
-        if !self.whole {
-            let quoted = |name: &str| Ident::with_quote('"', name);
-            *name = vec![quoted(&table.schema), quoted(&table.name)].into();
-        }
-        self.tables.insert(table);
-        ControlFlow::Continue(())
+        Ok(Some(table))
     }
 
     fn function(&self, name: &ObjectName) -> Step {
@@ -222,9 +296,9 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, factor: &mut TableFactor) -> Step {
+    fn target(&mut self, factor: &mut TableFactor, verb: Verb) -> Step {
         match factor {
-            TableFactor::Table { name, args: None, .. } => self.table(name, false),
+            TableFactor::Table { name, args: None, .. } => self.changed(name, verb),
             _ => refuse("what is changed is no plain table"),
         }
     }
@@ -246,12 +320,20 @@ impl VisitorMut for Walk<'_> {
                 let TableObject::TableName(name) = &mut insert.table else {
                     return refuse("what is inserted into is no plain table");
                 };
-                self.table(name, false)?;
-                self.reads |= insert.on.is_some() || insert.returning.is_some();
+                self.changed(name, Verb::Insert)?;
+                if insert.on.is_some() {
+                    // What is there already may be changed in place of adding to it.
+                    self.changed(name, Verb::Update)?;
+                    self.reads = true;
+                }
+                if insert.returning.is_some() {
+                    self.table(name, false)?;
+                    self.reads = true;
+                }
             }
             Statement::Update(update) => {
                 self.changes(ToolClass::Write, "update");
-                self.target(&mut update.table.relation)?;
+                self.target(&mut update.table.relation, Verb::Update)?;
                 self.reads |=
                     update.selection.is_some() || update.returning.is_some() || update.from.is_some();
             }
@@ -261,14 +343,14 @@ impl VisitorMut for Walk<'_> {
                 let [one] = from.as_mut_slice() else {
                     return refuse("what is deleted from is no single table");
                 };
-                self.target(&mut one.relation)?;
+                self.target(&mut one.relation, Verb::Class(ToolClass::Delete))?;
                 self.reads |=
                     delete.selection.is_some() || delete.returning.is_some() || delete.using.is_some();
             }
             Statement::Truncate(truncate) => {
                 self.changes(ToolClass::Delete, "truncate");
                 for target in &mut truncate.table_names {
-                    self.table(&mut target.name, false)?;
+                    self.changed(&mut target.name, Verb::Class(ToolClass::Delete))?;
                 }
                 if truncate.cascade.is_some() {
                     self.whole = true;
@@ -308,6 +390,7 @@ impl VisitorMut for Walk<'_> {
         }
         if !query.locks.is_empty() {
             self.changes(ToolClass::Write, "lock");
+            self.locks = true;
             self.reads = true;
         }
         ControlFlow::Continue(())
@@ -432,26 +515,29 @@ impl VisitorMut for Walk<'_> {
     }
 
     fn pre_visit_ident(&mut self, ident: &mut Ident) -> Step {
-        unmistakable(ident)
+        match unmistakable(ident) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
     }
 }
 
 /// A name that PostgreSQL reads as it was read here.
-fn unmistakable(ident: &Ident) -> Step {
+fn unmistakable(ident: &Ident) -> Result<(), NotInspectable> {
     if ident.value.len() > NAME_BYTES_MAX {
-        return refuse(format!(
+        return Err(NotInspectable(format!(
             "PostgreSQL cuts off names longer than {NAME_BYTES_MAX} bytes: write `{}` as it is in the database",
             ident.value.chars().take(80).collect::<String>()
-        ));
+        )));
     }
     if ident.quote_style.is_none() && !ident.value.is_ascii() {
         // Whether they are folded to lower case depends on the encoding of the database.
-        return refuse(format!(
+        return Err(NotInspectable(format!(
             "a name with letters beyond ASCII has to be quoted: write `\"{}\"`",
             ident.value
-        ));
+        )));
     }
-    ControlFlow::Continue(())
+    Ok(())
 }
 
 fn refuse_type(kind: &sqlparser::ast::DataType) -> Step {

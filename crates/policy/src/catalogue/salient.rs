@@ -1,12 +1,13 @@
 //! Opaque arguments that matter: those by which a call may reach somewhere that rules do not see.
 
+use remit_core::amount;
 use remit_core::json::{Object, Value};
 use remit_core::tool::{ArgumentRole, Classification};
 
 /// True when an opaque argument is one that decides where the call reaches: a resource or a destination. One of which only
 /// members deeper down have such a meaning counts where it has another form than the one in which they are found: what is
-/// found is in `context.resources` and `context.destinations`. Amounts count only when they are no plain number, for bounds
-/// and budgets read numbers without Cedar.
+/// found is in `context.resources` and `context.destinations`. Amounts count only when they cannot be read, for bounds
+/// and budgets read them without Cedar.
 #[must_use]
 pub fn salient_opaque(opaque: &[String], classification: &Classification, arguments: &Object) -> bool {
     let whole = Value::Object(arguments.clone());
@@ -21,7 +22,7 @@ pub fn salient_opaque(opaque: &[String], classification: &Classification, argume
                     let deeper: Vec<&str> = deeper.collect();
                     deeper.is_empty() || whole.pointer(pointer).is_none_or(|value| hides(value, &deeper))
                 }
-                ArgumentRole::Amount => whole.pointer(pointer).and_then(Value::as_number).is_none(),
+                ArgumentRole::Amount => whole.pointer(pointer).and_then(amount::of).is_none(),
                 ArgumentRole::Content => false,
             })
     })

@@ -8,7 +8,7 @@
 //! What is made for a task (`backends/`) is made at first use; what an upstream mints is captured (`minted.rs`).
 //!
 //! A lease is a row before anybody is asked for it (`leases.rs`) and ends inside the transaction that ends its task.
-//! What left us is then revoked and probed (`revoke.rs`). Databases are servers of our own (`databases/`).
+//! What left us is then revoked and probed (`revoke/`). Databases are servers of our own (`databases/`).
 
 mod backends;
 mod credential;

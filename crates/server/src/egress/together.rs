@@ -20,9 +20,9 @@ use super::attachment::Attachment;
 use super::{idempotency, inject, port, send};
 use crate::app::{App, Failure};
 use crate::broker;
+use crate::engine::budgets::Taken;
 use crate::engine::call::{Allowed, Alongside, Asked, Asks, Decided, Redeemed, decide, refuse_for};
 use crate::engine::cause::{self, Cause, LiveCall};
-use crate::engine::decide::Reservation;
 use crate::engine::live::Live;
 use crate::engine::record;
 
@@ -52,7 +52,7 @@ pub(super) fn parties(calls: &[Arc<LiveCall>]) -> Vec<Party> {
 /// What one task allowed, until it is sent or given up.
 struct Part {
     of: Alongside,
-    taken: Vec<Reservation>,
+    taken: Vec<Taken>,
 }
 
 /// One request, decided by each of `parties` and sent once, or refused.
@@ -316,7 +316,7 @@ async fn give_up(app: &Arc<App>, parts: &[Part], why: &str) -> Result<(), Failur
         app.store
             .append(entry, move |tx| {
                 for take in &taken {
-                    remit_store::budgets::release(tx, take.task, &take.budget, take.amount)?;
+                    remit_store::budgets::give_back(tx, take.task, &take.budget, take.amount)?;
                 }
                 remit_store::calls::finish(tx, call, CallState::Failed)
             })

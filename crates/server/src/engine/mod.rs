@@ -1,6 +1,7 @@
 //! The way of a call: prepare, decide, record, permit, send, record the outcome, answer.
 
 pub mod body;
+pub mod budgets;
 pub mod call;
 pub mod carried;
 pub mod catalog;
@@ -13,6 +14,7 @@ pub mod flights;
 pub mod hold;
 pub mod links;
 pub mod live;
+pub mod narrowed;
 pub mod origin;
 pub mod port;
 pub mod record;

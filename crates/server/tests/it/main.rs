@@ -9,6 +9,8 @@ mod backends;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod carried;
@@ -31,6 +33,8 @@ mod egress_git;
 mod egress_hostile;
 #[cfg(test)]
 mod fake_github;
+#[cfg(test)]
+mod frozen;
 #[cfg(test)]
 mod github_apps;
 #[cfg(test)]

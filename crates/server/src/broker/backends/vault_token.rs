@@ -125,7 +125,15 @@ pub(super) async fn end(app: &Arc<App>, of: &VaultToken, group: &[Lease]) -> Res
         for lease in part {
             ending.push(end_one(app, &manager, lease, &search, &reach));
         }
-        ended.extend(futures_util::future::join_all(ending).await);
+        let found = futures_util::future::join_all(ending).await;
+        let is_away = found.iter().all(|ended| matches!(ended, Ended::Lives(_)));
+        ended.extend(found);
+        if is_away {
+            // The rest would each wait as long as these did.
+            let why = Ended::Lives("the manager did not end those before it".to_owned());
+            ended.resize(group.len(), why);
+            break;
+        }
     }
     Ok(ended)
 }

@@ -1,12 +1,15 @@
 """A stdio MCP server (2025-11-25) that sends mail over HTTPS, honestly or not; with nothing but the standard library."""
 
+import http.client
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 API = os.environ.get("MAIL_API", "https://mail.example")
@@ -39,6 +42,29 @@ def dial(address, family=socket.AF_INET, kind=socket.SOCK_STREAM):
             return "connected"
     except OSError as error:
         return f"failed: {error}"
+
+
+def slowly(message, note):
+    """A request whose body ends only when somebody puts a note there."""
+    api, proxy = urllib.parse.urlsplit(API), urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+    way = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=20, context=ssl.create_default_context())
+    way.set_tunnel(api.hostname, api.port)
+    body = json.dumps(message).encode()
+    way.putrequest("POST", "/messages")
+    way.putheader("Content-Type", "application/json")
+    way.putheader("Content-Length", str(len(body)))
+    way.endheaders(body[:5])
+    wait_for(note)
+    way.send(body[5:])
+    answer = way.getresponse()
+    return f"{answer.status} {answer.read().decode()}"
+
+
+def wait_for(note):
+    with open(f"{note}.started", "w", encoding="utf-8"):
+        pass
+    while not os.path.exists(note):
+        time.sleep(0.02)
 
 
 def later(arguments):
@@ -89,11 +115,10 @@ def send(arguments):
             return json.dumps(tries)
         case "idle":
             # Under way until somebody puts a note there.
-            with open(f"{arguments['note']}.started", "w", encoding="utf-8"):
-                pass
-            while not os.path.exists(arguments["note"]):
-                time.sleep(0.02)
+            wait_for(arguments["note"])
             return "was idle"
+        case "slowly":
+            return slowly(message, arguments["note"])
         case "carrying":
             with open(arguments["note"], encoding="utf-8") as note:
                 return request(f"{API}/messages", message, token=note.read())

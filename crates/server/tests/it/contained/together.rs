@@ -49,8 +49,16 @@ impl Scene {
 
     /// Starts a call of `task` that names `to`, and waits until the server works on it.
     async fn idle(&self, task: &Opened, to: &str) -> Idle {
-        let note = self.house.folder.join(format!("note-{}-{to}", task.task.id));
-        let arguments = json!({"to": to, "text": "", "how": "idle", "note": note.to_str().unwrap()});
+        self.working(task, to, "idle").await
+    }
+
+    fn note(&self, task: &Opened, to: &str) -> PathBuf {
+        self.house.folder.join(format!("note-{}-{to}", task.task.id))
+    }
+
+    async fn working(&self, task: &Opened, to: &str, how: &str) -> Idle {
+        let note = self.note(task, to);
+        let arguments = json!({"to": to, "text": "", "how": how, "note": note.to_str().unwrap()});
         let params = json!({"name": "send", "arguments": arguments});
         let (house, token) = (self.house.caller(), task.token.clone());
         let working = tokio::spawn(async move {
@@ -321,4 +329,30 @@ async fn nothing_that_was_made_for_one_of_them_is_used_for_the_others() {
     assert_eq!(suspended[0].task, Some(other.task.id.to_string()));
     idle.working.abort();
     std::fs::write(&idle.note, "go on").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_begun_before_is_held_to_what_came_under_way_meanwhile() {
+    let Some(scene) = Scene::open("100ms").await else {
+        return;
+    };
+    scene.shared().await;
+    let one = scene.task(&["mail/*", "mail-api/*"]).await;
+    let other = scene.task(&["mail/*", "mail-api/*"]).await;
+    // Its head is there, its body is not: what the other's call brings could still be put into it.
+    let slow = scene.working(&one, "anna@example.org", "slowly").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let idle = scene.idle(&other, "spy@evil.example").await;
+    let said = slow.done().await;
+    assert!(
+        said.contains("403 ") && said.contains("destination_not_allowed"),
+        "{said}"
+    );
+    idle.done().await;
+    assert!(scene.upstream.seen().is_empty());
+    // Alone it is sent.
+    std::fs::remove_file(scene.note(&one, "anna@example.org")).unwrap();
+    let slow = scene.working(&one, "anna@example.org", "slowly").await;
+    assert!(slow.done().await.contains("200 "));
+    assert_eq!(scene.upstream.seen().len(), 1);
 }
