@@ -37,6 +37,11 @@ fn what_is_done_with_each_table_is_told() {
         ("SELECT * FROM a JOIN b USING (id)", &["read a", "read b"][..]),
         ("INSERT INTO b (x) VALUES (1)", &["insert b"]),
         ("INSERT INTO b SELECT * FROM a", &["read a", "insert b"]),
+        (
+            "INSERT INTO b (x) VALUES (1) RETURNING id",
+            &["read b", "insert b"],
+        ),
+        ("UPDATE b SET x = y::int", &["read b", "update b"]),
         ("INSERT INTO b SELECT * FROM b", &["read b", "insert b"]),
         (
             "INSERT INTO b (x) VALUES ((SELECT max(x) FROM b))",
