@@ -6,6 +6,7 @@ mod bodies;
 mod bypass;
 #[cfg(test)]
 mod bypass_bed;
+#[cfg(test)]
 mod contained_run;
 #[cfg(test)]
 mod fake_control;
