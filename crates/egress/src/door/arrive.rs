@@ -309,6 +309,7 @@ async fn read(place: Going, token: Option<&str>, parts: &Parts, body: Incoming) 
     sorted
         .carried
         .retain(|carried| Some(carried.value.as_str()) != token || !is_token(&carried.value));
+    headers::without_parts(&system, &parts.headers, &mut sorted)?;
     let spooled = spool(body).await?;
     let head = Head {
         method,
