@@ -2,13 +2,18 @@
 
 mod control;
 mod encodings;
+mod seek;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use arc_swap::ArcSwap;
 use remit_core::json::{Object, Value};
+
+pub use seek::Seek;
 
 /// What stands where a secret stood.
 pub const REMOVED: &str = "[removed by remit]";
@@ -17,9 +22,20 @@ const SECRET_BYTES_MIN: usize = 6;
 
 /// Knows the secrets that must never come back from a server. Cheap to use when there is nothing to remove.
 ///
-/// It works on parsed strings, so it does not matter how a server cut its answer into chunks.
-#[derive(Debug, Default)]
-pub struct Scrubber {
+/// It works on parsed strings, so it does not matter how a server cut its answer into chunks. What it looks for can change
+/// while it is in use: whoever holds it looks for what is known now.
+#[derive(Default)]
+pub struct Scrubber(ArcSwap<Known>);
+
+/// Never shows a secret.
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scrubber(…)")
+    }
+}
+
+#[derive(Default)]
+struct Known {
     secrets: Option<AhoCorasick>,
     /// The forms looked for, in lower case and in order.
     forms: Vec<Vec<u8>>,
@@ -31,13 +47,24 @@ impl Scrubber {
     /// # Errors
     /// Too many or too long secrets for one search (hundreds of megabytes).
     pub fn new(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, TooManySecrets> {
+        let scrubber = Self::default();
+        scrubber.look_for(secrets)?;
+        Ok(scrubber)
+    }
+
+    /// Looks for these secrets from now on, in place of those before.
+    ///
+    /// # Errors
+    /// As [`Scrubber::new`]; what was looked for before still is.
+    pub fn look_for(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), TooManySecrets> {
         let patterns: Vec<Vec<u8>> = secrets
             .into_iter()
             .filter(|secret| secret.as_ref().len() >= SECRET_BYTES_MIN)
             .flat_map(|secret| encodings::of(secret.as_ref()))
             .collect();
         if patterns.is_empty() {
-            return Ok(Self::default());
+            self.0.store(Arc::default());
+            return Ok(());
         }
         let mut forms: Vec<Vec<u8>> = patterns.iter().map(|form| form.to_ascii_lowercase()).collect();
         forms.sort_unstable();
@@ -48,20 +75,22 @@ impl Scrubber {
             .ascii_case_insensitive(true)
             .build(patterns)
             .map_err(|_| TooManySecrets)?;
-        Ok(Self {
+        self.0.store(Arc::new(Known {
             secrets: Some(search),
             forms,
-        })
+        }));
+        Ok(())
     }
 
     /// True when there is nothing to look for.
-    pub(crate) const fn knows_nothing(&self) -> bool {
-        self.secrets.is_none()
+    pub(crate) fn knows_nothing(&self) -> bool {
+        self.0.load().secrets.is_none()
     }
 
     /// The bytes without secrets. A body is no text for a terminal: everything else stays.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        let Some(search) = &self.secrets else {
+        let known = self.0.load();
+        let Some(search) = &known.secrets else {
             return bytes.to_vec();
         };
         let mut clean = Vec::with_capacity(bytes.len());
@@ -77,15 +106,16 @@ impl Scrubber {
 
     /// How many bytes at the end could be the beginning of a secret.
     pub(crate) fn could_begin_at_end(&self, bytes: &[u8]) -> usize {
-        let longest = self.forms.iter().map(Vec::len).max().unwrap_or(0);
+        let known = self.0.load();
+        let longest = known.forms.iter().map(Vec::len).max().unwrap_or(0);
         let most = bytes.len().min(longest.saturating_sub(1));
         let tail = bytes
             .get(bytes.len() - most..)
             .unwrap_or_default()
             .to_ascii_lowercase();
         let begins = |end: &[u8]| {
-            let at = self.forms.partition_point(|form| form.as_slice() < end);
-            self.forms.get(at).is_some_and(|form| form.starts_with(end))
+            let at = known.forms.partition_point(|form| form.as_slice() < end);
+            known.forms.get(at).is_some_and(|form| form.starts_with(end))
         };
         (0..tail.len())
             .find(|&start| tail.get(start..).is_some_and(begins))
@@ -97,7 +127,8 @@ impl Scrubber {
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         // Escapes first: they could be what splits a secret.
         let plain = control::without(text);
-        let Some(search) = &self.secrets else {
+        let known = self.0.load();
+        let Some(search) = &known.secrets else {
             return plain;
         };
         if !search.is_match(plain.as_bytes()) {
@@ -126,7 +157,8 @@ impl Scrubber {
             Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
             Value::Object(object) => self.object(object),
             Value::Number(number) => {
-                let dirty = self
+                let known = self.0.load();
+                let dirty = known
                     .secrets
                     .as_ref()
                     .is_some_and(|search| search.is_match(number.lexeme().as_bytes()));
