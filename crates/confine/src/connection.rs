@@ -191,6 +191,21 @@ pub fn tree(run: ProcessId) -> io::Result<Vec<ProcessId>> {
     Ok(members)
 }
 
+/// True when `caller` is the `remit run` that supervises the run, and the run is in another network than it: what the run
+/// connects to is accepted by its supervisor, which passes it on ([`crate::Netns::Listener`]).
+#[must_use]
+pub fn relays(caller: ProcessId, run: ProcessId) -> bool {
+    let network = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net"));
+    let supervises = || {
+        Stat::of(run.pid).is_ok_and(|stat| stat.id == run && stat.parent == caller.pid) && is_ours(caller.pid)
+    };
+    let apart = || match (network(caller.pid), network(run.pid)) {
+        (Ok(callers), Ok(runs)) => callers != runs,
+        _ => false,
+    };
+    caller.is_alive() && supervises() && apart()
+}
+
 /// True when the process runs the very program we are.
 fn is_ours(pid: u32) -> bool {
     use std::os::unix::fs::MetadataExt as _;

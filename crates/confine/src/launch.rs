@@ -33,6 +33,17 @@ pub struct Launch {
     pub way_out: Option<WayOut>,
 }
 
+/// A child that was started and has attested.
+#[derive(Debug)]
+pub struct Launched {
+    /// The process: still the launcher, or the command already.
+    pub child: Child,
+    /// What was applied.
+    pub confinement: Confinement,
+    /// Its one way out, where one was asked for and its network could be taken away.
+    pub listener: Option<TcpListener>,
+}
+
 /// Our end of the pair over which the launcher hands its listener.
 #[derive(Debug)]
 pub struct WayOut(UnixStream);
@@ -90,7 +101,7 @@ pub fn command(remit_exe: &Path, spec: &LaunchSpec, cmd: &[OsString]) -> io::Res
         },
     ];
     let mut way_out = None;
-    if spec.netns == Netns::Listener {
+    if matches!(spec.netns, Netns::Listener(_)) {
         let (ours, theirs) = UnixStream::pair()?;
         mappings.push(FdMapping {
             parent_fd: OwnedFd::from(theirs),
@@ -115,13 +126,27 @@ impl Launch {
     /// Starts the child and waits for its attestation, at most `patience`.
     ///
     /// # Errors
-    /// The launcher could not be started or did not attest; it is killed then, so nothing runs unattested.
-    pub fn spawn(mut self, patience: Duration) -> io::Result<(Child, Confinement)> {
+    /// The launcher could not be started, did not attest, or attested a way out that did not arrive; it is killed then, so
+    /// nothing runs unattested.
+    pub fn spawn(mut self, patience: Duration) -> io::Result<Launched> {
         let mut child = self.command.spawn()?;
         // The command holds our copy of the write end: without it, a launcher that dies reads as end of file.
         drop(self.command);
-        match self.attestation.wait(patience) {
-            Ok(confinement) => Ok((child, confinement)),
+        let attested = self.attestation.wait(patience).and_then(|confinement| {
+            let listener = self.way_out.map(WayOut::take).transpose()?.flatten();
+            if confinement.way_out == listener.is_some() {
+                return Ok((confinement, listener));
+            }
+            Err(io::Error::other(
+                "the launcher's attestation and its way out differ",
+            ))
+        });
+        match attested {
+            Ok((confinement, listener)) => Ok(Launched {
+                child,
+                confinement,
+                listener,
+            }),
             Err(error) => {
                 // Killing a child that is already gone is what we want too.
                 let _ = child.kill();

@@ -35,7 +35,7 @@ use other::{kill, process};
 pub use enter::enter_and_exec;
 pub use harden::harden_self;
 pub use kill::{Ended, kill_tree};
-pub use launch::{Attestation, Launch, WayOut, command};
+pub use launch::{Attestation, Launch, Launched, WayOut, command};
 pub use process::{Ancestry, ProcessId, become_subreaper};
 pub use report::Confinement;
 pub use spec::{Hide, Identity, LaunchSpec, Netns, WAY_OUT};

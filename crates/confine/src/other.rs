@@ -65,6 +65,12 @@ pub mod connection {
         Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 
+    /// Never here: no child has a network of its own.
+    #[must_use]
+    pub fn relays(_: ProcessId, _: ProcessId) -> bool {
+        false
+    }
+
     /// Not told here.
     #[must_use]
     pub fn anybody(_: u32) -> Option<ProcessId> {

@@ -101,7 +101,7 @@ pub fn doors() -> Vec<PathBuf> {
 /// The sentence why not.
 pub fn contains(remit_exe: &Path) -> Result<(), String> {
     let spec = LaunchSpec {
-        netns: Netns::Listener,
+        netns: Netns::Listener(crate::WAY_OUT),
         new_session: true,
         ..LaunchSpec::default()
     };
@@ -112,13 +112,13 @@ pub fn contains(remit_exe: &Path) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let (mut child, attested) = launch.spawn(PATIENCE).map_err(|error| error.to_string())?;
+    let mut launched = launch.spawn(PATIENCE).map_err(|error| error.to_string())?;
     // How it ended says nothing: what was applied was attested before.
-    let _ = child.wait();
-    if attested.way_out {
+    let _ = launched.child.wait();
+    if launched.listener.is_some() {
         return Ok(());
     }
-    Err(attested.gaps.join("; "))
+    Err(launched.confinement.gaps.join("; "))
 }
 
 fn finding(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// How a child is to be shut in. It holds no secrets: environment values travel in the environment.
@@ -57,14 +58,13 @@ pub enum Netns {
     Host,
     /// None at all: a network namespace without a usable interface, not even loopback.
     Empty,
-    /// A namespace with a loopback of its own and one listener on it, [`WAY_OUT`], which is handed to the supervisor:
-    /// whatever connects there is accepted outside, and there is nothing else to connect to.
-    Listener,
+    /// A namespace with a loopback of its own and one listener on it, at this loopback address, which is handed to the
+    /// supervisor: whatever connects there is accepted outside, and there is nothing else to connect to.
+    Listener(SocketAddr),
 }
 
-/// Where the one listener of [`Netns::Listener`] is, as seen by the child.
-pub const WAY_OUT: std::net::SocketAddr =
-    std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3128);
+/// Where the one listener of a server we start is, as seen by the server.
+pub const WAY_OUT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3128);
 
 impl LaunchSpec {
     /// One JSON line.
@@ -95,6 +95,13 @@ impl LaunchSpec {
                     "launch spec: denied path `{path}` must be absolute and below the root"
                 )));
             }
+        }
+        if let Netns::Listener(at) = spec.netns
+            && !at.ip().is_loopback()
+        {
+            return Err(invalid(format!(
+                "launch spec: the listener's address `{at}` must be one of the loopback"
+            )));
         }
         if let Some(Identity { uid: 0, .. } | Identity { gid: 0, .. }) = spec.own {
             return Err(invalid("launch spec: `own` must not be root".to_owned()));
@@ -130,7 +137,7 @@ mod tests {
             doors: vec!["/run/docker.sock".into()],
             hide: Hide::Never,
             own: Some(Identity { uid: 7, gid: 8 }),
-            netns: Netns::Empty,
+            netns: Netns::Listener(WAY_OUT),
             new_session: true,
             report: Some("/proc/self/fd/4".into()),
         };
@@ -162,6 +169,11 @@ mod tests {
             };
             assert!(refusal(spec).contains("must be absolute"), "{path}");
         }
+        let outside = LaunchSpec {
+            netns: Netns::Listener("192.0.2.1:80".parse().unwrap()),
+            ..good.clone()
+        };
+        assert!(refusal(outside).contains("must be one of the loopback"));
         for (uid, gid) in [(0, 5), (5, 0)] {
             let spec = LaunchSpec {
                 own: Some(Identity { uid, gid }),

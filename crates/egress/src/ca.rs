@@ -269,7 +269,13 @@ mod tests {
         let at = UnixTime::since_unix_epoch(std::time::Duration::from_millis(NOW.0.unsigned_abs()));
         let name = ServerName::try_from(host.to_owned()).unwrap();
         verifier
-            .verify_server_cert(leaf.der(), &[signer.certificate.clone()], &name, &[], at)
+            .verify_server_cert(
+                leaf.der(),
+                std::slice::from_ref(&signer.certificate),
+                &name,
+                &[],
+                at,
+            )
             .is_ok()
     }
 

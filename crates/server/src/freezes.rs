@@ -25,6 +25,7 @@ pub async fn place(
     by: &Name,
 ) -> Result<(), Failure> {
     crate::people::expect_role(app, by, &Role::Administrator)?;
+    let resource = app.world().registry.folded(&resource);
     if until <= app.clock.now() {
         return Err(Failure::invalid(format!(
             "{until} is in the past: give a later moment"
@@ -59,6 +60,7 @@ pub async fn place(
 /// [`Failure`] when there is none, or the person may not.
 pub async fn lift(app: &Arc<App>, resource: Resource, by: &Name) -> Result<(), Failure> {
     crate::people::expect_role(app, by, &Role::Administrator)?;
+    let resource = app.world().registry.folded(&resource);
     let mut entry = record::by_human("freeze.lift", by, Object::new());
     entry.resource = Some(resource.to_string());
     app.store

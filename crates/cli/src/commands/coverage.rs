@@ -20,7 +20,7 @@ struct Way {
     note: &'static str,
 }
 
-const WAYS: [Way; 12] = [
+const WAYS: [Way; 13] = [
     Way {
         way: "MCP tool calls through Remit",
         lane: "enforced",
@@ -42,7 +42,12 @@ const WAYS: [Way; 12] = [
         note: "runs of `remit run` and stdio servers cannot reach them; `remit doctor` says how well",
     },
     Way {
-        way: "what an MCP server does with a call it was sent",
+        way: "what an MCP server that Remit starts sends over the network",
+        lane: "enforced",
+        note: "it has no other way out, and is held to the call that caused the request; not servers marked `uncontained`",
+    },
+    Way {
+        way: "what other MCP servers do with a call they were sent",
         lane: "none",
         note: "Remit sees the call and the answer, not what the server calls in turn",
     },
@@ -64,7 +69,7 @@ const WAYS: [Way; 12] = [
     Way {
         way: "connections the agent opens past the proxy",
         lane: "none",
-        note: "not decided, not recorded: `remit run` sets the variables, it does not close the network",
+        note: "not decided, not recorded; in a run with `remit run --contained` there is no other way out",
     },
     Way {
         way: "MCP servers in the agent's own configuration",

@@ -7,6 +7,8 @@ mod bypass;
 #[cfg(test)]
 mod bypass_bed;
 #[cfg(test)]
+mod contained_run;
+#[cfg(test)]
 mod fake_control;
 #[cfg(test)]
 mod guard;

@@ -44,8 +44,11 @@ fn enter(spec: &LaunchSpec) -> io::Result<()> {
     single_threaded()?;
     // Opened anew by path, because an inherited number cannot be owned safely. Ours closes itself at exec.
     let report = spec.report.as_deref().map(descriptors::open_report).transpose()?;
-    let handover = (spec.netns == Netns::Listener).then_some(HANDOVER_FD);
-    descriptors::close_inherited(report.as_ref(), handover)?;
+    let way_out = match spec.netns {
+        Netns::Listener(at) => Some((at, HANDOVER_FD)),
+        Netns::Host | Netns::Empty => None,
+    };
+    descriptors::close_inherited(report.as_ref(), way_out.map(|(_, handover)| handover))?;
     descriptors::refuse_directories()?;
     harden::no_core_files()?;
     if spec.new_session {
@@ -58,9 +61,9 @@ fn enter(spec: &LaunchSpec) -> io::Result<()> {
     };
     let trees = trees::find(&spec.denied)?;
     let covered = namespaces::enter(spec, &trees, &mut done)?;
-    if let Some(handover) = handover {
+    if let Some((at, handover)) = way_out {
         // While we may still set an interface up.
-        way_out::open(handover, &mut done)?;
+        way_out::open(at, handover, &mut done)?;
     }
     let ruleset = landlock::ruleset(&trees, &covered, &mut done)?;
     privilege::reduce(spec.own, &mut done)?;

@@ -4,13 +4,12 @@
 //! connects inside: nothing runs in the namespace but the command, and no route leads out of it.
 
 use crate::Confinement;
-use crate::spec::WAY_OUT;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, UnixAddr, recv,
     sendmsg, sendto, socket,
 };
 use std::io::{self, IoSlice};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 
 /// `lo` is the first interface of every namespace.
@@ -26,11 +25,11 @@ const UP: u32 = 1;
 /// Bytes: `nlmsghdr` and `ifinfomsg`.
 const MESSAGE: u32 = 32;
 
-/// Opens the listener and hands it over. Where the network was not taken away there is nothing to lead out of.
-pub(super) fn open(handover: RawFd, done: &mut Confinement) -> io::Result<()> {
+/// Opens the listener at a loopback address and hands it over. Where the network was not taken away there is nothing to lead out of.
+pub(super) fn open(at: SocketAddr, handover: RawFd, done: &mut Confinement) -> io::Result<()> {
     if done.netns {
         set_loopback_up().map_err(|e| io::Error::new(e.kind(), format!("loopback of the namespace: {e}")))?;
-        let listener = TcpListener::bind(WAY_OUT)?;
+        let listener = TcpListener::bind(at)?;
         let handed = [listener.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&handed)];
         sendmsg::<UnixAddr>(

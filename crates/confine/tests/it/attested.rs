@@ -1,7 +1,7 @@
 //! What the child was given, and that the attestation says the same.
 
 use crate::house::{House, NOBODY, PATIENCE, built_helper, is_root, offered, skipped, text, words};
-use remit_confine::{Identity, LaunchSpec, Netns, WAY_OUT, command};
+use remit_confine::{Identity, LaunchSpec, Launched, Netns, WAY_OUT, command};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::Stdio;
@@ -34,7 +34,11 @@ fn descriptors_and_environment_are_what_was_given() {
         .current_dir(&house.work)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let (child, attested) = launch.spawn(PATIENCE).unwrap();
+    let Launched {
+        child,
+        confinement: attested,
+        ..
+    } = launch.spawn(PATIENCE).unwrap();
     assert_eq!(attested.pid, child.id());
     let out = text(&child.wait_with_output().unwrap().stdout);
     let mut fds = lines(&out, "fd");
@@ -132,7 +136,7 @@ fn the_one_way_out_leads_to_the_supervisor() {
     } {
         let house = House::new(uid);
         let spec = LaunchSpec {
-            netns: Netns::Listener,
+            netns: Netns::Listener(WAY_OUT),
             ..house.spec()
         };
         // Nothing of ours listens where it leads from the outside: it is another network.
@@ -243,9 +247,10 @@ fn a_launcher_that_refuses_leaves_nothing_running() {
         match launch.spawn(PATIENCE) {
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{case}: {error}"),
             // Without a mount namespace the directory is no obstacle to the start, only to every use.
-            Ok((mut child, attested)) => {
+            Ok(mut launched) => {
+                let attested = &launched.confinement;
                 assert!(case == "inside" && !attested.hidden, "{case}: {attested:?}");
-                child.wait().unwrap();
+                launched.child.wait().unwrap();
             }
         }
         assert!(

@@ -40,7 +40,7 @@ impl Scene {
             .env("CALL", call)
             .env("REAPER", std::process::id().to_string())
             .stdin(Stdio::piped());
-        let (child, _) = launch.spawn(PATIENCE).unwrap();
+        let child = launch.spawn(PATIENCE).unwrap().child;
         let id = ProcessId::of(child.id()).unwrap();
         (child, id)
     }

@@ -39,9 +39,9 @@ fn shutting_in_is_quick() {
         let confined = median(|| {
             let mut launch = command(&house.helper, &spec, &words(&["/bin/true"])).unwrap();
             launch.command.current_dir(&house.work).stdin(Stdio::null());
-            let (mut child, attested) = launch.spawn(PATIENCE).unwrap();
-            hidden = attested.hidden;
-            let status = child.wait().unwrap();
+            let mut launched = launch.spawn(PATIENCE).unwrap();
+            hidden = launched.confinement.hidden;
+            let status = launched.child.wait().unwrap();
             assert!(status.success(), "{status}");
         });
         let added = confined.saturating_sub(plain);

@@ -16,7 +16,7 @@ fn start(house: &House, spec: &LaunchSpec, line: &str) -> (Child, ProcessId) {
         .env("PATH", "/usr/bin:/bin")
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let (mut child, _) = launch.spawn(PATIENCE).unwrap();
+    let mut child = launch.spawn(PATIENCE).unwrap().child;
     let mut first = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut first)
@@ -135,7 +135,7 @@ fn a_run_that_starts_while_another_ends_lives() {
                 while !over.load(Ordering::Relaxed) {
                     let mut launch = command(&house.helper, &house.spec(), &words(&["/bin/true"])).unwrap();
                     launch.command.current_dir(&house.work).stdin(Stdio::null());
-                    let (mut child, _) = launch.spawn(PATIENCE).unwrap();
+                    let mut child = launch.spawn(PATIENCE).unwrap().child;
                     let status = child.wait().unwrap();
                     if !status.success() {
                         return Some(status);

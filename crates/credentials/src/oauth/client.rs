@@ -154,6 +154,7 @@ mod tests {
             authorization_endpoint: None,
             token_endpoint: "https://as.example/t".to_owned(),
             registration_endpoint: None,
+            revocation_endpoint: None,
             scopes: None,
             auth_methods: methods.iter().map(|m| (*m).to_owned()).collect(),
             iss_in_response: false,

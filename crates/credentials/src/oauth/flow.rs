@@ -222,6 +222,7 @@ mod tests {
             authorization_endpoint: Some("https://as.example/a?tenant=1".to_owned()),
             token_endpoint: "https://as.example/token".to_owned(),
             registration_endpoint: None,
+            revocation_endpoint: None,
             scopes: None,
             auth_methods: vec!["none".to_owned()],
             iss_in_response,

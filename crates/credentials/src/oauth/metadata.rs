@@ -116,6 +116,8 @@ pub struct AuthorizationServer {
     pub token_endpoint: String,
     /// Where clients register themselves (RFC 7591).
     pub registration_endpoint: Option<String>,
+    /// Where tokens are revoked (RFC 7009).
+    pub revocation_endpoint: Option<String>,
     /// Scopes it lists.
     pub scopes: Option<Scopes>,
     /// How clients may authenticate at the token endpoint.
@@ -158,6 +160,7 @@ impl AuthorizationServer {
             token_endpoint: endpoint(&document, "token_endpoint")?
                 .ok_or(BadMetadata::Field("token_endpoint"))?,
             registration_endpoint: endpoint(&document, "registration_endpoint")?,
+            revocation_endpoint: endpoint(&document, "revocation_endpoint")?,
             scopes: scopes(&document)?,
             // RFC 8414, section 2: what holds when it is left out.
             auth_methods: texts(&document, "token_endpoint_auth_methods_supported")?

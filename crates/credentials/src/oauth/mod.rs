@@ -19,4 +19,6 @@ pub use metadata::{
     AuthorizationServer, BadMetadata, ProtectedResource, authorization_server_urls, protected_resource_urls,
 };
 pub use scope::{Scopes, select, step_up};
-pub use token::{Assertion, Grant, TokenError, TokenRequest, Tokens, token_request, tokens};
+pub use token::{
+    Assertion, Grant, TokenError, TokenRequest, Tokens, revocation_request, token_request, tokens,
+};

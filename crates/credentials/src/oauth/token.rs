@@ -1,4 +1,5 @@
-//! The token endpoint (RFC 6749, sections 4.1.3, 4.4, 5 and 6; RFC 8707): what is sent, what is taken.
+//! The token endpoint (RFC 6749, sections 4.1.3, 4.4, 5 and 6; RFC 8707) and the revocation endpoint (RFC 7009): what is sent, what
+//! is taken.
 
 use std::fmt;
 
@@ -88,6 +89,29 @@ pub fn token_request(
     if !resource.is_empty() {
         form.append_pair("resource", resource);
     }
+    authenticated(client, form, assertion)
+}
+
+/// The request that revokes a token of `client` (RFC 7009, section 2.1). `hint` is `refresh_token` or `access_token`.
+#[must_use]
+pub fn revocation_request(
+    client: &Client,
+    token: &str,
+    hint: &str,
+    assertion: Option<&Assertion>,
+) -> TokenRequest {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("token", token)
+        .append_pair("token_type_hint", hint);
+    authenticated(client, form, assertion)
+}
+
+/// Adds what says who the client is (RFC 6749, section 2.3; RFC 7523, section 2.2).
+fn authenticated(
+    client: &Client,
+    mut form: form_urlencoded::Serializer<'_, String>,
+    assertion: Option<&Assertion>,
+) -> TokenRequest {
     let mut authorization = None;
     match &client.auth {
         AuthMethod::None => {

@@ -97,6 +97,7 @@ impl System {
             hosts,
             https,
             port: file.port,
+            fold: file.fold.unwrap_or(0),
             credentials: file
                 .credentials
                 .iter()
@@ -160,6 +161,8 @@ fn graphql(system: &Name, file: &GraphQlFile) -> Result<GraphQl, String> {
             irreversible,
             mints,
             body: Some("json".to_owned()),
+            // Whatever the document names is of no use as a bound: it may come in by a variable, an id, a search.
+            resources: vec!["graphql".to_owned()],
             ..OperationFile::default()
         };
         operation(system, &written)
@@ -220,6 +223,11 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
     let class = ToolClass::from_str(&file.class).map_err(|error| error.to_string())?;
     let mut fields = BTreeMap::new();
     for (at, written) in &file.fields {
+        if at.split('.').any(str::is_empty) || at.split('.').nth(1) == Some("*") {
+            return Err(format!(
+                "the field `{at}` has to be `query.NAME` or `body.NAME[.NAME]`"
+            ));
+        }
         if !at.starts_with("query.") && !at.starts_with("body.") {
             return Err(format!(
                 "the field `{at}` starts with neither `query.` nor `body.`"
@@ -240,8 +248,9 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
             let known = path.names().any(|name| name == used)
                 || used == "host"
                 || fields.contains_key(used)
-                || used.starts_with("query.")
-                || used.starts_with("body.");
+                || ["query.", "header.", "body."]
+                    .iter()
+                    .any(|front| used.starts_with(front));
             if !known {
                 return Err(format!(
                     "the resource `{}` names `{used}`, which the path does not have",

@@ -141,6 +141,13 @@ fn declared(operation: &Operation, front: &str) -> Value {
             FieldKind::Texts => object! { "type": "array", "items": object! { "type": "string" } },
             FieldKind::Any => object! {},
         };
+        if names.contains(&"*") {
+            // What is below a list may have other forms beside it, so its type stays open; its meaning is known by pointer.
+            if let (Some(first), true) = (names.first(), operation.strict) {
+                put(&mut closed, &[first], object! {}, field.required, true);
+            }
+            continue;
+        }
         put(&mut closed, &names, schema, field.required, operation.strict);
     }
     if operation.strict {

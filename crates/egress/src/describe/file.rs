@@ -19,6 +19,9 @@ pub struct File {
     /// Port, where it is not the scheme's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// Leading segments of its resources whose letters' case does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
     /// Further request headers that are part of a call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,

@@ -43,6 +43,8 @@ pub struct System {
     pub https: bool,
     /// Port, where it is not the scheme's own.
     pub port: Option<u16>,
+    /// Leading segments of its resources whose letters' case does not count: they are lower case here.
+    pub fold: usize,
     /// Where credentials stand; anything else that looks like one is foreign.
     pub credentials: Vec<Credential>,
     /// Further request headers that are part of a call, lower case; `x-*` stands for all that begin so.
@@ -89,6 +91,21 @@ impl System {
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
+    }
+
+    /// The path of a resource with the segments whose case does not count in lower case.
+    #[must_use]
+    pub fn folded(&self, path: &str) -> String {
+        let mut left = self.fold;
+        let rooted = path.starts_with('/');
+        let parts = path.split('/').enumerate().map(|(at, segment)| {
+            if left == 0 || (rooted && at == 0) {
+                return segment.to_owned();
+            }
+            left -= 1;
+            segment.to_lowercase()
+        });
+        parts.collect::<Vec<_>>().join("/")
     }
 
     /// True when `host` at `port` is this system.

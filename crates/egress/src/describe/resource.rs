@@ -19,7 +19,7 @@ enum Part {
 }
 
 impl ResourcePattern {
-    /// Reads a pattern. Names are those of the path, or `query.NAME`, `body.NAME[.NAME]`, `host`.
+    /// Reads a pattern. Names are those of the path, or `query.NAME`, `header.NAME`, `body.NAME[.NAME]`, `host`.
     ///
     /// # Errors
     /// A sentence with what is wrong.
@@ -62,7 +62,7 @@ impl ResourcePattern {
                 Part::Text(text) => vec![text.clone()],
                 Part::Named(name) => match path.get(name) {
                     Some(value) => vec![value.clone()],
-                    None => texts(lookup(arguments, name)?)?,
+                    None => texts(named(arguments, name)?)?,
                 },
             };
             filled = filled
@@ -71,6 +71,13 @@ impl ResourcePattern {
                 .collect();
         }
         Some(filled)
+    }
+}
+
+fn named<'a>(arguments: &'a Object, name: &str) -> Option<&'a Value> {
+    match name.strip_prefix("header.") {
+        Some(header) => arguments.get("headers")?.get(header),
+        None => lookup(arguments, name),
     }
 }
 

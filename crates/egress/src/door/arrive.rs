@@ -361,8 +361,22 @@ fn take_query_credentials(
     target: &mut Target,
     carried: &mut Vec<Carried>,
 ) -> Result<(), Refusal> {
-    for presigned in ["X-Amz-Signature", "X-Goog-Signature"] {
-        if target.parameter(presigned).is_some() {
+    let has = |name: &str| {
+        target
+            .query()
+            .iter()
+            .any(|(key, _)| key.eq_ignore_ascii_case(name))
+    };
+    // AWS in both versions, Google Cloud, Azure (shared access signatures).
+    for presigned in [
+        &["X-Amz-Signature"][..],
+        &["X-Goog-Signature"],
+        &["Signature", "AWSAccessKeyId"],
+        &["Signature", "GoogleAccessId"],
+        &["sig", "se"],
+    ] {
+        if presigned.iter().all(|name| has(name)) {
+            let presigned = presigned.join("`, `");
             return Err(Refusal {
                 reason: remit_core::decision::Reason::ForeignCredential,
                 sentence: format!(

@@ -6,7 +6,7 @@ use remit_core::json::{Bounds, Object, Value, parse};
 use remit_core::limits::{HELD_BODY_BYTES_MAX, REQUEST_BYTES_MAX};
 
 use super::{Head, expect_no_body, listed};
-use crate::describe::{BodyKind, FieldKind, FieldRole, Operation};
+use crate::describe::{BodyKind, FieldKind, FieldRole, Operation, ResourcePattern};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
 use crate::target;
@@ -173,6 +173,20 @@ fn form(bytes: &[u8]) -> Result<Object, Refusal> {
     ))
 }
 
+/// Names of the body that say where something goes, how much, or what is touched.
+fn meaningful(operation: &Operation) -> impl Iterator<Item = &str> {
+    let of_fields = operation
+        .fields
+        .iter()
+        .filter(|(_, field)| matches!(field.role, Some(FieldRole::Amount | FieldRole::Destination(_))));
+    let of_resources = operation.resources.iter().flat_map(ResourcePattern::names);
+    of_fields
+        .map(|(at, _)| at.as_str())
+        .chain(of_resources)
+        .filter_map(|at| at.strip_prefix("body."))
+        .filter_map(|name| name.split('.').next())
+}
+
 /// Adds the body to the arguments, as its operation says it is read.
 pub(super) fn add(
     operation: &Operation,
@@ -208,7 +222,23 @@ pub(super) fn add(
         }
         decoded => decoded,
     };
+    // Where a resource names it in the query as well it is looked at there too.
+    let in_query_too = |name: &str| {
+        let mut names = operation.resources.iter().flat_map(ResourcePattern::names);
+        names.any(|at| at.strip_prefix("query.") == Some(name))
+    };
+    let twice = meaningful(operation)
+        .find(|name| !in_query_too(name) && head.target.query().iter().any(|(key, _)| key == name));
+    if let Some(twice) = twice {
+        return Err(Refusal::opaque(format!(
+            "`{twice}` of `{}` is looked at in the body and stands in the query: leave it out there",
+            operation.name
+        )));
+    }
     match (operation.body, decoded) {
+        (BodyKind::Any, Decoded::Bytes | Decoded::Document(_)) if meaningful(operation).next().is_some() => {
+            return Err(wrong("a JSON object or a form"));
+        }
         (_, Decoded::Empty) | (BodyKind::Digest, _) | (BodyKind::Any, Decoded::Bytes) => {}
         (BodyKind::Json | BodyKind::Any, Decoded::Json(object))
         | (BodyKind::Form | BodyKind::Any, Decoded::Form(object)) => {

@@ -1,10 +1,12 @@
 //! GraphQL over HTTP: one operation per request, with its type and root field in sight.
 
+use std::collections::BTreeMap;
+
 use apollo_parser::{Parser, cst};
 use remit_core::json::{Object, Value};
 
 use super::body::{self, Decoded};
-use super::{Head, Reading, common};
+use super::{Head, Reading, common, touch};
 use crate::describe::{GraphQl, System};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
@@ -67,7 +69,7 @@ pub(super) fn read(
             system.name
         )));
     };
-    let mut arguments = common(system, head, &std::collections::BTreeMap::new());
+    let mut arguments = common(system, head, &BTreeMap::new());
     let mut said = Object::new();
     said.insert("type", asked.kind);
     if let Some(name) = asked.name {
@@ -80,6 +82,7 @@ pub(super) fn read(
     said.insert("document", text);
     arguments.insert("graphql", said);
     body::add(found, head, spooled, Decoded::Json(body), &mut arguments)?;
+    touch(found, &BTreeMap::new(), &mut arguments)?;
     Ok(Reading {
         operation: found.name.clone(),
         arguments,

@@ -6,6 +6,8 @@ mod fit;
 pub mod git;
 mod graphql;
 pub mod headers;
+mod keys;
+mod overridden;
 mod pack;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,19 @@ pub struct Reading {
 /// # Errors
 /// [`Refusal`]: it is not an operation of the system, or could be read in more than one way.
 pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
+    let mut reading = recognised(system, head, body)?;
+    if let Some(Value::Array(touched)) = reading.arguments.get_mut("resources") {
+        for resource in touched {
+            if let Value::String(path) = resource {
+                *path = system.folded(path);
+            }
+        }
+    }
+    Ok(reading)
+}
+
+fn recognised(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
+    overridden::in_query(head)?;
     if let Some(reading) = git::read(system, head, body)? {
         return Ok(reading);
     }
@@ -58,13 +73,20 @@ pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Ref
         return graphql::read(system, graphql, head, body);
     }
     let decoded = body::decode(head, body)?;
-    let mut fitting = system
+    overridden::in_body(head, body, &decoded)?;
+    let fitting = system
         .operations
         .iter()
         .filter(|operation| operation.methods.contains(&head.method) && at(operation.host.as_ref(), head))
-        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)))
-        .filter(|(operation, _)| fit::holds(operation, head, &decoded));
-    let Some((operation, path)) = fitting.next() else {
+        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)));
+    let mut found = None;
+    for (operation, path) in fitting {
+        if fit::holds(operation, head, &decoded)? {
+            found = Some((operation, path));
+            break;
+        }
+    }
+    let Some((operation, path)) = found else {
         return Err(Refusal::unknown(format!(
             "`{} {}` is no operation of `{}` that is known here; nothing unknown is allowed",
             head.method,
@@ -72,6 +94,7 @@ pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Ref
             system.name
         )));
     };
+    keys::expect_exact(operation, head, &decoded)?;
     let mut arguments = common(system, head, &path);
     body::add(operation, head, body, decoded, &mut arguments)?;
     touch(operation, &path, &mut arguments)?;
@@ -165,6 +188,12 @@ pub(crate) fn touch(
     }
     touched.sort();
     touched.dedup();
+    if touched.is_empty() && !operation.resources.is_empty() {
+        return Err(Refusal::opaque(format!(
+            "`{}` does not say what it touches: none of its resources can be filled in",
+            operation.name
+        )));
+    }
     if !touched.is_empty() {
         arguments.insert(
             "resources",

@@ -191,13 +191,25 @@ impl Pack<'_> {
     }
 }
 
-/// The parents in a commit's header: the lines right behind `tree`.
+/// The parents in a commit's header: the whole lines right behind its `tree`, read as strictly as git reads them. What git
+/// takes for no parent must not be one here.
 fn parents(commit: &[u8]) -> Vec<Id> {
-    let lines = commit.split(|&b| b == b'\n').skip(1);
-    lines
-        .map_while(|line| line.strip_prefix(b"parent "))
-        .filter_map(|id| oid(std::str::from_utf8(id).ok()?))
-        .collect()
+    let id = |line: &[u8], front: &[u8]| oid(std::str::from_utf8(line.strip_prefix(front)?).ok()?);
+    let mut lines = commit
+        .split_inclusive(|&byte| byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n"));
+    if lines
+        .next()
+        .flatten()
+        .and_then(|line| id(line, b"tree "))
+        .is_none()
+    {
+        return Vec::new();
+    }
+    let parents = lines.map_while(|line| id(line?, b"parent ")).collect();
+    // A commit ends with more than its parents; git reads one that does not as having none.
+    let ends = commit.windows(8).any(|eight| eight == b"\nauthor ");
+    if ends { parents } else { Vec::new() }
 }
 
 /// Applies a delta (gitformat-pack) to its base.
@@ -281,5 +293,30 @@ impl<R: BufRead> BufRead for Counted<'_, R> {
     fn consume(&mut self, amount: usize) {
         self.count += amount as u64;
         self.inner.consume(amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_are_those_that_git_reads() {
+        let (tree, one) = ("a".repeat(40), "b".repeat(40));
+        let count = |text: String| parents(text.as_bytes()).len();
+        assert_eq!(
+            count(format!("tree {tree}\nparent {one}\nparent {one}\nauthor a\n\nx")),
+            2
+        );
+        for none in [
+            format!("tree {tree}\nparent {one}"),
+            format!("tree {tree}\nparent {one}\n"),
+            format!("tree {tree}x\nparent {one}\nauthor a\n"),
+            format!("parent {one}\nauthor a\n"),
+            format!("tree {tree}\nauthor a\n\nparent {one}\nauthor b"),
+            format!("tree {tree}\nparent {one} \nauthor a\n"),
+        ] {
+            assert_eq!(count(none.clone()), 0, "{none}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use remit_core::name::Name;
+use remit_core::people::Standing;
+use remit_store::logins::LoginState;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -12,7 +14,7 @@ use super::Control;
 use super::body::{Acting, Body, by, parse};
 use super::error::Answer;
 use crate::app::Failure;
-use crate::logins::{Whose, answer, begin, tokens};
+use crate::logins::{Whose, answer, begin, client_itself, tokens};
 
 /// How long one request waits for the person.
 const WAIT: Duration = Duration::from_secs(25);
@@ -99,8 +101,51 @@ pub(super) async fn forget(
         server: parse(&name)?,
         owner: by(&app, body.by.as_ref())?,
     };
-    tokens::forget(&app, &whose).await?;
-    Ok(Json(
-        json!({"server": name, "human": whose.owner.as_str(), "state": "over"}),
-    ))
+    let left = tokens::forget(&app, &whose).await?;
+    let mut said = json!({
+        "server": name, "human": whose.owner.as_str(), "state": "over", "revoked": left.is_none(),
+    });
+    if let (Some((until, why)), Some(members)) = (left, said.as_object_mut()) {
+        members.insert("possibly_live_until".to_owned(), json!(until.to_string()));
+        members.insert("why".to_owned(), json!(why));
+    }
+    Ok(Json(said))
+}
+
+/// Every login with what it allows and whose it is.
+pub(super) async fn list(State(Control { app, .. }): State<Control>) -> Answer {
+    let logins = app
+        .store
+        .read(|conn| Ok::<_, Failure>(remit_store::logins::list(conn)?))
+        .await?;
+    let mut said = Vec::new();
+    for login in logins {
+        let login = login.value;
+        let whose = Whose {
+            server: login.server,
+            owner: login.owner,
+        };
+        let held = match login.state {
+            LoginState::Ready => tokens::look(&app, &whose).await?,
+            LoginState::Over => None,
+        };
+        let world = app.world();
+        let owner = world.humans.get(&whose.owner).map(|known| known.standing);
+        said.push(json!({
+            "server": whose.server.as_str(),
+            "human": whose.owner.as_str(),
+            "owner": match owner {
+                _ if Some(&whose.owner) == client_itself().as_ref() => "client",
+                Some(Standing::Active) => "active",
+                Some(_) => "suspended",
+                None => "unknown",
+            },
+            "issuer": login.issuer,
+            "state": if held.is_some() { "ready" } else { "over" },
+            "scopes": held.as_ref().and_then(|(scopes, ..)| scopes.as_ref()).map(ToString::to_string),
+            "expires_at": held.as_ref().map(|(_, until, _)| until.to_string()),
+            "refreshed": held.as_ref().map(|(.., refreshed)| *refreshed),
+        }));
+    }
+    Ok(Json(json!(said)))
 }

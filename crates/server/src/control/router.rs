@@ -45,6 +45,7 @@ pub(super) fn router(control: Control, capability: Capability) -> Router {
         .route("/v1/servers/{name}/login", post(logins::begin))
         .route("/v1/servers/{name}/login/wait", post(logins::wait))
         .route("/v1/servers/{name}/logout", post(logins::forget))
+        .route("/v1/logins", get(logins::list))
         .route("/v1/logins/returned", post(logins::returned))
         .route("/v1/systems", get(systems::list).post(systems::add))
         .route("/v1/systems/{name}/retire", post(systems::retire))

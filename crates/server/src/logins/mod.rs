@@ -8,6 +8,7 @@ mod client;
 mod discover;
 mod request;
 mod resume;
+mod revoke;
 mod sealed;
 pub mod slot;
 pub mod tokens;

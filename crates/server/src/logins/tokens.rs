@@ -5,6 +5,7 @@ use std::sync::Arc;
 use remit_core::json::Object;
 use remit_core::name::Name;
 use remit_core::people::Role;
+use remit_core::time::Timestamp;
 use remit_credentials::oauth::{BearerChallenge, Grant, Scopes, TokenError, bearer_challenge, step_up};
 use remit_store::logins::LoginState;
 use tokio::sync::MutexGuard;
@@ -404,29 +405,48 @@ async fn over(
     Ok(())
 }
 
-/// Forgets a login: its tokens are gone from here. What the authorization server gave may live on there until it runs out.
+/// Ends a login: the authorization server is asked to revoke its tokens, and they are gone from here whatever it says. Answers
+/// until when one may live on, and why.
 ///
 /// # Errors
 /// [`Failure::NotFound`] when there is none.
-pub async fn forget(app: &Arc<App>, whose: &Whose) -> Result<(), Failure> {
+pub async fn forget(app: &Arc<App>, whose: &Whose) -> Result<Option<(Timestamp, String)>, Failure> {
     let slot = app.logins.slot(whose);
     let mut state = slot.state.lock().await;
     load(app, whose, &slot, &mut state).await?;
-    if state.held.is_none() {
+    let Some(held) = state.held.clone() else {
         return Err(Failure::NotFound(format!(
             "`{}` is not signed in to server `{}`",
             whose.owner, whose.server
         )));
-    }
-    over(
-        app,
-        whose,
-        &slot,
-        &mut state,
-        BearerChallenge::default(),
-        "signed out",
-    )
-    .await
+    };
+    let server = app.world().registry.server(&whose.server).cloned();
+    let revoked = match server.as_ref().map(|server| about(app, server, whose, None)) {
+        Some(Ok(about)) => super::revoke::revoke(app, about, &held).await,
+        Some(Err(failure)) => Err(failure.to_string()),
+        None => Err("it is not registered here any more".to_owned()),
+    };
+    let why = match &revoked {
+        Ok(()) => "signed out, and revoked where it was given".to_owned(),
+        Err(why) => format!("signed out; not revoked where it was given: {why}"),
+    };
+    over(app, whose, &slot, &mut state, BearerChallenge::default(), &why).await?;
+    Ok(revoked.err().map(|why| (held.expires_at, why)))
+}
+
+/// What is held for a login, without its tokens: scopes, until when, and whether it can be refreshed.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the store cannot be read, or what it holds does not open.
+pub async fn look(
+    app: &Arc<App>,
+    whose: &Whose,
+) -> Result<Option<(Option<Scopes>, Timestamp, bool)>, Failure> {
+    let slot = app.logins.slot(whose);
+    let mut state = slot.state.lock().await;
+    load(app, whose, &slot, &mut state).await?;
+    let held = state.held.as_ref();
+    Ok(held.map(|held| (held.scopes.clone(), held.expires_at, held.refresh.is_some())))
 }
 
 fn about<'a>(

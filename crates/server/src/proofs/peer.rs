@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use remit_confine::ProcessId;
-use remit_confine::connection::{Holder, holder, socket_inode, tree};
+use remit_confine::connection::{Holder, holder, relays, socket_inode, tree};
 use remit_core::confinement::Proof;
 use remit_core::json::Object;
 use remit_gateway::ports::{AuthFailure, Connection, PeerProcess};
@@ -110,7 +110,7 @@ fn by_socket(run: ProcessId, peer: PeerProcess) -> Look {
         start_time: peer.start_time,
     };
     match tree(run) {
-        Ok(members) if members.contains(&caller) => Look::Proved(Proof::Peer),
+        Ok(members) if members.contains(&caller) || relays(caller, run) => Look::Proved(Proof::Peer),
         Ok(_) => Look::Stranger(name(caller)),
         Err(error) => Look::Untold(format!("the run's processes cannot be read: {error}")),
     }

@@ -158,6 +158,13 @@ fn destinations(kind: DestinationKind, text: &str) -> Result<Vec<Destination>, S
 
 /// A web address is a destination as a whole and by its host; either may be what a task names.
 fn url_destinations(text: &str) -> Result<Vec<Destination>, String> {
+    // What it names is in it (RFC 2397): nothing is sent anywhere.
+    if text
+        .get(..5)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+    {
+        return Ok(Vec::new());
+    }
     let whole = Destination::new(DestinationKind::Url, text).map_err(|bad| bad.to_string())?;
     let after = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = after.split(['/', '?', '#']).next().unwrap_or_default();

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use remit_core::authority::{Authority, Scope};
 use remit_core::digest::Digest;
 use remit_core::id::ServerId;
 use remit_core::json::Object;
 use remit_core::name::{Name, ToolName};
+use remit_core::resource::Resource;
 use remit_core::tool::{Tool, ToolRef, ToolState};
 use remit_egress::describe::System;
 use remit_store::servers::Server;
@@ -104,6 +106,27 @@ impl Registry {
         self.servers()
             .filter_map(|entry| entry.system.as_ref())
             .find(|system| system.is_at(host, port))
+    }
+
+    /// The resource as calls name it: in lower case where its system says that case does not count.
+    #[must_use]
+    pub fn folded(&self, resource: &Resource) -> Resource {
+        let system = self
+            .server(resource.system())
+            .and_then(|entry| entry.system.as_ref());
+        let folded = system.filter(|system| system.fold > 0).and_then(|system| {
+            let text = resource.to_string();
+            let (name, path) = text.split_once(':')?;
+            format!("{name}:{}", system.folded(path)).parse().ok()
+        });
+        folded.unwrap_or_else(|| resource.clone())
+    }
+
+    /// An authority whose roots are as calls name them.
+    pub fn fold(&self, authority: &mut Authority) {
+        if let Scope::Only(roots) = &mut authority.resources {
+            *roots = roots.iter().map(|root| self.folded(root)).collect();
+        }
     }
 
     /// One tool, whatever its state.

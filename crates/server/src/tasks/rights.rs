@@ -61,6 +61,9 @@ impl Held<'_> {
             limit.depth = limit.depth.checked_sub(1).ok_or_else(|| none_left(above))?;
             limits.push((limit, format!("not held by the parent task {}", above.id)));
         }
+        for (limit, _) in &mut limits {
+            self.world.registry.fold(limit);
+        }
         Ok(limits)
     }
 
@@ -70,6 +73,7 @@ impl Held<'_> {
     /// As [`Self::limits`].
     pub fn cut_down(&self, asked: &Authority) -> Result<(Authority, Vec<String>), Failure> {
         let mut authority = asked.clone();
+        self.world.registry.fold(&mut authority);
         let mut cut = Vec::new();
         for (limit, why) in self.limits()? {
             let held = authority.attenuate(&limit);

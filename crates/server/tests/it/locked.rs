@@ -27,6 +27,8 @@ pub struct Seen {
     pub calls: usize,
     /// Life of the next access token, in seconds.
     pub expires_in: u64,
+    /// Tokens that were revoked, with their hints; `None` = it revokes none and says so.
+    pub revoked: Option<Vec<String>>,
     given: usize,
 }
 
@@ -42,6 +44,7 @@ impl Locked {
         let it = Self {
             seen: Arc::new(Mutex::new(Seen {
                 expires_in: 3600,
+                revoked: Some(Vec::new()),
                 ..Seen::default()
             })),
             address: listener.local_addr().unwrap(),
@@ -51,6 +54,7 @@ impl Locked {
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/token", post(token))
+            .route("/revoke", post(revoke))
             .route("/api/{id}", get(api))
             .with_state(it.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -75,7 +79,9 @@ async fn resource(State(it): State<Locked>) -> Json<Value> {
 
 async fn metadata(State(it): State<Locked>) -> Json<Value> {
     let issuer = it.issuer();
+    let revokes = it.seen.lock().unwrap().revoked.is_some();
     Json(json!({
+        "revocation_endpoint": revokes.then(|| format!("{issuer}/revoke")),
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
@@ -116,6 +122,25 @@ async fn token(State(it): State<Locked>, body: Bytes) -> Response {
         "access_token": access, "token_type": "Bearer", "expires_in": life, "refresh_token": seen.refresh,
     }))
     .into_response()
+}
+
+/// RFC 7009.
+async fn revoke(State(it): State<Locked>, body: Bytes) -> StatusCode {
+    let form = String::from_utf8(body.to_vec()).unwrap();
+    let mut seen = it.seen.lock().unwrap();
+    let field = |name: &str| {
+        form.split('&')
+            .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+            .unwrap()
+    };
+    assert_eq!(field("client_id"), "remit-test");
+    let (token, hint) = (field("token"), field("token_type_hint"));
+    seen.good.remove(&token);
+    if seen.refresh == token {
+        seen.refresh.clear();
+    }
+    seen.revoked.as_mut().unwrap().push(hint);
+    StatusCode::OK
 }
 
 /// An ordinary API behind the same tokens.

@@ -3,7 +3,7 @@
 
 use remit_core::lease::{LeaseClass, LeaseState};
 use remit_server::config::Config;
-use remit_server::logins::{Whose, answer, begin};
+use remit_server::logins::{Whose, answer, begin, tokens};
 use serde_json::{Value, json};
 
 use crate::backends::{Agent, add_system};
@@ -195,4 +195,52 @@ async fn many_calls_refresh_once_rotation_is_followed_and_a_login_survives_a_cra
         .await;
     assert_eq!(status, 202, "{held}");
     assert!(held.contains("bob has to sign in"), "{held}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_is_signed_out_where_the_tokens_were_given() {
+    let locked = Locked::start().await;
+    let house = house(&locked).await;
+    let whose = Whose {
+        server: name("crm"),
+        owner: name("alice"),
+    };
+    sign_in(&house, &locked).await;
+    let (_, until, refreshed) = tokens::look(house.app(), &whose).await.unwrap().unwrap();
+    assert!(refreshed && until > house.app().clock.now());
+    assert_eq!(tokens::forget(house.app(), &whose).await.unwrap(), None);
+    {
+        let seen = locked.seen.lock().unwrap();
+        assert_eq!(
+            seen.revoked.as_deref().unwrap(),
+            ["refresh_token", "access_token"]
+        );
+        assert!(seen.good.is_empty() && seen.refresh.is_empty());
+    }
+    assert!(tokens::look(house.app(), &whose).await.unwrap().is_none());
+    // Where nothing can be revoked that is said, and the tokens are gone from here all the same.
+    locked.seen.lock().unwrap().revoked = None;
+    sign_in(&house, &locked).await;
+    let (until, why) = tokens::forget(house.app(), &whose).await.unwrap().unwrap();
+    assert!(
+        until > house.app().clock.now() && why.contains("no revocation endpoint"),
+        "{why}"
+    );
+    assert!(tokens::look(house.app(), &whose).await.unwrap().is_none());
+    assert!(matches!(
+        tokens::forget(house.app(), &whose).await,
+        Err(remit_server::app::Failure::NotFound(_))
+    ));
+    let kinds: Vec<String> = house
+        .records()
+        .await
+        .into_iter()
+        .filter(|record| record.kind == "login.over")
+        .map(|record| format!("{:?}", record.detail))
+        .collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+    assert!(
+        kinds[0].contains("revoked where it was given") && kinds[1].contains("not revoked"),
+        "{kinds:?}"
+    );
 }

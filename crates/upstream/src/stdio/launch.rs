@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Stdio;
 use std::time::Duration;
 
-use remit_confine::{Confinement, LaunchSpec, Netns, ProcessId, WayOut};
+use remit_confine::{Confinement, LaunchSpec, Netns, ProcessId, WAY_OUT, WayOut};
 use remit_core::limits::UPSTREAM_START_MS_MAX;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -43,7 +43,7 @@ pub(crate) async fn start(
     let confine = LaunchSpec {
         new_session: true,
         netns: if way_out.is_some() {
-            Netns::Listener
+            Netns::Listener(WAY_OUT)
         } else {
             launcher.confine.netns
         },

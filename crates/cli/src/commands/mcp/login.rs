@@ -23,7 +23,7 @@ pub struct Args {
     pub acting: Acting,
 }
 
-/// Signs out: the tokens are deleted here.
+/// Signs out: the tokens are revoked where they were given, and deleted here.
 #[derive(Debug, clap::Args)]
 pub struct LogoutArgs {
     /// Which server
@@ -92,5 +92,16 @@ fn done(context: &Context, answer: &Value) -> Result<(), Failure> {
 pub(super) async fn logout(context: &Context, args: &LogoutArgs) -> Result<(), Failure> {
     let path = format!("/v1/servers/{}/logout", part(&args.name));
     let body = Body::new().acting(&args.acting).done();
-    done(context, &context.control()?.post(&path, &body).await?)
+    let answer = context.control()?.post(&path, &body).await?;
+    done(context, &answer)?;
+    if !context.out.json && answer.get("revoked").and_then(Value::as_bool) == Some(false) {
+        context
+            .out
+            .line(Text::new().careful("possibly live  ").plain(format!(
+                "until {}: {}",
+                fields::text(&answer, "possibly_live_until"),
+                fields::text(&answer, "why")
+            )))?;
+    }
+    Ok(())
 }

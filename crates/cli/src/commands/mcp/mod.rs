@@ -3,6 +3,7 @@
 mod add;
 mod list;
 mod login;
+mod logins;
 mod refresh;
 mod retire;
 pub mod wrap;
@@ -30,6 +31,8 @@ pub enum Command {
     Login(login::Args),
     /// Sign out of a server
     Logout(login::LogoutArgs),
+    /// Who is signed in where, and what that allows
+    Logins,
     /// Ask a server for its tools again
     Refresh(refresh::Args),
     /// Take a server and its tools out
@@ -48,6 +51,7 @@ pub fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::List => super::wait(list::run(context)),
         Command::Login(args) => super::wait(login::run(context, &args)),
         Command::Logout(args) => super::wait(login::logout(context, &args)),
+        Command::Logins => super::wait(logins::run(context)),
         Command::Refresh(args) => super::wait(refresh::run(context, &args)),
         Command::Retire(args) => super::wait(retire::run(context, &args)),
         Command::Wrap(args) => wrap::run(context, &args),

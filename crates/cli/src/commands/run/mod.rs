@@ -3,6 +3,7 @@
 mod egress;
 mod environment;
 mod process;
+mod relay;
 mod settings;
 
 use std::ffi::OsString;
@@ -30,6 +31,9 @@ pub struct Args {
     /// How its HTTP goes through Remit; through the proxy when absent and systems are registered
     #[arg(long, value_name = "HOW")]
     pub egress: Option<egress::Mode>,
+    /// Give it a network of its own whose only way out is Remit; refused where the machine cannot
+    #[arg(long)]
+    pub contained: bool,
     #[command(flatten)]
     pub acting: Acting,
     /// The command and its arguments
@@ -95,7 +99,13 @@ async fn work(
             secrets.join(", ")
         )));
     }
-    let mut child = Child::launch(&process::spec(context, status)?, &args.command, &variables)?;
+    let way_out = args.contained.then(|| relay::address(opened)).transpose()?;
+    let spec = process::spec(context, status, way_out)?;
+    let mut child = Child::launch(&spec, &args.command, &variables)?;
+    let relay = child
+        .take_listener()
+        .map(|listener| relay::start(context, listener));
+    let _relay = relay.transpose()?;
     let confinement = child.confinement();
     if confinement.word() == "none" && !context.out.json {
         context.out.note(Text::new().careful("  note   ").plain(format!(
@@ -131,7 +141,11 @@ async fn way_out(
     let said = control.get(&egress::path(&fields::text(opened, "run"))).await?;
     let token = fields::text(opened, "token");
     carry(&said, variables);
-    let egress = egress::Egress::make(args.egress, &said, &token, settings.folder())?;
+    // With no other network, what nobody registered is to be refused in words.
+    let asked = args
+        .egress
+        .or_else(|| args.contained.then_some(egress::Mode::Proxy));
+    let egress = egress::Egress::make(asked, &said, &token, settings.folder())?;
     egress.put(variables);
     if context.out.json {
         context.out.json_note(&egress.said());

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use remit_confine::{Confinement, LaunchSpec, ProcessId, become_subreaper, kill_tree};
+use remit_confine::probe::doors;
+use remit_confine::{Confinement, LaunchSpec, Launched, Netns, ProcessId, become_subreaper, kill_tree};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait, waitpid};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,7 +25,12 @@ const ATTESTATION: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How the run is to be shut in: away from everything of ours, as we know it and as the server says it.
-pub(super) fn spec(context: &Context, status: &Value) -> Result<LaunchSpec, Failure> {
+/// `way_out` is where a run with a network of its own finds Remit.
+pub(super) fn spec(
+    context: &Context,
+    status: &Value,
+    way_out: Option<SocketAddr>,
+) -> Result<LaunchSpec, Failure> {
     let mut denied = context.paths.denied_to_runs();
     for path in fields::list(status, "denied") {
         let path = PathBuf::from(fields::as_text(Some(path)));
@@ -43,6 +50,9 @@ pub(super) fn spec(context: &Context, status: &Value) -> Result<LaunchSpec, Fail
     }
     Ok(LaunchSpec {
         denied,
+        netns: way_out.map_or(Netns::Host, Netns::Listener),
+        // Who keeps the machine's network may use what is reached without it too.
+        doors: way_out.map(|_| doors()).unwrap_or_default(),
         ..LaunchSpec::default()
     })
 }
@@ -52,6 +62,7 @@ pub(super) struct Child {
     pid: Pid,
     id: ProcessId,
     confinement: Confinement,
+    listener: Option<TcpListener>,
     over: bool,
 }
 
@@ -73,9 +84,22 @@ impl Child {
         launch
             .command
             .envs(variables.iter().map(|(name, value)| (name, value)));
-        let (child, confinement) = launch
+        let Launched {
+            mut child,
+            confinement,
+            listener,
+        } = launch
             .spawn(ATTESTATION)
             .map_err(|error| failed("confine the command", error))?;
+        if spec.netns != Netns::Host && listener.is_none() {
+            // Never attested, so it must never run.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Failure::local(format!(
+                "this machine gives the command no network of its own: {}; `remit run` without `--contained` leaves it the machine's",
+                confinement.gaps.join("; ")
+            )));
+        }
         let gone = || Failure::local("the command ended before it began");
         let pid = i32::try_from(child.id())
             .ok()
@@ -92,12 +116,18 @@ impl Child {
             pid,
             id,
             confinement,
+            listener,
             over: false,
         })
     }
 
     pub(super) const fn confinement(&self) -> &Confinement {
         &self.confinement
+    }
+
+    /// Where the command's only way out is accepted; there once, for a command with a network of its own.
+    pub(super) const fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listener.take()
     }
 
     pub(super) const fn id(&self) -> ProcessId {
