@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::amount;
 use crate::decision::Tier;
 use crate::destination::Destination;
 use crate::json::Value;
 use crate::name::{Name, ToolName};
 use crate::resource::Resource;
 use crate::tool::{Classes, ToolClass, ToolRef};
+use crate::verb::Narrowed;
 
 /// A selection of tools: `server/tool`, `server/*`, `*`, each with an optional class filter `:read`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,9 +185,9 @@ pub struct ArgumentRef {
 pub enum Bound {
     /// One of these canonical values.
     OneOf(Vec<Value>),
-    /// A number of at most this.
+    /// An amount (see [`amount::of`]) of at most this.
     Max(i64),
-    /// A number of at least this.
+    /// An amount of at least this.
     Min(i64),
 }
 
@@ -195,9 +197,9 @@ impl Bound {
     pub fn holds(&self, value: Option<&Value>) -> bool {
         match (self, value) {
             (_, None) => false,
-            (Self::OneOf(allowed), Some(value)) => allowed.contains(value),
-            (Self::Max(max), Some(value)) => number(value).is_some_and(|n| n <= as_double(*max)),
-            (Self::Min(min), Some(value)) => number(value).is_some_and(|n| n >= as_double(*min)),
+            (Self::OneOf(allowed), Some(value)) => allowed.iter().any(|one| is_same(one, value)),
+            (Self::Max(max), Some(value)) => amount::of(value).is_some_and(|n| n <= as_double(*max)),
+            (Self::Min(min), Some(value)) => amount::of(value).is_some_and(|n| n >= as_double(*min)),
         }
     }
 }
@@ -208,8 +210,12 @@ const fn as_double(bound: i64) -> f64 {
     bound as f64
 }
 
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64()
+/// A form carries a number as text: the same, when it is that very text.
+fn is_same(allowed: &Value, value: &Value) -> bool {
+    match (allowed, value) {
+        (Value::Number(number), Value::String(text)) => number.lexeme() == text.as_str(),
+        _ => allowed == value,
+    }
 }
 
 /// What a budget counts.
@@ -221,8 +227,10 @@ pub enum Budget {
     Class(ToolClass),
     /// Calls of one tool.
     Tool(ToolRef),
-    /// The sum of one numeric argument.
+    /// The sum of the amounts in one argument, in the unit its API states.
     Sum(ArgumentRef),
+    /// Rows of one database, read or changed.
+    Rows(Name),
 }
 
 /// A server→client request an agent's task may let through (MCP client features).
@@ -270,6 +278,8 @@ pub struct Authority {
     pub classes: Classes,
     /// Roots of what may be touched.
     pub resources: Scope<Resource>,
+    /// What may be done below some resources, at most.
+    pub narrowed: Narrowed,
     /// Places data may go to without asking.
     pub destinations: Scope<Destination>,
     /// Bounds on arguments; all must hold.
@@ -296,6 +306,7 @@ impl Authority {
             tools: BTreeSet::new(),
             classes: BTreeSet::new(),
             resources: Scope::none(),
+            narrowed: Narrowed(BTreeMap::new()),
             destinations: Scope::none(),
             bounds: BTreeMap::new(),
             budgets: BTreeMap::new(),
@@ -315,6 +326,7 @@ impl Authority {
             tools: BTreeSet::from([ToolSelector::ALL]),
             classes: ToolClass::ALL.into_iter().collect(),
             resources: Scope::Any,
+            narrowed: Narrowed::default(),
             destinations: Scope::Any,
             bounds: BTreeMap::new(),
             budgets: BTreeMap::new(),
@@ -359,6 +371,7 @@ impl Authority {
             tools: meets(&self.tools, &limit.tools),
             classes: self.classes.intersection(&limit.classes).copied().collect(),
             resources: meet_roots(&self.resources, &limit.resources),
+            narrowed: self.narrowed.meet(&limit.narrowed),
             destinations: meet_sets(&self.destinations, &limit.destinations),
             bounds,
             budgets,
@@ -430,6 +443,14 @@ impl Authority {
         if let (Scope::Any, Scope::Only(theirs)) = (&self.destinations, &limited.destinations) {
             let places: Vec<String> = theirs.iter().map(|place| format!("`{place}`")).collect();
             cut.push(format!("destinations held to {}: {why}", listed(&places)));
+        }
+        for (root, verbs) in &limited.narrowed.0 {
+            if self.narrowed.0.get(root) != Some(verbs) {
+                cut.push(format!(
+                    "resource `{root}` held to {}: {why}",
+                    Narrowed::text(verbs)
+                ));
+            }
         }
         if limited.depth < self.depth {
             cut.push(format!("depth lowered to {}: {why}", limited.depth));

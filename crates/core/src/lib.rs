@@ -1,5 +1,6 @@
 //! The language of the domain: no I/O, no async, no clock, no serde on domain types.
 
+pub mod amount;
 pub mod approval;
 pub mod authority;
 pub mod call;
@@ -19,3 +20,4 @@ pub mod resource;
 pub mod task;
 pub mod time;
 pub mod tool;
+pub mod verb;

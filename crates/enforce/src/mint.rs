@@ -70,6 +70,37 @@ impl Mint {
         })
     }
 
+    /// One permit for a call that several authorities allow, each by a decision of its own: narrower than any of theirs.
+    /// It is over with the first of them; its decision and record are those of `first`.
+    ///
+    /// # Errors
+    /// [`Mismatch`] when one of them is for another call.
+    pub fn together(
+        &self,
+        first: Permitted<Call>,
+        others: Vec<Permitted<Call>>,
+    ) -> Result<Permitted<Call>, Mismatch> {
+        let digest = first.inner.digest();
+        let mut one = first;
+        for other in others {
+            if other.inner.digest() != digest {
+                return Err(Mismatch {
+                    seq: other.permit.seq,
+                    why: "it is for another call",
+                });
+            }
+            let (own, more) = (&one.permit, other.permit);
+            let permit = Permit {
+                decision: own.decision,
+                seq: own.seq,
+                deadline: own.deadline.min(more.deadline),
+                lifeline: own.lifeline.clone().and(more.lifeline),
+            };
+            one.permit = permit;
+        }
+        Ok(one)
+    }
+
     /// A permit for an act of the system itself, whose record is durable.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ const fn field(
 }
 
 /// Every fact of a call, in the order of the schema.
-pub(crate) static FIELDS: [Field; 28] = [
+pub(crate) static FIELDS: [Field; 29] = [
     field(
         "answer_labels",
         "Set<String>",
@@ -144,8 +144,8 @@ pub(crate) static FIELDS: [Field; 28] = [
     field(
         "exhausted",
         "Set<String>",
-        "budgets this call would overrun",
-        |f| values::texts(f.facts.exhausted.iter().map(budget)),
+        "budgets this call would overrun that nobody may lift: those of a ceiling, of the initiator's rights, of strangers' tasks",
+        |f| values::texts(overrun(f, false)),
     ),
     field(
         "frozen",
@@ -188,6 +188,12 @@ pub(crate) static FIELDS: [Field; 28] = [
     field("origin", "String", "initial, retry or anomaly", |f| {
         values::text(f.facts.origin.as_str())
     }),
+    field(
+        "overrun",
+        "Set<String>",
+        "budgets of the task itself that this call would overrun",
+        |f| values::texts(overrun(f, true)),
+    ),
     field("proof", "String", "bearer, peer or key", |f| {
         values::text(f.facts.proof.as_str())
     }),
@@ -287,14 +293,21 @@ fn domain(destination: &remit_core::destination::Destination) -> Option<&str> {
     }
 }
 
-/// `calls`, a class, `server/tool`, or `sum server/tool/pointer`.
+/// `calls`, a class, `server/tool`, `sum server/tool/pointer`, or `rows database`.
 pub(crate) fn budget(budget: &Budget) -> String {
     match budget {
         Budget::Calls => "calls".to_owned(),
         Budget::Class(class) => class.as_str().to_owned(),
         Budget::Tool(tool) => tool.to_string(),
         Budget::Sum(argument) => format!("sum {}{}", argument.tool, argument.pointer),
+        Budget::Rows(database) => format!("rows {database}"),
     }
+}
+
+fn overrun(frame: &Frame<'_>, liftable: bool) -> impl Iterator<Item = String> {
+    let all = frame.facts.exhausted.iter();
+    all.filter(move |overrun| overrun.liftable == liftable)
+        .map(|overrun| budget(&overrun.budget))
 }
 
 fn broken_bounds(frame: &Frame<'_>) -> Value {

@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     /// Roots that are frozen now.
     pub frozen: &'a [Resource],
     /// Budgets this call would overrun.
-    pub exhausted: &'a [Budget],
+    pub exhausted: &'a [Overrun],
     /// Calls this task has made so far.
     pub calls_made: u64,
     /// How the call proves which run it comes from.
@@ -61,6 +61,34 @@ pub struct ToolFacts<'a> {
     pub classification: &'a Classification,
     /// Where it stands.
     pub state: ToolState,
+}
+
+/// A budget that a call would overrun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overrun {
+    /// The budget.
+    pub budget: Budget,
+    /// The most there is.
+    pub max: u64,
+    /// What is used, or kept for calls that are under way.
+    pub used: u64,
+    /// What the call would take; [`u64::MAX`] where that cannot be told.
+    pub asked: u64,
+    /// It is the task's own: a person may let one call go beyond it. Nobody below lifts what a ceiling or the rights of the
+    /// initiator say.
+    pub liftable: bool,
+}
+
+impl std::fmt::Display for Overrun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (budget, used, max) = (crate::context::budget(&self.budget), self.used, self.max);
+        write!(f, "{budget}: {used} of {max} used, ")?;
+        if self.asked == u64::MAX {
+            f.write_str("and how much this asks cannot be told")
+        } else {
+            write!(f, "{} more asked", self.asked)
+        }
+    }
 }
 
 /// What was approved: the requirement people met, and the rules that had asked for it, as they were stored.

@@ -31,7 +31,7 @@ pub use bundle::Bundle;
 pub use catalogue::{ArgumentType, Catalogue, Field, Opaque, ToolSchema, argument_types, salient_opaque};
 pub use context::context_fields;
 pub use explain::{Explanation, RuleReport, Said};
-pub use facts::{Environments, Facts, Given, NoEnvironments, Origin, Risk, ToolFacts};
+pub use facts::{Environments, Facts, Given, NoEnvironments, Origin, Overrun, Risk, ToolFacts};
 pub use principal::{Principal, PrincipalFacts};
 pub use problem::{Problem, Severity};
 pub use redeem::{Wider, covered};

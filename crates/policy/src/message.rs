@@ -5,7 +5,15 @@ use remit_core::call::Operation;
 use crate::context::class;
 use crate::facts::Facts;
 
-const PLACEHOLDERS: [&str; 6] = ["tool", "resource", "destinations", "agent", "initiator", "class"];
+const PLACEHOLDERS: [&str; 7] = [
+    "tool",
+    "resource",
+    "destinations",
+    "agent",
+    "initiator",
+    "class",
+    "budgets",
+];
 
 /// The first `{name}` in a message that stands for nothing.
 pub(crate) fn unknown_placeholder(message: &str) -> Option<&str> {
@@ -34,6 +42,7 @@ pub(crate) fn fill(message: &str, facts: &Facts<'_>) -> String {
             "agent" => out.push_str(facts.principal.task.agent.as_str()),
             "initiator" => out.push_str(facts.principal.task.initiator.as_str()),
             "class" => out.push_str(class(facts).as_str()),
+            "budgets" => out.push_str(&budgets(facts)),
             other => {
                 out.push('{');
                 out.push_str(other);
@@ -62,6 +71,12 @@ pub(crate) fn resources(facts: &Facts<'_>) -> String {
     } else {
         list(facts.call.resources.iter())
     }
+}
+
+/// What would be overrun, with the amounts.
+fn budgets(facts: &Facts<'_>) -> String {
+    let all: Vec<String> = facts.exhausted.iter().map(ToString::to_string).collect();
+    all.join("; ")
 }
 
 /// At most four, then how many more.

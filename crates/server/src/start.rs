@@ -162,7 +162,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     app.background.spawn(async move {
         crate::egress::systems::add_configured(&configured).await;
         crate::registry::servers::add_configured(&configured).await;
-        crate::broker::revoke::sweep_all_orphans(&configured).await;
+        crate::broker::revoke::search_all(&configured);
     });
     Ok(Running {
         app,

@@ -47,6 +47,54 @@ pub fn reserve(
     Ok(after.unsigned_abs())
 }
 
+/// Takes as much of `most` as is left of a budget of at most `max`; answers how much that was.
+///
+/// # Errors
+/// [`Refused::BudgetExceeded`] when nothing is left.
+pub fn reserve_up_to(
+    tx: &mut Tx<'_>,
+    task: TaskId,
+    budget: &Budget,
+    most: u64,
+    max: u64,
+) -> Result<u64, ApplyError> {
+    let left = max.saturating_sub(used(tx, task, budget)?);
+    // With nothing left the one asked for is refused.
+    let amount = most.min(left).max(1);
+    reserve(tx, task, budget, amount, max)?;
+    Ok(amount)
+}
+
+/// Counts `amount` beyond whatever there is: people agreed to it.
+///
+/// # Errors
+/// [`ApplyError`] of the store.
+pub fn overrun(tx: &mut Tx<'_>, task: TaskId, budget: &Budget, amount: u64) -> Result<(), ApplyError> {
+    let used = used(tx, task, budget)?;
+    let most = i64::MAX.unsigned_abs();
+    reserve(tx, task, budget, amount.min(most.saturating_sub(used)), most).map(drop)
+}
+
+/// Gives back what was taken and not used. The budgets of a task that ended are gone, and nothing is given back to them.
+///
+/// # Errors
+/// [`ApplyError`] of the store.
+pub fn give_back(tx: &mut Tx<'_>, task: TaskId, budget: &Budget, amount: u64) -> Result<(), ApplyError> {
+    let name = budget_to_text(budget);
+    let known = match tx.cache().budget(task, &name) {
+        Some(counter) => Some(counter),
+        None => load(tx, task, &name)?,
+    };
+    let Some(counter) = known.filter(|_| amount > 0) else {
+        return Ok(());
+    };
+    let after = counter.used.saturating_sub_unsigned(amount).max(0);
+    let values: [Value<'_>; 3] = [task.to_string().into(), (&name).into(), after.into()];
+    let term = BUDGETS.replace(tx, &values, counter.term)?;
+    tx.cache().set_budget(task, &name, Counter { used: after, term });
+    Ok(())
+}
+
 /// What is used of a budget.
 ///
 /// # Errors

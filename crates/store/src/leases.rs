@@ -165,33 +165,64 @@ pub fn held(conn: &mut Conn) -> Result<Vec<Stored<Lease>>, StoreError> {
     rows.into_iter().map(read).collect()
 }
 
-/// Up to `limit` leases in one state, oldest first, those after `after`.
+/// Backend and system of every lease that is being revoked, each pair once. The rows are not checked: what is read of them
+/// decides only where to look.
+///
+/// # Errors
+/// [`StoreError::Db`].
+pub fn revoking_at(conn: &mut Conn) -> Result<Vec<(Name, Name)>, StoreError> {
+    let rows = conn.query(
+        "SELECT DISTINCT backend, system FROM leases \
+         WHERE state IN ('planned', 'live', 'revoking', 'fading') AND state = 'revoking'",
+        &[],
+    )?;
+    let mut places = Vec::new();
+    for row in rows {
+        if let (Ok(backend), Ok(system)) = (row.text(0)?.parse(), row.text(1)?.parse()) {
+            places.push((backend, system));
+        }
+    }
+    Ok(places)
+}
+
+/// Up to `limit` leases of one backend and system that are being revoked, oldest first, those after `after`.
 ///
 /// # Errors
 /// [`StoreError::Tampered`] when a row is not ours.
-pub fn in_state(
+pub fn revoking(
     conn: &mut Conn,
-    state: LeaseState,
+    (backend, system): (&Name, &Name),
     after: Option<LeaseId>,
     limit: u32,
 ) -> Result<Vec<Stored<Lease>>, StoreError> {
     let after = after.map_or_else(String::new, |id| id.to_string());
     let rows = LEASES.load(
         conn,
-        &format!("WHERE {OPEN} AND t.state = $1 AND t.id > $2 ORDER BY t.id LIMIT $3"),
-        &[state.as_str().into(), after.into(), i64::from(limit).into()],
+        &format!(
+            "WHERE {OPEN} AND t.state = 'revoking' AND t.backend = $1 AND t.system = $2 AND t.id > $3 ORDER BY t.id LIMIT $4"
+        ),
+        &[
+            backend.as_str().into(),
+            system.as_str().into(),
+            after.into(),
+            i64::from(limit).into(),
+        ],
     )?;
     rows.into_iter().map(read).collect()
 }
 
-/// Up to `limit` leases whose own last moment has passed at `now` and that are not over.
+/// Up to `limit` leases whose own last moment has passed at `now`, and for which that means something: what fades, and what
+/// lives at a backend. What is being revoked already is not among them, however long that takes.
 ///
 /// # Errors
 /// [`StoreError::Tampered`] when a row is not ours.
 pub fn outlived(conn: &mut Conn, now: Timestamp, limit: u32) -> Result<Vec<Stored<Lease>>, StoreError> {
     let rows = LEASES.load(
         conn,
-        &format!("WHERE {OPEN} AND t.expires_at <= $1 ORDER BY t.expires_at LIMIT $2"),
+        &format!(
+            "WHERE {OPEN} AND t.expires_at <= $1 AND (t.state = 'fading' OR (t.state = 'live' AND t.class <> 'R0')) \
+             ORDER BY t.expires_at LIMIT $2"
+        ),
         &[now.0.into(), i64::from(limit).into()],
     )?;
     rows.into_iter().map(read).collect()

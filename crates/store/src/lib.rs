@@ -41,6 +41,7 @@ pub mod logins;
 pub mod observations;
 pub mod policies;
 pub mod records;
+pub mod repeats;
 pub mod results;
 pub mod runs;
 pub mod secrets;

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
         include_str!("migrations/0012_lease_values.sql"),
     ),
     ("0030_use", include_str!("migrations/0030_use.sql")),
+    ("0043_repeats", include_str!("migrations/0043_repeats.sql")),
 ];
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

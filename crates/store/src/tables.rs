@@ -181,6 +181,7 @@ pub(crate) static LEASES: Table = Table::new(
     22,
 );
 pub(crate) static LEASE_VALUES: Table = Table::new("lease_values", &["lease"], &["sealed"], 36);
+pub(crate) static REPEATS: Table = Table::new("repeats", &["task", "request"], &["settled"], 43);
 pub(crate) static LOGINS: Table =
     Table::new("logins", &["server", "owner"], &["issuer", "sealed", "state"], 25);
 pub(crate) static OAUTH_CLIENTS: Table =
@@ -204,7 +205,7 @@ pub(crate) static SMALL: [&Table; 14] = [
     &SUBJECTS,
 ];
 /// All of them.
-pub(crate) static ALL: [&Table; 24] = [
+pub(crate) static ALL: [&Table; 25] = [
     &AGENTS,
     &HUMANS,
     &SERVERS,
@@ -223,6 +224,7 @@ pub(crate) static ALL: [&Table; 24] = [
     &SECRET_VERSIONS,
     &LEASES,
     &LEASE_VALUES,
+    &REPEATS,
     &LOGINS,
     &OAUTH_CLIENTS,
     &HANDLES,

@@ -1,9 +1,10 @@
 //! Reads one statement and walks all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use remit_core::tool::ToolClass;
+use remit_core::verb::Verb;
 use sqlparser::ast::{
     Expr, FromTable, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TableObject, Visit as _,
     Visitor,
@@ -57,16 +58,19 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
         schema,
         scope: Scope::default(),
         tables: BTreeSet::new(),
+        named: BTreeMap::new(),
+        targets: BTreeSet::new(),
         effects: BTreeSet::new(),
         verb: "",
         whole: false,
+        locks: false,
         reads: false,
         function: None,
     };
     if let ControlFlow::Break(why) = statement.visit(&mut walk) {
         return Err(why);
     }
-    let mut effects = walk.effects.into_iter();
+    let mut effects = walk.effects.iter().copied();
     let class = match (effects.next(), effects.next()) {
         (None, _) => ToolClass::Read,
         (Some(one), None) => one,
@@ -76,14 +80,42 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
             ));
         }
     };
+    let reads_too = class != ToolClass::Read && walk.reads;
+    let uses = uses(&walk, class, reads_too);
     Ok(Inspection {
         class,
+        uses,
         verb: walk.verb,
         tables: walk.tables.into_iter().collect(),
         whole: walk.whole,
-        reads_too: class != ToolClass::Read && walk.reads,
+        reads_too,
         text: sent,
     })
+}
+
+/// What is done with each table. A table that rows are only added to is not read; one that is named once more is, and so is
+/// every other.
+fn uses(walk: &Walk<'_>, class: ToolClass, reads_too: bool) -> BTreeSet<(Table, Verb)> {
+    if walk.whole {
+        return BTreeSet::new();
+    }
+    let mut uses = walk.targets.clone();
+    for table in &walk.tables {
+        let verbs: Vec<Verb> = walk
+            .targets
+            .iter()
+            .filter(|(target, _)| target == table)
+            .map(|(_, verb)| *verb)
+            .collect();
+        if walk.locks {
+            uses.insert((table.clone(), Verb::Update));
+        }
+        let only_added = verbs == [Verb::Insert] && walk.named.get(table).is_none_or(|times| *times <= 1);
+        if class == ToolClass::Read || verbs.is_empty() || (reads_too && !only_added) {
+            uses.insert((table.clone(), Verb::Class(ToolClass::Read)));
+        }
+    }
+    uses
 }
 
 fn parse(text: &str) -> Result<Statement, NotInspectable> {
@@ -114,10 +146,16 @@ struct Walk<'s> {
     schema: &'s str,
     scope: Scope,
     tables: BTreeSet<Table>,
+    /// How often the walk came to each of them.
+    named: BTreeMap<Table, usize>,
+    /// What is changed, and how.
+    targets: BTreeSet<(Table, Verb)>,
     /// Classes of everything it changes.
     effects: BTreeSet<ToolClass>,
     verb: &'static str,
     whole: bool,
+    /// Rows are locked, which is the right of those who change them.
+    locks: bool,
     reads: bool,
     /// A function in the place of a table; the walk names it once more as a relation.
     function: Option<ObjectName>,
@@ -141,21 +179,49 @@ impl Walk<'_> {
         }
     }
 
+    /// A table that is changed.
+    fn changed(&mut self, name: &ObjectName, verb: Verb) -> Step {
+        match self.resolved(name, false) {
+            Ok(Some(table)) => {
+                self.targets.insert((table.clone(), verb));
+                self.tables.insert(table);
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+
     fn table(&mut self, name: &ObjectName, may_be_expression: bool) -> Step {
+        match self.resolved(name, may_be_expression) {
+            Ok(Some(table)) => {
+                *self.named.entry(table.clone()).or_default() += 1;
+                self.tables.insert(table);
+                ControlFlow::Continue(())
+            }
+            Ok(None) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+
+    /// `None` for the name of an expression of the statement itself.
+    fn resolved(&self, name: &ObjectName, may_be_expression: bool) -> Result<Option<Table>, NotInspectable> {
         let mut parts = Vec::new();
         for part in &name.0 {
             match part.as_ident() {
                 Some(ident) => parts.push(folded(ident)),
-                None => return refuse(format!("`{name}` is no plain name of a table")),
+                None => {
+                    return Err(NotInspectable(format!("`{name}` is no plain name of a table")));
+                }
             }
         }
         let table = match parts.as_slice() {
-            [name] if may_be_expression && self.scope.is_expression(name) => return ControlFlow::Continue(()),
+            [name] if may_be_expression && self.scope.is_expression(name) => return Ok(None),
             // The catalogue is searched before every other schema.
             [name] if name.starts_with("pg_") => {
-                return refuse(format!(
+                return Err(NotInspectable(format!(
                     "`{name}` may be a table of the catalogue: name the schema of your table"
-                ));
+                )));
             }
             [name] => Table {
                 schema: self.schema.to_owned(),
@@ -163,18 +229,21 @@ impl Walk<'_> {
             },
             // Passwords, settings and other sessions' statements lie there; `information_schema` shows what may be seen.
             [schema, _] if schema.starts_with("pg_") => {
-                return refuse(format!(
+                return Err(NotInspectable(format!(
                     "`{name}` is a table of the catalogue: `information_schema` describes tables"
-                ));
+                )));
             }
             [schema, name] => Table {
                 schema: schema.clone(),
                 name: name.clone(),
             },
-            _ => return refuse(format!("`{name}` names a database: write `schema.table`")),
+            _ => {
+                return Err(NotInspectable(format!(
+                    "`{name}` names a database: write `schema.table`"
+                )));
+            }
         };
-        self.tables.insert(table);
-        ControlFlow::Continue(())
+        Ok(Some(table))
     }
 
     fn function(&self, name: &ObjectName) -> Step {
@@ -206,9 +275,9 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, factor: &TableFactor) -> Step {
+    fn target(&mut self, factor: &TableFactor, verb: Verb) -> Step {
         match factor {
-            TableFactor::Table { name, args: None, .. } => self.table(name, false),
+            TableFactor::Table { name, args: None, .. } => self.changed(name, verb),
             _ => refuse("what is changed is no plain table"),
         }
     }
@@ -230,12 +299,16 @@ impl Visitor for Walk<'_> {
                 let TableObject::TableName(name) = &insert.table else {
                     return refuse("what is inserted into is no plain table");
                 };
-                self.table(name, false)?;
-                self.reads |= insert.on.is_some();
+                self.changed(name, Verb::Insert)?;
+                if insert.on.is_some() {
+                    // What is there already may be changed in place of adding to it.
+                    self.changed(name, Verb::Update)?;
+                    self.reads = true;
+                }
             }
             Statement::Update(update) => {
                 self.changes(ToolClass::Write, "update");
-                self.target(&update.table.relation)?;
+                self.target(&update.table.relation, Verb::Update)?;
                 self.reads |=
                     update.selection.is_some() || update.returning.is_some() || update.from.is_some();
             }
@@ -245,14 +318,14 @@ impl Visitor for Walk<'_> {
                 let [one] = from.as_slice() else {
                     return refuse("what is deleted from is no single table");
                 };
-                self.target(&one.relation)?;
+                self.target(&one.relation, Verb::Class(ToolClass::Delete))?;
                 self.reads |=
                     delete.selection.is_some() || delete.returning.is_some() || delete.using.is_some();
             }
             Statement::Truncate(truncate) => {
                 self.changes(ToolClass::Delete, "truncate");
                 for target in &truncate.table_names {
-                    self.table(&target.name, false)?;
+                    self.changed(&target.name, Verb::Class(ToolClass::Delete))?;
                 }
                 if truncate.cascade.is_some() {
                     self.whole = true;
@@ -292,6 +365,7 @@ impl Visitor for Walk<'_> {
         }
         if !query.locks.is_empty() {
             self.changes(ToolClass::Write, "lock");
+            self.locks = true;
             self.reads = true;
         }
         ControlFlow::Continue(())

@@ -9,8 +9,12 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
+use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::tool::ToolClass;
+use remit_core::verb::Verb;
 
 pub use inspect::inspect;
 
@@ -26,6 +30,22 @@ pub struct Table {
     pub name: String,
 }
 
+impl Table {
+    /// The table as a resource: `NAME:schema/table`.
+    ///
+    /// # Errors
+    /// [`NotInspectable`] when a name cannot be written as a resource.
+    pub fn resource(&self, database: &Name) -> Result<Resource, NotInspectable> {
+        if self.schema.contains('/') || self.name.contains('/') {
+            return Err(NotInspectable::new(
+                "a name with `/` in it cannot be told from a path: give the table another name",
+            ));
+        }
+        Resource::new(database.clone(), &format!("{}/{}", self.schema, self.name))
+            .map_err(|error| NotInspectable(error.to_string()))
+    }
+}
+
 /// A statement that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -35,6 +55,8 @@ pub struct Inspection {
     pub verb: &'static str,
     /// Every table it names, sorted; empty when it names none.
     pub tables: Vec<Table>,
+    /// What is done with each of them; empty where it is about the database as a whole.
+    pub uses: BTreeSet<(Table, Verb)>,
     /// It is about the database as a whole: definitions and rights.
     pub whole: bool,
     /// It changes something and reads rows that were there before: it needs the right to read, too.
@@ -48,23 +70,12 @@ impl Inspection {
     ///
     /// # Errors
     /// [`NotInspectable`] when a name cannot be written as a resource.
-    pub fn resources(&self, database: &remit_core::name::Name) -> Result<Vec<Resource>, NotInspectable> {
+    pub fn resources(&self, database: &Name) -> Result<Vec<Resource>, NotInspectable> {
         let bad = |error: remit_core::resource::BadResource| NotInspectable(error.to_string());
         if self.whole {
             return Ok(vec![Resource::new(database.clone(), "").map_err(bad)?]);
         }
-        self.tables
-            .iter()
-            .map(|table| {
-                if table.schema.contains('/') || table.name.contains('/') {
-                    return Err(NotInspectable(
-                        "a name with `/` in it cannot be told from a path: give the table another name"
-                            .to_owned(),
-                    ));
-                }
-                Resource::new(database.clone(), &format!("{}/{}", table.schema, table.name)).map_err(bad)
-            })
-            .collect()
+        self.tables.iter().map(|table| table.resource(database)).collect()
     }
 }
 

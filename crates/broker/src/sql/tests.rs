@@ -24,6 +24,52 @@ fn refused(text: &str) -> String {
     }
 }
 
+fn uses(text: &str) -> Vec<String> {
+    let uses = read(text).uses;
+    uses.iter()
+        .map(|(table, verb)| format!("{verb} {}", table.name))
+        .collect()
+}
+
+#[test]
+fn what_is_done_with_each_table_is_told() {
+    for (text, expected) in [
+        ("SELECT * FROM a JOIN b USING (id)", &["read a", "read b"][..]),
+        ("INSERT INTO b (x) VALUES (1)", &["insert b"]),
+        ("INSERT INTO b SELECT * FROM a", &["read a", "insert b"]),
+        ("INSERT INTO b SELECT * FROM b", &["read b", "insert b"]),
+        (
+            "INSERT INTO b (x) VALUES ((SELECT max(x) FROM b))",
+            &["read b", "insert b"],
+        ),
+        (
+            "INSERT INTO b (x) VALUES (1) ON CONFLICT (x) DO UPDATE SET x = 2",
+            &["read b", "insert b", "update b"],
+        ),
+        ("UPDATE b SET x = 1", &["update b"]),
+        ("UPDATE b SET x = 1 WHERE x = 2", &["read b", "update b"]),
+        ("UPDATE b SET x = a.x FROM a", &["read a", "read b", "update b"]),
+        ("DELETE FROM b", &["delete b"]),
+        (
+            "DELETE FROM b USING a WHERE a.x = b.x",
+            &["read a", "read b", "delete b"],
+        ),
+        ("TRUNCATE a, b", &["delete a", "delete b"]),
+        (
+            "WITH x AS (INSERT INTO b (x) VALUES (1)) SELECT * FROM a",
+            &["read a", "insert b"],
+        ),
+        ("SELECT * FROM a FOR UPDATE", &["read a", "update a"]),
+        ("CREATE INDEX i ON a (x)", &[]),
+    ] {
+        let mut expected: Vec<&str> = expected.to_vec();
+        expected.sort_unstable();
+        let mut found = uses(text);
+        found.sort_unstable();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
 #[test]
 fn verbs_have_their_class() {
     for (text, class) in [

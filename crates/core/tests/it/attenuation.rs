@@ -8,6 +8,7 @@ use remit_core::destination::Destination;
 use remit_core::json::Value;
 use remit_core::resource::Resource;
 use remit_core::tool::{ToolClass, ToolRef};
+use remit_core::verb::{Narrowed, Verb};
 
 fn tool() -> impl Strategy<Value = ToolRef> {
     prop::sample::select(vec!["fs/read", "fs/write", "git/push", "mail/send"])
@@ -66,6 +67,14 @@ prop_compose! {
         tools in prop::collection::btree_set(selector(), 0..4),
         classes in prop::collection::btree_set(prop::sample::select(ToolClass::ALL.to_vec()), 0..6),
         resources in scope(resource()),
+        narrowed in prop::collection::btree_map(
+            resource(),
+            prop::collection::btree_set(
+                prop::sample::select(ToolClass::ALL.map(Verb::Class).into_iter().chain([Verb::Insert, Verb::Update]).collect::<Vec<_>>()),
+                0..4,
+            ),
+            0..3,
+        ),
         destinations in scope(destination()),
         max in prop::option::of(0_i64..10),
         calls in prop::option::of(0_u64..10),
@@ -77,6 +86,7 @@ prop_compose! {
             tools,
             classes,
             resources,
+            narrowed: Narrowed(narrowed),
             destinations,
             bounds: max.map(|max| (amount(), vec![Bound::Max(max)])).into_iter().collect(),
             budgets: calls.map(|calls| (Budget::Calls, calls)).into_iter().collect::<BTreeMap<_, _>>(),
@@ -114,6 +124,7 @@ fn allows(authority: &Authority, wish: &Wish) -> bool {
     let value = Value::from(wish.amount);
     authority.selects(&wish.tool, wish.class)
         && authority.resources.covers(&wish.resource)
+        && authority.narrowed.allows(&wish.resource, Verb::Class(wish.class))
         && authority.destinations.covers(&wish.destination)
         && authority
             .bounds

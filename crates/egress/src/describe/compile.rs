@@ -9,10 +9,13 @@ use remit_core::name::{Name, ToolName};
 use remit_core::tool::{Classification, Marks, ToolClass};
 
 use super::definition;
-use super::file::{CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile};
+use super::file::{
+    CredentialFile, FieldFile, FieldTable, File, GitFile, GraphQlFile, OperationFile, RevokeFile,
+};
 use super::hosts::HostPattern;
 use super::operation::{BodyKind, Credential, Field, FieldKind, FieldRole, GraphQl, Operation, Place};
 use super::resource::ResourcePattern;
+use super::revoke::Revoke;
 use super::template::PathTemplate;
 use super::{Git, System};
 use crate::request::git;
@@ -82,6 +85,15 @@ impl System {
             if !names.insert(operation.name.clone()) {
                 return Err(format!("two operations are named `{}`", operation.name));
             }
+        }
+        let in_header = |file: &CredentialFile| file.header.is_some();
+        if let Some(operation) = operations.iter().find(|operation| operation.revoke.is_some())
+            && (file.sigv4.is_some() || !file.credentials.iter().any(in_header))
+        {
+            return Err(format!(
+                "operation `{}`: `revoke` needs a credential that stands in a header",
+                operation.name
+            ));
         }
         // Most specific first; of equals the one written first.
         operations.sort_by_key(|operation| {
@@ -302,6 +314,11 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         fields,
         strict: file.strict,
         idempotency: file.idempotency.clone(),
+        revoke: file
+            .revoke
+            .as_ref()
+            .map(|written| revoke(file, written))
+            .transpose()?,
         opaque: file.opaque,
         definition: remit_core::json::Object::new(),
         classification: Classification {
@@ -318,6 +335,13 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
     made.classification.arguments = definition::rules(system, &made)?;
     made.definition = definition::definition(&made);
     Ok(made)
+}
+
+fn revoke(operation: &OperationFile, written: &RevokeFile) -> Result<Revoke, String> {
+    if !operation.mints {
+        return Err("`revoke` takes back what an operation mints, and this one does not".to_owned());
+    }
+    Revoke::compile(written).map_err(|why| format!("`revoke`: {why}"))
 }
 
 fn field(written: &FieldFile) -> Result<Field, String> {

@@ -105,9 +105,7 @@ pub(super) fn definition(operation: &Operation) -> Object {
         .iter()
         .map(|(at, value)| (at.as_str(), value.as_str()))
         .collect();
-    definition.insert(
-        "_meta",
-        object! { "dev.remit/operation": object! {
+    let mut described = object! {
             "call": format!("{} {}", operation.methods.join(","), operation.path.text),
             "host": operation.host.as_ref().map(ToString::to_string).as_deref(),
             "when": conditions,
@@ -116,8 +114,17 @@ pub(super) fn definition(operation: &Operation) -> Object {
             "mints": operation.mints,
             "resources": operation.resources.iter().map(|r| Value::from(r.text.as_str())).collect::<Vec<_>>(),
             "strict": operation.strict
-        } },
-    );
+    };
+    if let (Some(revoke), Some(described)) = (&operation.revoke, described.as_object_mut()) {
+        let [call, probe] = revoke.texts();
+        let with = if revoke.with_minted { "minted" } else { "caller" };
+        let dead: Vec<Value> = revoke.dead.iter().map(|dead| dead.text().into()).collect();
+        described.insert(
+            "revoke",
+            object! { "call": call, "with": with, "probe": probe, "dead": dead },
+        );
+    }
+    definition.insert("_meta", object! { "dev.remit/operation": described });
     definition
 }
 

@@ -140,6 +140,25 @@ pub struct OperationFile {
     /// Declared fields.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, FieldFile>,
+    /// How what it mints is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<RevokeFile>,
+}
+
+/// `[operations.revoke]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeFile {
+    /// `METHOD /path/{name}`.
+    pub call: String,
+    /// `caller` (default): made with what the minting request was made with; `minted`: with what was minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<String>,
+    /// A request with what was minted.
+    pub probe: String,
+    /// Answers to it that only a dead credential gets: a status, or `member=value`; 401 when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead: Vec<String>,
 }
 
 /// A field: `"string"`, or a table.

@@ -10,6 +10,7 @@ mod hosts;
 mod openapi;
 mod operation;
 mod resource;
+pub mod revoke;
 mod shipped;
 mod template;
 mod yaml;

@@ -9,6 +9,7 @@ use remit_core::tool::{Classification, ToolClass};
 
 use super::hosts::HostPattern;
 use super::resource::ResourcePattern;
+use super::revoke::Revoke;
 use super::template::PathTemplate;
 
 /// One operation; a tool of the system's server.
@@ -42,6 +43,8 @@ pub struct Operation {
     pub strict: bool,
     /// Header or `body.NAME` that makes repeating it harmless.
     pub idempotency: Option<String>,
+    /// How what it mints is taken back; without it that ends by its own expiry only.
+    pub revoke: Option<Revoke>,
     /// The answer is a stream of events or media; passed on as it comes.
     pub opaque: bool,
     /// The tool's definition, as the registry keeps it.

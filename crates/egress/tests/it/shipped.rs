@@ -100,6 +100,45 @@ fn every_description_compiles() {
     }
 }
 
+/// What takes back a token says so in the description, and can be made of what the answer holds (docs.gitlab.com, "Project
+/// access tokens API"; docs.github.com, "Revoke an installation access token").
+#[test]
+fn what_mints_says_how_that_is_taken_back() {
+    let answer = r#"{"id":58,"token":"x","scopes":["api"]}"#;
+    let answer = remit_core::json::parse(answer.as_bytes(), &remit_core::json::Bounds::RESPONSE).unwrap();
+    for (name, operation, expected) in [
+        (
+            "gitlab",
+            "tokens.create",
+            "/api/v4/projects/acme%2Fweb/access_tokens/58 /api/v4/personal_access_tokens/self",
+        ),
+        (
+            "github",
+            "installations.token",
+            "/installation/token /installation/repositories",
+        ),
+    ] {
+        let system = system(name);
+        let mut all = system.all_operations();
+        let operation = all.find(|known| known.name.as_str() == operation).unwrap();
+        let revoke = operation.revoke.as_ref().unwrap();
+        let fill = |request: &remit_egress::describe::revoke::Request| {
+            let value_of = |name: &str| match name {
+                "project" => Some("acme/web".to_owned()),
+                name => remit_egress::describe::revoke::member(&answer, name),
+            };
+            request.fill(value_of).unwrap()
+        };
+        assert_eq!(
+            format!("{} {}", fill(&revoke.call), fill(&revoke.probe)),
+            expected
+        );
+        assert_eq!(revoke.with_minted, name == "github");
+        let shown = operation.definition.get("_meta").unwrap().to_string();
+        assert!(shown.contains("\"revoke\""), "{shown}");
+    }
+}
+
 #[test]
 fn telling_requests() {
     const JSON: &str = "application/json";

@@ -134,3 +134,35 @@ fn a_permit_is_fresh_until_its_deadline_and_while_its_authority_lives() {
     holder.cut(Cut::Ended);
     assert!(!permitted.permit().is_fresh(BootTime(0)));
 }
+
+#[test]
+fn what_several_allow_is_one_permit_that_is_over_with_the_first_of_them() {
+    let world = World::new();
+    let mint = Mint::at_start();
+    let permitted = |path: &str, deadline: u64| {
+        let asked = call(path);
+        let receipt = world.recorded(record(&asked, "allow"));
+        let (holder, lifeline) = LifelineHolder::new();
+        let bounds = remit_enforce::Bounds {
+            deadline: BootTime(deadline),
+            lifeline,
+        };
+        let permitted = mint.call(world.allow(&asked), &receipt, asked, bounds);
+        (holder, permitted.unwrap())
+    };
+    let (own, first) = permitted("/srv/a", 1_000);
+    let seq = first.permit().seq();
+    let (other, second) = permitted("/srv/a", 500);
+    let (_third, third) = permitted("/srv/a", 2_000);
+    let one = mint.together(first, vec![second, third]).unwrap();
+    assert_eq!(one.permit().seq(), seq);
+    assert!(one.permit().is_fresh(BootTime(499)) && !one.permit().is_fresh(BootTime(500)));
+    other.cut(Cut::Suspended);
+    assert!(!one.permit().is_fresh(BootTime(0)));
+    assert_eq!(own.line().state(), None, "its own authority lives on");
+
+    let (_a, first) = permitted("/srv/a", 1_000);
+    let (_b, stranger) = permitted("/srv/b", 1_000);
+    let refused = mint.together(first, vec![stranger]).unwrap_err();
+    assert!(refused.to_string().contains("another call"), "{refused}");
+}

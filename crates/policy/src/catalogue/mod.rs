@@ -1,6 +1,7 @@
 //! The catalogue: every known tool with the types of its arguments, as policy sees it.
 
 mod convert;
+mod salient;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,9 +12,10 @@ use remit_core::authority::ClientFeature;
 use remit_core::call::Operation;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
-use remit_core::tool::{ArgumentRole, Classification, ToolClass, ToolRef};
+use remit_core::tool::{ToolClass, ToolRef};
 
 pub(crate) use convert::arguments;
+pub use salient::salient_opaque;
 pub(crate) use types::escape;
 pub use types::{ArgumentType, Field, Opaque, argument_types};
 
@@ -184,32 +186,6 @@ impl Catalogue {
             .cloned()
             .unwrap_or_else(|| values::texts(server_selectors(server, ToolClass::Read)))
     }
-}
-
-/// True when an opaque argument is one that decides where the call reaches: a resource or a destination. Amounts count only
-/// when they are no plain number, for bounds and budgets read numbers without Cedar.
-#[must_use]
-pub fn salient_opaque(opaque: &[String], classification: &Classification, arguments: &Object) -> bool {
-    let whole = Value::Object(arguments.clone());
-    opaque.iter().any(|pointer| {
-        classification
-            .arguments
-            .iter()
-            .filter(|rule| overlaps(pointer, &rule.pointer))
-            .any(|rule| match rule.role {
-                ArgumentRole::Resource { .. } | ArgumentRole::Destination { .. } => true,
-                ArgumentRole::Amount => whole.pointer(pointer).and_then(Value::as_number).is_none(),
-                ArgumentRole::Content => false,
-            })
-    })
-}
-
-/// One pointer lies at or under the other; `*` in the rule's stands for any segment.
-fn overlaps(opaque: &str, rule: &str) -> bool {
-    opaque
-        .split('/')
-        .zip(rule.split('/'))
-        .all(|(a, b)| a == b || b == "*")
 }
 
 fn server_selectors(server: &Name, class: ToolClass) -> [String; 4] {

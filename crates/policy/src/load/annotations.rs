@@ -46,7 +46,7 @@ pub(crate) fn read(
                 if let Some(name) = unknown_placeholder(value) {
                     problems.push(
                         problem(format!("`{{{name}}}` is not something a message can show"))
-                            .fix("use {tool}, {resource}, {destinations}, {agent}, {initiator} or {class}"),
+                            .fix("use {tool}, {resource}, {destinations}, {agent}, {initiator}, {class} or {budgets}"),
                     );
                 }
                 out.message = Some(value.to_owned());

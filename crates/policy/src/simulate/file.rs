@@ -109,9 +109,12 @@ pub struct Case {
     /// Environments of systems.
     #[serde(default)]
     pub environments: BTreeMap<String, String>,
-    /// Budgets the call would overrun: `calls`, a class, or a tool.
+    /// Budgets the call would overrun that nobody may lift: `calls`, a class, or a tool.
     #[serde(default)]
     pub exhausted: Vec<String>,
+    /// Budgets of the task itself that the call would overrun.
+    #[serde(default)]
+    pub overrun: Vec<String>,
     /// `initial`, `retry` or `anomaly`.
     #[serde(default)]
     pub origin: Option<String>,

@@ -22,7 +22,7 @@ use remit_core::tool::{Classification, Marks, ToolRef, ToolState};
 use super::TestError;
 use super::file::{Case, CaseTask, TestTool};
 use crate::catalogue::ToolSchema;
-use crate::facts::{Environments, Facts, Given, Origin, Risk, ToolFacts};
+use crate::facts::{Environments, Facts, Given, Origin, Overrun, Risk, ToolFacts};
 use crate::principal::{Principal, PrincipalFacts};
 use crate::template::Template;
 
@@ -85,7 +85,7 @@ pub(crate) struct World {
     labels: Labels,
     unknown_destinations: Vec<Destination>,
     frozen: Vec<Resource>,
-    exhausted: Vec<Budget>,
+    exhausted: Vec<Overrun>,
     origin: Origin,
     risk: Risk,
     salient_opaque: bool,
@@ -127,11 +127,20 @@ impl World {
             .collect();
         let [novelty, class, label, volume] = case.risk.unwrap_or_default();
         let mut exhausted = Vec::new();
-        for text in &case.exhausted {
-            exhausted.push(match (text.as_str(), text.parse()) {
+        let fixed = case.exhausted.iter().map(|text| (text, false));
+        for (text, liftable) in fixed.chain(case.overrun.iter().map(|text| (text, true))) {
+            let budget = match (text.as_str(), text.parse()) {
                 ("calls", _) => Budget::Calls,
                 (_, Ok(class)) => Budget::Class(class),
                 _ => Budget::Tool(text.parse().map_err(|e| case.error(format!("{e}")))?),
+            };
+            let (max, used, asked) = (0, 0, 1);
+            exhausted.push(Overrun {
+                budget,
+                max,
+                used,
+                asked,
+                liftable,
             });
         }
         Ok(Self {

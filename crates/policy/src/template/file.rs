@@ -100,6 +100,9 @@ pub(super) struct BudgetFile {
     pub sums: Option<String>,
     #[serde(default)]
     pub pointer: Option<String>,
+    /// A database whose rows are counted.
+    #[serde(default)]
+    pub rows: Option<String>,
     pub max: Plain,
 }
 
@@ -244,7 +247,8 @@ impl Template {
             );
         }
         for budget in &self.authority.budgets {
-            let texts = budget.counts.iter().chain(&budget.sums).map(String::as_str);
+            let named = budget.counts.iter().chain(&budget.sums).chain(&budget.rows);
+            let texts = named.map(String::as_str);
             all.extend(
                 texts
                     .chain(plain_text(&budget.max))

@@ -6,7 +6,9 @@ use remit_core::authority::{ArgumentRef, Authority, Bound, Budget, ClientFeature
 use remit_core::decision::Tier;
 use remit_core::json::Value;
 use remit_core::limits::FAN_OUT_DEFAULT;
+use remit_core::resource::Resource;
 use remit_core::tool::ToolClass;
+use remit_core::verb::{self, Narrowed};
 
 use super::file::{BoundFile, BudgetFile, Plain, ScopeFile};
 use super::{Instance, ParameterType, Template, TemplateError};
@@ -123,13 +125,15 @@ impl Filler<'_> {
                 )
             })?);
         }
+        let (resources, narrowed) = self.roots("authority.resources", &file.resources)?;
         Ok(Authority {
             tools: self.read("authority.tools", &file.tools)?.into_iter().collect(),
             classes: self
                 .read::<ToolClass>("authority.classes", &file.classes)?
                 .into_iter()
                 .collect(),
-            resources: self.scope("authority.resources", &file.resources)?,
+            resources,
+            narrowed,
             destinations: self.scope("authority.destinations", &file.destinations)?,
             bounds,
             budgets,
@@ -222,6 +226,16 @@ impl Filler<'_> {
         }
     }
 
+    /// Resources, each with verbs of its own where it has any.
+    fn roots(&self, place: &str, file: &ScopeFile) -> Result<(Scope<Resource>, Narrowed), TemplateError> {
+        let ScopeFile::Listed(items) = file else {
+            return Ok((self.scope(place, file)?, Narrowed::default()));
+        };
+        let (resources, narrowed) =
+            verb::apart(self.read(place, items)?).map_err(|problem| self.entry(place, problem))?;
+        Ok((Scope::Only(resources.into_iter().collect()), narrowed))
+    }
+
     fn number(&self, place: &str, plain: &Plain) -> Result<i64, TemplateError> {
         match plain {
             Plain::Number(number) => Ok(*number),
@@ -272,20 +286,22 @@ impl Filler<'_> {
             file.counts.as_deref(),
             file.sums.as_deref(),
             file.pointer.as_deref(),
+            file.rows.as_deref(),
         ) {
-            (Some("calls"), None, None) => Budget::Calls,
-            (Some(text), None, None) => match text.parse::<ToolClass>() {
+            (Some("calls"), None, None, None) => Budget::Calls,
+            (None, None, None, Some(database)) => Budget::Rows(self.one(place, database)?),
+            (Some(text), None, None, None) => match text.parse::<ToolClass>() {
                 Ok(class) => Budget::Class(class),
                 Err(_) => Budget::Tool(self.one(place, text)?),
             },
-            (None, Some(tool), Some(pointer)) => Budget::Sum(ArgumentRef {
+            (None, Some(tool), Some(pointer), None) => Budget::Sum(ArgumentRef {
                 tool: self.one(place, tool)?,
                 pointer: pointer.to_owned(),
             }),
             _ => {
                 return Err(self.entry(
                     place,
-                    "write `counts = \"calls\"`, a class or a tool; or `sums` with a tool and its `pointer`"
+                    "write `counts = \"calls\"`, a class or a tool; `sums` with a tool and its `pointer`; or `rows` with a database"
                         .to_owned(),
                 ));
             }

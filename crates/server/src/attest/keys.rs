@@ -106,6 +106,7 @@ async fn fetched(
         url: url.clone(),
         body: FetchBody::Nothing,
         authorization: None,
+        header: None,
         allow_private: source.allow_private,
         bytes_max: JWKS_BYTES_MAX,
         timeout: WAIT,

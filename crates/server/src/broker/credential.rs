@@ -134,6 +134,25 @@ pub async fn credential_of(
     })
 }
 
+/// True for what is made for each task on its own, or for one person: its placeholder opens nothing for anybody else.
+#[must_use]
+pub(crate) fn is_made_per_task(app: &App, name: &Name, system: &Name) -> bool {
+    backends::configured(app, name, system).is_some()
+}
+
+/// The lease of a secret for a task that uses it together with others; made at first use.
+///
+/// # Errors
+/// [`CredentialFailure`] when the task is not open, or it cannot be recorded.
+pub(crate) async fn lease_of_secret(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    system: &Name,
+    secret: &Name,
+) -> Result<Lease, CredentialFailure> {
+    brokered(app, live, system, STATIC, secret.to_string()).await
+}
+
 /// The lease of a credential that never leaves us: one for each task and `handle`, made at first use.
 pub(super) async fn brokered(
     app: &Arc<App>,

@@ -1,6 +1,9 @@
 //! What an upstream mints: captured from the answer, kept sealed under a lease that was planned before the request left, and
 //! given to the agent as placeholders. They lead back for its run, and towards the system that minted them; keys of AWS
-//! towards every system whose requests are signed.
+//! towards every system whose requests are signed. Where the system's description says how, it is taken back when the task
+//! ends (`minted/ends.rs`).
+
+mod ends;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +16,7 @@ use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::name::Name;
 use remit_core::time::Timestamp;
 use remit_credentials::minted::{Found, Part, find, replace};
+use remit_egress::request::carried::Carried;
 use remit_store::leases::Change;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -21,7 +25,11 @@ use super::leases::{self, Plan};
 use super::placeholder::PLACEHOLDER;
 use super::vault;
 use crate::app::{App, Failure};
+use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
+
+use ends::TakeBack;
+pub(super) use ends::end;
 
 /// The backend's name in leases.
 pub(super) const MINTED: &str = "minted";
@@ -34,6 +42,7 @@ struct One {
     run: RunId,
     system: Name,
     lease: LeaseId,
+    class: LeaseClass,
     expires_at: Timestamp,
     /// What the agent got for it; of an AWS key for its id and its session token.
     placeholder: String,
@@ -92,7 +101,7 @@ pub(crate) fn credential(app: &App, run: RunId, system: &Name, text: &str) -> Op
         session: one.session,
         secret: None,
         lease: one.lease,
-        class: LeaseClass::R3,
+        class: one.class,
         expires_at: one.expires_at,
     })
 }
@@ -123,15 +132,19 @@ fn is_signed(app: &App, system: &Name) -> bool {
 pub(crate) async fn plan(
     app: &Arc<App>,
     live: &Arc<Live>,
-    system: &Name,
+    prepared: &Prepared,
     call: CallId,
 ) -> Result<Lease, Failure> {
     let id = LeaseId::fresh(app.clock.now(), &*app.entropy)?;
     let plan = Plan {
-        system: system.clone(),
+        system: prepared.call.server.clone(),
         backend: MINTED.parse().map_err(Failure::unavailable)?,
         handle: call.to_string(),
-        class: LeaseClass::R3,
+        class: if ends::described(prepared).is_some() {
+            LeaseClass::R1
+        } else {
+            LeaseClass::R3
+        },
         expires_at: NEVER,
         outlives_task: true,
     };
@@ -164,6 +177,8 @@ pub(crate) async fn capture(
     app: &Arc<App>,
     live: &Arc<Live>,
     lease: &mut Lease,
+    prepared: &Prepared,
+    carried: &[Carried],
     body: &[u8],
 ) -> Result<Vec<u8>, Failure> {
     let text = std::str::from_utf8(body)
@@ -173,6 +188,8 @@ pub(crate) async fn capture(
         nothing(app, lease, "the answer holds no credential").await?;
         return Ok(body.to_vec());
     }
+    // What could not be ended as its class says is not handed out.
+    let back = TakeBack::of(app, live, prepared, carried, text)?;
     let run = live.run().id;
     let pairs: Vec<(Found, String)> = found
         .into_iter()
@@ -182,7 +199,8 @@ pub(crate) async fn capture(
     let replaced = replace(text, &pairs).map_err(Failure::unavailable)?;
     let items = items(&pairs);
     let expires_at = expiry(text, app.clock.now()).unwrap_or(NEVER);
-    let sealed = vault::seal_lease(app, lease.id, &SecretString::from(written(&items))).await?;
+    let kept = SecretString::from(written(&items, back.as_ref()));
+    let sealed = vault::seal_lease(app, lease.id, &kept).await?;
     let change = Change {
         handle: None,
         expires_at: Some(expires_at),
@@ -194,7 +212,10 @@ pub(crate) async fn capture(
             &SecretString::from(found.value.as_str()),
         );
     }
-    if !leases::confirm(app, lease, change, Some(sealed)).await? {
+    if !leases::confirm(app, lease, change, Some(sealed.clone())).await? {
+        if back.is_some() {
+            leases::keep(app, lease, sealed).await?;
+        }
         app.broker.work.notify_one();
         return Err(Failure::Conflict(
             "the task ended while a credential was made".to_owned(),
@@ -226,8 +247,7 @@ pub(super) async fn restore(app: &Arc<App>, lease: &Lease) -> Result<(), Failure
     let Some(kept) = vault::open_lease(app, lease.id).await? else {
         return Ok(());
     };
-    let items = read(kept.expose_secret())
-        .ok_or_else(|| Failure::Unavailable(format!("what {} holds cannot be read", lease.id)))?;
+    let (items, _) = read(lease, &kept)?;
     let what = format!("lease/{}", lease.id);
     for item in &items {
         for value in [Some(&item.value), item.session.as_ref()].into_iter().flatten() {
@@ -254,6 +274,7 @@ impl Item {
             run,
             system: lease.system.clone(),
             lease: lease.id,
+            class: lease.class,
             expires_at: lease.expires_at,
             placeholder: self.placeholder,
             session_placeholder: self.session_placeholder,
@@ -294,7 +315,7 @@ fn items(pairs: &[(Found, String)]) -> Vec<Item> {
     items
 }
 
-fn written(items: &[Item]) -> String {
+fn written(items: &[Item], back: Option<&TakeBack>) -> String {
     let list: Vec<Value> = items
         .iter()
         .map(|item| {
@@ -313,11 +334,26 @@ fn written(items: &[Item]) -> String {
             object.into()
         })
         .collect();
-    String::from_utf8_lossy(&Value::Array(list).to_canonical()).into_owned()
+    let mut kept = Object::new();
+    kept.insert("credentials", list);
+    if let Some(back) = back {
+        kept.insert("take_back", back.written());
+    }
+    String::from_utf8_lossy(&Value::Object(kept).to_canonical()).into_owned()
 }
 
-fn read(text: &str) -> Option<Vec<Item>> {
-    let list = parse(text.as_bytes(), &Bounds::RESPONSE).ok()?;
+fn read(lease: &Lease, kept: &SecretString) -> Result<(Vec<Item>, Option<TakeBack>), Failure> {
+    let bad = || Failure::Unavailable(format!("what {} holds cannot be read", lease.id));
+    let kept = parse(kept.expose_secret().as_bytes(), &Bounds::RESPONSE).map_err(|_| bad())?;
+    let items = kept.get("credentials").and_then(items_of).ok_or_else(bad)?;
+    let back = match kept.get("take_back") {
+        None => None,
+        Some(written) => Some(TakeBack::read(written).ok_or_else(bad)?),
+    };
+    Ok((items, back))
+}
+
+fn items_of(list: &Value) -> Option<Vec<Item>> {
     let item = |value: &Value| {
         let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
         Some(Item {

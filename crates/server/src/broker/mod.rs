@@ -8,7 +8,7 @@
 //! What is made for a task (`backends/`) is made at first use; what an upstream mints is captured (`minted.rs`).
 //!
 //! A lease is a row before anybody is asked for it (`leases.rs`) and ends inside the transaction that ends its task.
-//! What left us is then revoked and probed (`revoke.rs`). Databases are servers of our own (`databases/`).
+//! What left us is then revoked and probed (`revoke/`). Databases are servers of our own (`databases/`).
 
 mod backends;
 mod credential;
@@ -27,6 +27,7 @@ pub mod vault;
 
 pub(crate) use backends::{missing_login, not_taken};
 pub use credential::{Credential, CredentialFailure, credential, credential_of};
+pub(crate) use credential::{is_made_per_task, lease_of_secret};
 use placeholder::openers;
 pub use placeholder::{PLACEHOLDER, decoy, environment, placeholder, resolve};
 pub use reach::Reach;

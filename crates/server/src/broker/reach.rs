@@ -98,7 +98,12 @@ impl Reach {
             .map_err(Failure::unavailable)
     }
 
-    async fn asked(&self, ask: Ask) -> Result<Answer, Unreached> {
+    /// Asks with a credential that stands in a header of its own, or in `Authorization`.
+    pub(super) async fn asked(
+        &self,
+        ask: Ask,
+        header: Option<(String, secrecy::SecretString)>,
+    ) -> Result<Answer, Unreached> {
         let away = |what: &dyn std::fmt::Display| Unreached::Away(what.to_string());
         let endpoint = Endpoint::parse(&ask.url).map_err(|error| away(&error))?;
         let origin = endpoint.origin();
@@ -122,6 +127,7 @@ impl Reach {
                 Body::Json(json) => FetchBody::Json(secret(json)),
             },
             authorization: ask.authorization.as_ref().map(secret),
+            header: header.as_ref().map(|(name, value)| (name.clone(), secret(value))),
             url: ask.url,
             allow_private: ask.allow_private,
             bytes_max: ANSWER_BYTES_MAX,
@@ -139,7 +145,7 @@ impl Reach {
 
 impl Http for Reach {
     fn ask<'a>(&'a self, ask: Ask) -> Pending<'a, Result<Answer, Unreached>> {
-        Box::pin(self.asked(ask))
+        Box::pin(self.asked(ask, None))
     }
 }
 

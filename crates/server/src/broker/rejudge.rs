@@ -29,6 +29,8 @@ use crate::registry::snapshot::{ServerEntry, ToolEntry};
 
 /// How long until a change that could not be judged by is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long forgetting one credential is waited for.
+const FORGET: Duration = Duration::from_millis(500);
 /// How deep required members are filled in.
 const LEAST_DEPTH: usize = 8;
 
@@ -105,7 +107,7 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
             continue;
         }
         end_early(app, lease.id, &why).await?;
-        app.broker.forget_lease(lease.task, lease.id).await;
+        forget(app, &lease.value).await;
         tracing::info!(lease = %lease.id, task = %lease.task, %why, "a credential was ended");
         ended.push(Ended {
             lease: lease.value,
@@ -113,6 +115,16 @@ pub async fn rejudge(app: &Arc<App>, before: &World, after: &World) -> Result<Ve
         });
     }
     Ok(ended)
+}
+
+/// Forgets it here, too. What uses it at the moment may hang; the others are not held up by that.
+async fn forget(app: &Arc<App>, lease: &Lease) {
+    let (forgetting, task, lease) = (Arc::clone(app), lease.task, lease.id);
+    let forgotten = app
+        .background
+        .spawn(async move { forgetting.broker.forget_lease(task, lease).await });
+    // Past that it goes on by itself.
+    let _later = tokio::time::timeout(FORGET, forgotten).await;
 }
 
 async fn of_task(app: &Arc<App>, task: TaskId) -> Result<Option<(Arc<Live>, Labels)>, Failure> {

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::databases::sessions::Sessions;
 use super::known::Unopened;
-use super::revoke::Patience;
+use super::revoke::Lanes;
 use crate::app::Failure;
 use crate::config::{Config, KeyPlace};
 use crate::keys::{Key, Keys};
@@ -47,8 +47,8 @@ pub struct Broker {
     pub(super) making: super::making::Making,
     /// Rung when something has to be revoked.
     pub(super) work: tokio::sync::Notify,
-    /// Leases whose backend did not take them back yet.
-    pub(super) patience: Patience,
+    /// Who ends leases, and which of them did not end yet.
+    pub(super) lanes: Lanes,
 }
 
 /// One lease of one task, or its making: whoever holds the lock makes it.
@@ -101,7 +101,7 @@ impl Broker {
             sessions: Sessions::default(),
             making: super::making::Making::default(),
             work: tokio::sync::Notify::new(),
-            patience: Patience::default(),
+            lanes: Lanes::default(),
         })
     }
 

@@ -82,6 +82,7 @@ impl Database {
             .map_err(|message| ConfigError::value(format!("databases.{name}.timeout"), message))?;
         Ok(Limits {
             rows_max: usize::try_from(self.rows_max).unwrap_or(usize::MAX),
+            changed_max: None,
             bytes_max: 4 * 1024 * 1024,
             timeout_ms: timeout_ms.clamp(1, remit_core::limits::UPSTREAM_CALL_MS_MAX),
         })

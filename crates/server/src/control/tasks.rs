@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use remit_core::authority::{Authority, Scope};
+use remit_core::authority::{Authority, Budget, Scope};
 use remit_core::id::TaskId;
 use remit_core::task::{Ending, Intent, Mode};
 use remit_core::tool::ToolClass;
+use remit_core::verb;
+use remit_store::codec::budget_from_text;
 use remit_store::tasks::Filter;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +42,8 @@ pub(super) struct Open {
     resources: Vec<String>,
     #[serde(default)]
     destinations: Vec<String>,
+    #[serde(default)]
+    budgets: Vec<String>,
     ttl_ms: Option<i64>,
     mode: Option<String>,
     parent: Option<String>,
@@ -63,6 +67,13 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
             ))
         })
     });
+    let (resources, narrowed) = verb::apart(parse_all(&body.resources)?).map_err(Failure::invalid)?;
+    let limit = Authority {
+        narrowed,
+        budgets: budgets(&body.budgets)?,
+        ..Authority::unbounded()
+    };
+    let limits = !limit.budgets.is_empty() || !limit.narrowed.0.is_empty();
     let new = NewTask {
         agent: parse(&body.agent)?,
         intent: Intent {
@@ -72,9 +83,9 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
         template: body.template.as_deref().map(parse).transpose()?,
         set: body.set,
         allow: parse_all(&body.allow)?,
-        resources: parse_all(&body.resources)?,
+        resources,
         destinations: parse_all(&body.destinations)?,
-        limit: None,
+        limit: limits.then_some(limit),
         ttl_ms: body.ttl_ms,
         mode: mode.transpose()?,
         parent: body.parent.as_deref().map(task_id).transpose()?,
@@ -104,6 +115,35 @@ pub(super) async fn open(State(Control { app, .. }): State<Control>, Body(body):
         }
     }
     Ok(Json(shown))
+}
+
+/// Budgets as they are asked for: `COUNTS=MAX`; of two for the same, the smaller counts.
+fn budgets(texts: &[String]) -> Result<BTreeMap<Budget, u64>, Failure> {
+    let mut budgets = BTreeMap::new();
+    for text in texts {
+        let read = text.rsplit_once('=').and_then(|(counts, max)| {
+            let max: u64 = max.parse().ok()?;
+            Some((budget_from_text(counts)?, max))
+        });
+        let (budget, max) = read
+            .filter(|(_, max)| i64::try_from(*max).is_ok_and(is_safe))
+            .ok_or_else(|| {
+                Failure::invalid(format!(
+                    "`{text}` is no budget: write `calls=MAX`, `class:write=MAX`, `tool:SERVER/TOOL=MAX`, \
+                 `sum:SERVER/TOOL#/POINTER=MAX` or `rows:DATABASE=MAX`"
+                ))
+            })?;
+        budgets
+            .entry(budget)
+            .and_modify(|most: &mut u64| *most = (*most).min(max))
+            .or_insert(max);
+    }
+    Ok(budgets)
+}
+
+/// A number that is written and read back alike.
+const fn is_safe(number: i64) -> bool {
+    number <= remit_core::json::MAX_SAFE_INTEGER
 }
 
 #[derive(Deserialize)]
@@ -164,7 +204,16 @@ pub(super) async fn amend(
         limit.classes = ToolClass::ALL.into_iter().collect();
     }
     if !body.resources.is_empty() {
-        limit.resources = Scope::Only(parse_all::<_, BTreeSet<_>>(&body.resources)?);
+        let (resources, narrowed) = verb::apart(parse_all(&body.resources)?).map_err(Failure::invalid)?;
+        limit.resources = Scope::Only(resources.into_iter().collect());
+        limit.narrowed = narrowed;
+    }
+    let (more, verbs) = verb::apart(parse_all(&body.add_resources)?).map_err(Failure::invalid)?;
+    if let Some(root) = verbs.0.keys().next() {
+        return Err(Failure::invalid(format!(
+            "`{root}` is added without verbs, and narrowed by `--resource` in a second step"
+        ))
+        .into());
     }
     if !body.destinations.is_empty() {
         limit.destinations = Scope::Only(parse_all::<_, BTreeSet<_>>(&body.destinations)?);
@@ -172,7 +221,7 @@ pub(super) async fn amend(
     let change = Change {
         keep: limit,
         tools: parse_all(&body.add_tools)?,
-        resources: parse_all(&body.add_resources)?,
+        resources: more,
         destinations: parse_all(&body.add_destinations)?,
         goal: body.intent,
         expires_at: body.ttl_ms.map(|ttl| app.clock.now().plus_ms(ttl)),

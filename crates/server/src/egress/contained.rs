@@ -12,12 +12,13 @@ use remit_egress::ca::RunCa;
 use remit_egress::describe::System;
 use remit_egress::ports::{Answer, Asked, AuthFailure, Engine, Refused, Session};
 use remit_egress::refusal::Refusal;
+use remit_enforce::Lifeline;
 
 use super::port::{self, Port};
+use super::together::{self, Party};
 use crate::app::{App, Failure};
 use crate::engine::call::unavailable;
 use crate::engine::cause::{Cause, LiveCall, UnderWay};
-use crate::engine::live::Live;
 use crate::findings::{self, Found};
 
 /// The app behind the way out of one server.
@@ -37,35 +38,50 @@ const REFUSED_MAX: u32 = 256;
 
 /// What a request is made for.
 struct Occasion {
-    live: Arc<Live>,
+    /// At least one.
+    parties: Vec<Party>,
     cause: Arc<Cause>,
 }
 
 impl Contained {
-    /// The calls a request could be for: at least one, and all of one task.
+    /// The calls a request could be for: at least one.
     async fn calls(&self) -> Result<Vec<Arc<LiveCall>>, AuthFailure> {
         if self.refused.load(Ordering::Relaxed) >= REFUSED_MAX {
             let sentence =
                 "has asked too much that was refused, and is heard no more until it is started again";
-            return Err(self.uncaused(sentence, self.task).await);
+            return Err(self.uncaused(sentence).await);
         }
         let calls = self.under_way.all();
-        let task = |call: &Arc<LiveCall>| call.live.snapshot().task.id;
-        let Some(first) = calls.first() else {
-            let sentence = "asked the network while no call to it was under way";
-            return Err(self.uncaused(sentence, self.task).await);
-        };
-        let of = task(first);
-        if calls.iter().any(|call| task(call) != of) {
-            let sentence =
-                "asked the network while calls of several tasks were under way: nobody can tell for which";
-            return Err(self.uncaused(sentence, None).await);
+        if calls.is_empty() {
+            return Err(self
+                .uncaused("asked the network while no call to it was under way")
+                .await);
         }
         Ok(calls)
     }
 
+    /// What these calls make of a request.
+    fn occasion_of(&self, calls: Vec<Arc<LiveCall>>) -> Occasion {
+        Occasion {
+            parties: together::parties(&calls),
+            cause: Arc::new(Cause::new(self.server.clone(), calls)),
+        }
+    }
+
+    /// As a session knew it, and what came under way while its request was read: a server may take its time with one.
+    fn grown(&self, occasion: &Occasion) -> Occasion {
+        let mut calls = occasion.cause.calls.clone();
+        let now = self.under_way.all();
+        calls.extend(
+            now.into_iter()
+                .filter(|call| occasion.cause.calls.iter().all(|known| known.id != call.id)),
+        );
+        self.occasion_of(calls)
+    }
+
     /// Records that nobody can be named for a request.
-    async fn uncaused(&self, sentence: &str, task: Option<TaskId>) -> AuthFailure {
+    async fn uncaused(&self, sentence: &str) -> AuthFailure {
+        let task = self.task;
         let message = format!("server `{}` {sentence}", self.server);
         let live = task.and_then(|task| self.app.live.by_task(task));
         let mut detail = Object::new();
@@ -95,24 +111,16 @@ impl Contained {
 
 impl Engine for Contained {
     async fn authenticate(&self, _: Option<&str>) -> Result<Session, AuthFailure> {
-        let calls = self.calls().await?;
-        let first = calls
+        let occasion = self.occasion_of(self.calls().await?);
+        let first = occasion
+            .parties
             .first()
             .ok_or_else(|| AuthFailure::Uncaused("no call is under way".to_owned()))?;
-        let live = Arc::clone(&first.live);
-        let snapshot = live.snapshot();
-        let weakest = calls.iter().map(|call| call.proof).min().unwrap_or(first.proof);
-        let occasion = Occasion {
-            live: Arc::clone(&live),
-            cause: Arc::new(Cause {
-                server: self.server.clone(),
-                calls,
-            }),
-        };
+        let snapshot = first.live.snapshot();
         Ok(Session {
             task: snapshot.task.id,
             run: snapshot.task.run,
-            proof: weakest,
+            proof: first.proof,
             handle: Arc::new(occasion),
         })
     }
@@ -140,17 +148,14 @@ impl Engine for Contained {
     }
 
     async fn call(&self, session: &Session, asked: Asked) -> Answer {
-        let (app, occasion, proof) = (Arc::clone(&self.app), Self::occasion(session), session.proof);
+        let app = Arc::clone(&self.app);
+        let occasion = Self::occasion(session).map(|occasion| self.grown(&occasion));
         let work = async move {
-            let occasion = occasion?;
-            port::call(
-                &app,
-                &occasion.live,
-                asked,
-                proof,
-                Some(Arc::clone(&occasion.cause)),
-            )
-            .await
+            let Occasion { parties, cause } = occasion?;
+            match parties.as_slice() {
+                [one] => port::call(&app, &one.live, asked, one.proof, Some(cause)).await,
+                several => together::call(&app, several, asked, cause).await,
+            }
         };
         let answer = Port(Arc::clone(&self.app)).supervised(work).await;
         if matches!(answer, Answer::Refused(_)) {
@@ -176,18 +181,11 @@ impl Engine for Contained {
     }
 
     async fn refuse(&self, session: &Session, refused: Refused) -> Box<Decision> {
-        let (app, occasion, proof) = (Arc::clone(&self.app), Self::occasion(session), session.proof);
+        let (app, occasion) = (Arc::clone(&self.app), Self::occasion(session));
         self.refused.fetch_add(1, Ordering::Relaxed);
         let work = async move {
             let occasion = occasion?;
-            port::refuse(
-                &app,
-                &occasion.live,
-                refused,
-                proof,
-                Some(Arc::clone(&occasion.cause)),
-            )
-            .await
+            together::refuse(&app, &occasion.parties, refused, &occasion.cause).await
         };
         let done = self.app.background.spawn(work).await;
         let done = done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())));
@@ -195,8 +193,12 @@ impl Engine for Contained {
     }
 
     async fn gone(&self, session: &Session) {
-        if let Ok(occasion) = Self::occasion(session) {
-            occasion.live.lifeline().gone().await;
+        let Ok(occasion) = Self::occasion(session) else {
+            return;
+        };
+        let lines = occasion.parties.iter().map(|party| party.live.lifeline());
+        if let Some(mut line) = lines.reduce(Lifeline::and) {
+            line.gone().await;
         }
     }
 }

@@ -3,12 +3,13 @@
 pub mod attachment;
 mod contained;
 mod front;
-mod idempotency;
+pub(crate) mod idempotency;
 mod inject;
 mod port;
 pub mod send;
 pub mod steering;
 pub mod systems;
+mod together;
 pub mod unknown;
 pub(crate) mod way_out;
 mod whole;
@@ -34,7 +35,6 @@ use crate::registry::snapshot::ServerEntry;
 pub struct Egress {
     /// Connections to systems.
     pub(crate) outlet: Outlet,
-    keys: idempotency::Keys,
     authorities: Mutex<HashMap<RunId, (TaskId, Arc<RunCa>)>>,
 }
 
@@ -63,7 +63,6 @@ impl Egress {
     /// Forgets everything of a task.
     pub fn end_task(&self, task: TaskId) {
         self.outlet.forget(task);
-        self.keys.end_task(task);
         let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
         authorities.retain(|_, (of, _)| *of != task);
     }

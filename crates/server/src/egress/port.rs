@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::attachment::Attachment;
 use super::front::CONNECTION;
-use super::{inject, send};
+use super::{idempotency, inject, send};
 use crate::app::{App, Failure};
 use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
 use crate::engine::cause::Cause;
@@ -185,13 +185,14 @@ pub(super) async fn call(
     }
     let mut reading = request.reading;
     let task = live.snapshot().task.id;
-    app.egress.keys.put(
+    idempotency::put(
         app,
         task,
         &request.system,
         &reading.operation,
         &mut reading.arguments,
-    )?;
+    )
+    .await?;
     let asked = Asked {
         server: request.system.name.clone(),
         operation: Operation::CallTool(reading.operation),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use remit_core::call::Call;
-use remit_core::id::CallId;
+use remit_core::id::{CallId, DecisionId};
 use remit_core::json::{Object, Value};
 use remit_egress::ports::{Answer, Broken, Response};
+use remit_egress::request::carried::Carried;
 use remit_enforce::Permitted;
 use remit_gateway::ports::Answer as Whole;
 use remit_store::calls::CallState;
@@ -16,11 +17,12 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use super::attachment::{Attachment, Kept};
+use super::idempotency::{self, Settled};
 use super::inject::{self, NoInjection};
 use super::whole::{Read, may_mint, not_minted, read_whole};
 use crate::app::{App, Failure};
 use crate::broker::minted;
-use crate::engine::call::Allowed;
+use crate::engine::call::{Allowed, Alongside};
 use crate::engine::decide::Prepared;
 use crate::engine::live::Live;
 use crate::engine::record;
@@ -37,9 +39,14 @@ struct Outcome {
     decision: remit_core::decision::Decision,
     lane: &'static str,
     prepared: Prepared,
+    /// The same one in other tasks it was sent for.
+    with: Vec<Alongside>,
+    /// Of one of those: the decision it was sent under.
+    sent_under: Option<DecisionId>,
 }
 
 /// How it went, as far as it is known.
+#[derive(Clone)]
 struct Went {
     outcome: &'static str,
     state: CallState,
@@ -80,6 +87,8 @@ pub(super) struct Out {
     pub(super) response: EgressResponse,
     pub(super) environment: remit_upstream::Environment,
     pub(super) presented: Vec<SecretString>,
+    /// The placeholders it came with.
+    pub(super) carried: Vec<Carried>,
 }
 
 async fn out(
@@ -127,6 +136,7 @@ async fn out(
         response: sent,
         environment,
         presented,
+        carried: attachment.carried.clone(),
     })
 }
 
@@ -149,6 +159,8 @@ pub(super) async fn stream(
         lane,
         prepared,
         attachment,
+        with,
+        ..
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let mut lease = may_mint(app, live, &prepared, call).await?;
@@ -158,6 +170,8 @@ pub(super) async fn stream(
         decision,
         lane,
         prepared,
+        with,
+        sent_under: None,
     };
     match sent {
         Err(NoInjection::NeedsReauth(error, how)) if !again => {
@@ -193,7 +207,7 @@ pub(super) async fn stream(
                 return Err(failure);
             }
             if let Some(lease) = &mut lease {
-                let read = read_whole(app, live, lease, &about.prepared.call.server, out).await;
+                let read = read_whole(app, live, lease, &about.prepared, out).await;
                 let (went, answer) = match read {
                     Ok(read) => (Went::done(read.status, read.body.len() as u64), read.answer()),
                     Err(error) => (
@@ -291,6 +305,8 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         lane,
         prepared,
         attachment,
+        with,
+        ..
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();
@@ -301,9 +317,11 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
         decision,
         lane,
         prepared,
+        with,
+        sent_under: None,
     };
     let read = match (sent, &mut lease) {
-        (Ok(out), Some(lease)) => read_whole(app, live, lease, &about.prepared.call.server, out).await,
+        (Ok(out), Some(lease)) => read_whole(app, live, lease, &about.prepared, out).await,
         (Ok(out), None) => Read::of(&system, out).await,
         (Err(NoInjection::Error(error) | NoInjection::NeedsReauth(error, _)), lease) => {
             not_minted(app, lease.as_ref(), &error).await?;
@@ -385,6 +403,28 @@ async fn record_outcome(
     went: Went,
     kept: Option<Vec<u8>>,
 ) -> Result<(), Failure> {
+    record_one(app, live, about, went.clone(), kept).await?;
+    for other in &about.with {
+        let of_other = Outcome {
+            call: other.call,
+            decision: other.decision.clone(),
+            lane: other.lane,
+            prepared: other.prepared.clone(),
+            with: Vec::new(),
+            sent_under: Some(about.decision.id),
+        };
+        record_one(app, &other.live, &of_other, went.clone(), None).await?;
+    }
+    Ok(())
+}
+
+async fn record_one(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    about: &Outcome,
+    went: Went,
+    kept: Option<Vec<u8>>,
+) -> Result<(), Failure> {
     let mut entry = record::of_live("outcome", live);
     record::about_call(
         &mut entry,
@@ -397,6 +437,9 @@ async fn record_outcome(
     entry.outcome = Some(went.outcome.to_owned());
     entry.detail.insert("call", about.call.to_string());
     crate::engine::cause::record(&mut entry, about.prepared.cause.as_deref());
+    if let Some(decision) = about.sent_under {
+        entry.detail.insert("sent_under", decision.to_string());
+    }
     if let Some(status) = went.status {
         entry.detail.insert("status", i64::from(status));
         entry
@@ -408,24 +451,25 @@ async fn record_outcome(
         entry.detail.insert("why", crate::approvals::card::escape(&why));
     }
     let snapshot = live.snapshot();
-    // After an answer like `503` it is not known either.
-    let is_final = went.state != CallState::Indeterminate && went.status.is_none_or(|status| status < 500);
-    if is_final
-        && let Some(system) = about
-            .prepared
-            .server
-            .as_ref()
-            .and_then(|server| server.system.as_ref())
-    {
-        app.egress
-            .keys
-            .settle(snapshot.task.id, system, &about.prepared.call);
-    }
+    // What surely was not done may be made anew, with the same key.
+    let is_known = went.state == CallState::Done && went.status.is_some_and(idempotency::is_known);
+    // Of a kept answer it is once it reached its agent.
+    let system = about
+        .prepared
+        .server
+        .as_ref()
+        .and_then(|server| server.system.as_ref());
+    let settled = system
+        .filter(|_| is_known && kept.is_none())
+        .and_then(|system| Settled::of(app, snapshot.task.id, system, &about.prepared.call));
     let (task, run, call, state) = (snapshot.task.id, snapshot.task.run, about.call, went.state);
     app.store
         .append(entry, move |tx| {
             if let Some(sealed) = &kept {
                 remit_store::results::keep(tx, call, task, run, sealed)?;
+            }
+            if let Some(settled) = &settled {
+                settled.apply(tx)?;
             }
             remit_store::calls::finish(tx, call, state)
         })

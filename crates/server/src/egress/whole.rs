@@ -28,9 +28,7 @@ pub(super) async fn may_mint(
     if !mints {
         return Ok(None);
     }
-    minted::plan(app, live, &prepared.call.server, call)
-        .await
-        .map(Some)
+    minted::plan(app, live, prepared, call).await.map(Some)
 }
 
 /// What becomes of that lease when there is no answer to look into.
@@ -108,19 +106,21 @@ pub(super) async fn read_whole(
     app: &Arc<App>,
     live: &Arc<Live>,
     lease: &mut Lease,
-    system: &Name,
+    prepared: &Prepared,
     out: Out,
 ) -> Result<Read, UpstreamError> {
+    let system = &prepared.call.server;
     let withheld = |why: String| UpstreamError {
         server: system.clone(),
         kind: remit_upstream::ErrorKind::Protocol,
         sent: remit_upstream::Sent::Yes,
         detail: format!("its answer is withheld: {why}"),
     };
+    let carried = out.carried.clone();
     let read = Read::of(system, out).await;
     let captured = match &read {
         Ok(read) => {
-            let captured = minted::capture(app, live, lease, &read.body).await;
+            let captured = minted::capture(app, live, lease, prepared, &carried, &read.body).await;
             captured.map_err(|failure| failure.to_string())
         }
         Err(error) => Err(error.to_string()),

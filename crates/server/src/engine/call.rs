@@ -8,7 +8,7 @@ use remit_core::authority::Budget;
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
-use remit_core::id::{ApprovalId, CallId, DecisionId};
+use remit_core::id::{ApprovalId, CallId, DecisionId, TaskId};
 use remit_core::json::Object;
 use remit_core::label::Labels;
 use remit_core::limits::DENIALS_IN_A_ROW_MAX;
@@ -16,18 +16,19 @@ use remit_core::name::Name;
 use remit_core::task::TaskState;
 use remit_enforce::{Bounds, Permitted};
 use remit_gateway::ports::Era;
-use remit_policy::{Allow, Denial, Given, Hold, Origin, Verdict};
+use remit_policy::{Allow, Denial, Given, Hold, Origin, Overrun, Verdict};
 use remit_store::approvals::StoredApproval;
 use remit_store::calls::{CallState, NewCall};
 use remit_store::{AppendError, Refused};
 
+use super::budgets::Taken;
 use super::cause::Cause;
-use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare, reservations};
+use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare};
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, carried, cause, hold, record, session, uses};
+use super::{body, budgets, carried, cause, hold, narrowed, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -106,6 +107,25 @@ pub struct Allowed {
     pub prepared: Prepared,
     /// What goes with it.
     pub attachment: Option<Arc<Attachment>>,
+    /// What it took from budgets.
+    pub taken: Vec<Taken>,
+    /// The same call as other tasks allowed it, where a server asks for several at once: sent once, for all of them.
+    pub with: Vec<Alongside>,
+}
+
+/// A call as another task allowed it: it goes out with the first one's permit, and has an outcome of its own.
+#[derive(Debug)]
+pub struct Alongside {
+    /// The task.
+    pub live: Arc<Live>,
+    /// Its call.
+    pub call: CallId,
+    /// Its decision.
+    pub decision: Decision,
+    /// Its lane.
+    pub lane: &'static str,
+    /// What the registry said.
+    pub prepared: Prepared,
 }
 
 /// A call that people have to agree to.
@@ -123,6 +143,8 @@ pub struct Asks {
     pub snapshot: Arc<Snapshot>,
     /// What goes with it.
     pub attachment: Option<Arc<Attachment>>,
+    /// Budgets it would overrun.
+    pub overruns: Vec<(TaskId, Overrun)>,
 }
 
 /// Decides one call and, unless people have to be asked, records the decision.
@@ -149,7 +171,8 @@ pub async fn decide_prepared(
     redeemed: &Redeemed,
     mut first: Option<(Arc<World>, Prepared)>,
 ) -> Result<Decided, Failure> {
-    let mut exhausted: Vec<Budget> = Vec::new();
+    let mut exhausted: Vec<(TaskId, Overrun)> = Vec::new();
+    let (mut recount, mut counted) = (false, false);
     let mut linked = false;
     // What a call carries does not change; what was looked at when it was stored was looked at.
     let mut looked = false;
@@ -184,6 +207,7 @@ pub async fn decide_prepared(
                 let server = prepared.server.as_ref()?;
                 crate::broker::databases::prepare::missing_read(server, &snapshot, &prepared.call)
             })
+            .or_else(|| narrowed::judge(&snapshot, &prepared))
         {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
@@ -201,6 +225,10 @@ pub async fn decide_prepared(
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }
         looked = true;
+        if std::mem::take(&mut recount) {
+            exhausted = budgets::overruns(app, &world, &snapshot, &prepared).await?;
+            counted = true;
+        }
         let labels = labels(app, live, &world).await?;
         let uses = uses::of(app, live).await?;
         prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
@@ -208,15 +236,23 @@ pub async fn decide_prepared(
             Redeemed::Nothing => None,
             // Another definition was admitted since the grant was found to cover this call: people are asked.
             Redeemed::Grant { grant, .. } if grant.fingerprint != prepared.call.fingerprint => None,
+            // Beyond a budget goes one call that was looked at, not what is like it.
+            Redeemed::Grant { .. } if !exhausted.is_empty() => None,
+            Redeemed::Approval { approval, .. }
+                if !budgets::were_seen(&approval.approval.rules, &exhausted) =>
+            {
+                None
+            }
             Redeemed::Approval { approval, .. } | Redeemed::Grant { approval, .. } => Some(Given {
                 requirement: &approval.approval.requirement,
                 rules: &approval.approval.rules,
             }),
         };
+        let overrun: Vec<Overrun> = exhausted.iter().map(|(_, overrun)| overrun.clone()).collect();
         let at = Circumstances {
             now: app.clock.now(),
             labels: &labels,
-            exhausted: &exhausted,
+            exhausted: &overrun,
             origin: Origin::Initial,
             approval: given,
             weighed: &prepared.weighed,
@@ -225,6 +261,14 @@ pub async fn decide_prepared(
         let allow = match verdict {
             Verdict::Deny(denial) => return deny(app, live, &prepared, denial).await,
             Verdict::Hold(hold) => {
+                // Whoever is asked sees all that is asked: what the budgets say is no surprise afterwards.
+                if !counted {
+                    counted = true;
+                    exhausted = budgets::overruns(app, &world, &snapshot, &prepared).await?;
+                    if !exhausted.is_empty() {
+                        continue;
+                    }
+                }
                 return Ok(Decided::Asks(Box::new(Asks {
                     hold,
                     sign_in: None,
@@ -232,6 +276,7 @@ pub async fn decide_prepared(
                     world,
                     snapshot,
                     attachment: asked.attachment.clone(),
+                    overruns: exhausted,
                 })));
             }
             Verdict::Allow(allow) => allow,
@@ -257,6 +302,7 @@ pub async fn decide_prepared(
                         world,
                         snapshot,
                         attachment: None,
+                        overruns: Vec::new(),
                     })));
                 }
                 let reason = if matches!(failure, Failure::Conflict(_)) {
@@ -292,13 +338,20 @@ pub async fn decide_prepared(
                 world,
                 snapshot,
                 attachment: asked.attachment.clone(),
+                overruns: Vec::new(),
             })));
         }
-        match allowed(
-            app, live, &world, &snapshot, prepared, allow, would, redeemed, &labels,
-        )
-        .await
-        {
+        let lifted = match redeemed {
+            Redeemed::Approval { .. } => budgets::lifted(&exhausted),
+            Redeemed::Nothing | Redeemed::Grant { .. } => Vec::new(),
+        };
+        let facts = Facts {
+            world: &world,
+            snapshot: &snapshot,
+            labels: &labels,
+            lifted,
+        };
+        match allowed(app, live, facts, prepared, allow, would, redeemed).await {
             Ok(mut decided) => {
                 if let Decided::Allowed(allowed) = &mut decided {
                     allowed.attachment.clone_from(&asked.attachment);
@@ -306,15 +359,7 @@ pub async fn decide_prepared(
                 return Ok(decided);
             }
             Err(Recording::Again(AppendError::Refused(refused))) => {
-                if let Refused::BudgetExceeded { budget, .. } = &refused {
-                    exhausted.extend(
-                        snapshot
-                            .line()
-                            .flat_map(|task| task.authority.budgets.keys())
-                            .find(|b| text_of(b) == *budget)
-                            .cloned(),
-                    );
-                }
+                recount |= matches!(refused, Refused::BudgetExceeded { .. });
                 if let Refused::ApprovalUsed { .. } | Refused::GrantUsed { .. } = &refused {
                     return Err(Failure::Conflict(refused.to_string()));
                 }
@@ -327,10 +372,6 @@ pub async fn decide_prepared(
     Err(Failure::Unavailable(
         "the facts kept changing while this was decided: try again".to_owned(),
     ))
-}
-
-fn text_of(budget: &Budget) -> String {
-    remit_store::codec::budget_to_text(budget)
 }
 
 /// Reads everything again that an append found stale.
@@ -413,22 +454,31 @@ impl From<Failure> for Recording {
     }
 }
 
+/// What an allow was decided on, and must still hold when it is recorded.
+struct Facts<'f> {
+    world: &'f World,
+    snapshot: &'f Snapshot,
+    labels: &'f Labels,
+    /// Budgets that people agreed may be overrun by this call.
+    lifted: Vec<(TaskId, Budget)>,
+}
+
 /// Records an allow with everything it depends on, and mints the permit.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one decision, with everything that must still hold when it is recorded"
-)]
 async fn allowed(
     app: &Arc<App>,
     live: &Arc<Live>,
-    world: &World,
-    snapshot: &Snapshot,
+    facts: Facts<'_>,
     prepared: Prepared,
     allow: Allow,
     would: Option<Would>,
     redeemed: &Redeemed,
-    labels: &Labels,
 ) -> Result<Decided, Recording> {
+    let Facts {
+        world,
+        snapshot,
+        labels,
+        lifted,
+    } = facts;
     let now = app.clock.now();
     let fresh_call = CallId::fresh(now, &*app.entropy).map_err(Failure::from)?;
     let approval = match redeemed {
@@ -510,14 +560,15 @@ async fn allowed(
     );
     let digest_of_call = prepared.digest;
     let (run, digest, decision_id) = (snapshot.task.run, prepared.digest, decision.id);
-    let take = reservations(snapshot, &prepared);
+    let take = budgets::reservations(app, snapshot, &prepared);
+    budgets::record(&mut entry, &lifted);
     let uses = live.uses.get();
     let remember = uses
         .map(|uses| uses.to_remember(&prepared.weighed))
         .unwrap_or_default();
     let (agent, remembered) = (snapshot.task.agent.clone(), remember.clone());
     let (seen, labelled) = (labels.clone(), carries_labels(world));
-    let (receipt, ()) = app
+    let (receipt, taken) = app
         .store
         .append(entry, move |tx| {
             tx.expect_epochs(epochs)?;
@@ -536,9 +587,7 @@ async fn allowed(
             for what in &remember {
                 remit_store::familiar::add(tx, &agent, what)?;
             }
-            for take in &take {
-                remit_store::budgets::reserve(tx, take.task, &take.budget, take.amount, take.max)?;
-            }
+            let taken = budgets::take(tx, &take, &lifted)?;
             if let Some(approval) = spend {
                 remit_store::approvals::spend(tx, approval, digest)?;
             }
@@ -549,10 +598,11 @@ async fn allowed(
                 remit_store::labels::charge(tx, run, &seen, &charge)?;
             }
             if held {
-                remit_store::calls::release(tx, call_id, decision_id)
+                remit_store::calls::release(tx, call_id, decision_id)?;
             } else {
-                remit_store::calls::add(tx, &new_call)
+                remit_store::calls::add(tx, &new_call)?;
             }
+            Ok(taken)
         })
         .await
         .map_err(Recording::Again)?;
@@ -580,6 +630,8 @@ async fn allowed(
         lane,
         prepared,
         attachment: None,
+        taken,
+        with: Vec::new(),
     })))
 }
 

@@ -26,6 +26,8 @@ use crate::registry::arguments;
 /// What a request says about itself and its way, which is decided on its own.
 const OF_THE_REQUEST: [&str; 6] = ["body_sha256", "headers", "host", "path", "refs", "request"];
 
+/// Member of `detail`: which server made a request, and for which calls.
+const CAUSED_BY: &str = "caused_by";
 /// Words of a name beside an address.
 const NAME_WORDS_MAX: usize = 2;
 
@@ -118,8 +120,11 @@ impl Drop for Inside<'_> {
 pub struct Cause {
     /// The server that makes it.
     pub server: Name,
-    /// At least one call, all of one task.
+    /// At least one call; of several tasks where the server is shareable. None of a request that was held: the calls were
+    /// over when it was redeemed.
     pub calls: Vec<Arc<LiveCall>>,
+    /// The calls a held request was judged by, as its record names them.
+    recorded: Vec<Value>,
 }
 
 /// Something a request would do that its cause does not say: where it would send, or how much.
@@ -141,14 +146,37 @@ enum What {
 }
 
 impl Cause {
+    /// What `server` asks while these calls are under way there.
+    #[must_use]
+    pub const fn new(server: Name, calls: Vec<Arc<LiveCall>>) -> Self {
+        Self {
+            server,
+            calls,
+            recorded: Vec::new(),
+        }
+    }
+
+    /// The cause of a request that was held, from the record of that decision. It was judged by it then, and the bytes are
+    /// the same; it is carried on so that the records of what is sent say it too.
+    #[must_use]
+    pub fn recorded(entry: &Record) -> Option<Self> {
+        let detail = entry.detail.get(CAUSED_BY)?;
+        Some(Self {
+            server: detail.get("server")?.as_str()?.parse().ok()?,
+            calls: Vec::new(),
+            recorded: detail.get("calls")?.as_array()?.to_vec(),
+        })
+    }
+
     /// For the card of a request that people are asked about.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let calls: Vec<String> = self
+        let live = self
             .calls
             .iter()
-            .map(|call| format!("{} ({})", call.id, call.tool))
-            .collect();
+            .map(|call| format!("{} ({})", call.id, call.tool));
+        let over = self.recorded.iter().filter_map(Value::as_str).map(str::to_owned);
+        let calls: Vec<String> = live.chain(over).collect();
         format!(
             "server `{}` asks for it while it does {}",
             self.server,
@@ -409,13 +437,10 @@ pub fn record(entry: &mut Record, cause: Option<&Cause>) {
     let Some(cause) = cause else { return };
     let mut detail = Object::new();
     detail.insert("server", cause.server.as_str());
-    let calls: Vec<Value> = cause
-        .calls
-        .iter()
-        .map(|call| call.id.to_string().into())
-        .collect();
+    let mut calls = cause.recorded.clone();
+    calls.extend(cause.calls.iter().map(|call| Value::from(call.id.to_string())));
     detail.insert("calls", calls);
-    entry.detail.insert("caused_by", detail);
+    entry.detail.insert(CAUSED_BY, detail);
 }
 
 #[cfg(test)]

@@ -251,14 +251,19 @@ pub fn recorded(
 /// # Errors
 /// [`Failure::Unavailable`] when the record cannot be read.
 pub fn opened_by(conn: &mut Conn, approval: ApprovalId) -> Result<Option<Decision>, Failure> {
+    Ok(opening(conn, approval)?.as_ref().and_then(read))
+}
+
+/// The record of the decision that opened an approval.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the record cannot be read.
+pub fn opening(conn: &mut Conn, approval: ApprovalId) -> Result<Option<Record>, Failure> {
     let key = approval.to_string();
     for found in records::about(conn, &Key::Approval(&key), 0, OPENING)? {
-        let read = read(&found.decode()?);
-        if read
-            .as_ref()
-            .is_some_and(|decision| decision.effect == Effect::Hold)
-        {
-            return Ok(read);
+        let entry = found.decode()?;
+        if read(&entry).is_some_and(|decision| decision.effect == Effect::Hold) {
+            return Ok(Some(entry));
         }
     }
     Ok(None)

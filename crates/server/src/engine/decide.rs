@@ -2,20 +2,19 @@
 
 use std::sync::Arc;
 
-use remit_core::authority::{Budget, Scope};
+use remit_core::authority::Scope;
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::Proof;
 use remit_core::decision::{Effect, Reason, Tier};
 use remit_core::destination::Destination;
 use remit_core::digest::Digest;
-use remit_core::id::TaskId;
 use remit_core::json::{Object, Value};
 use remit_core::label::Labels;
 use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_core::tool::Classification;
-use remit_policy::{Denial, Facts, Given, Origin, ToolFacts, Verdict, salient_opaque};
+use remit_policy::{Denial, Facts, Given, Origin, Overrun, ToolFacts, Verdict, salient_opaque};
 
 use super::cause::Cause;
 use super::live::Snapshot;
@@ -225,8 +224,8 @@ pub struct Circumstances<'c> {
     pub now: Timestamp,
     /// Labels the run carries.
     pub labels: &'c Labels,
-    /// Budgets that an append refused to take from.
-    pub exhausted: &'c [Budget],
+    /// Budgets that would be overrun.
+    pub exhausted: &'c [Overrun],
     /// Where the call comes from.
     pub origin: Origin,
     /// What is being redeemed.
@@ -389,74 +388,4 @@ fn unknown_destinations(scope: &Scope<Destination>, destinations: &[Destination]
 fn host_of(url: &str) -> Option<&str> {
     let after = url.split_once("://").map_or(url, |(_, rest)| rest);
     after.split(['/', '?', '#', ':']).next()
-}
-
-/// What a call takes from one budget.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Reservation {
-    /// The task whose budget it is: the call's own, or one above it.
-    pub task: TaskId,
-    /// The budget.
-    pub budget: Budget,
-    /// How much.
-    pub amount: u64,
-    /// The most there is.
-    pub max: u64,
-}
-
-/// What a call takes from the budgets of its task and of every task above it. What a run asks of Remit itself takes
-/// nothing.
-#[must_use]
-pub fn reservations(snapshot: &Snapshot, prepared: &Prepared) -> Vec<Reservation> {
-    if builtin::is(&prepared.call.server) {
-        return Vec::new();
-    }
-    let class = prepared.classification().map(|c| c.class);
-    let tool = prepared
-        .entry
-        .as_ref()
-        .filter(|_| class.is_some())
-        .map(|entry| &entry.tool.name);
-    let amount = |budget: &Budget| match budget {
-        Budget::Calls => 1,
-        Budget::Class(counted) => u64::from(class == Some(*counted)),
-        Budget::Tool(counted) => u64::from(tool == Some(counted)),
-        Budget::Sum(argument) if tool == Some(&argument.tool) => {
-            let whole = Value::Object(prepared.call.arguments.clone());
-            whole
-                .pointer(&argument.pointer)
-                .and_then(Value::as_f64)
-                .map_or(0, whole_units)
-        }
-        Budget::Sum(_) => 0,
-    };
-    let mut all = Vec::new();
-    for task in snapshot.line() {
-        for (budget, max) in &task.authority.budgets {
-            let amount = amount(budget);
-            if amount > 0 {
-                all.push(Reservation {
-                    task: task.id,
-                    budget: budget.clone(),
-                    amount,
-                    max: *max,
-                });
-            }
-        }
-    }
-    all
-}
-
-/// A quantity as whole units, rounded up; what is negative or too large counts as everything.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the range is checked in front of the cast"
-)]
-fn whole_units(amount: f64) -> u64 {
-    if (0.0..=9_007_199_254_740_991.0).contains(&amount) {
-        amount.ceil() as u64
-    } else {
-        u64::MAX
-    }
 }

@@ -19,7 +19,7 @@ use super::call::{Asks, pending};
 use super::cause::{self, Cause};
 use super::live::Live;
 use super::world::World;
-use super::{body, record, uses};
+use super::{body, budgets, record, uses};
 use crate::app::{App, Failure};
 use crate::approvals::card::{Card, CardFacts};
 
@@ -75,6 +75,8 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         decision.rules = vec![format!("{SIGN_IN} {server}")];
     }
     let mut because = because(&asks.hold);
+    let amounts = asks.overruns.iter().map(|(_, overrun)| overrun.to_string());
+    because.extend(amounts.filter(|amount| !asks.hold.message.contains(amount)));
     because.extend(asks.prepared.cause.as_deref().map(Cause::sentence));
     let card = Card::render(&CardFacts {
         approval: approval_id,
@@ -96,7 +98,12 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
         initiator: task.initiator.clone(),
         tool: tool_of(asks),
         requirement: asks.hold.requirement.clone(),
-        rules: decision.rules.clone(),
+        rules: decision
+            .rules
+            .iter()
+            .cloned()
+            .chain(budgets::on_card(&asks.overruns))
+            .collect(),
         card: card.hash(),
         votes: Vec::new(),
         state: ApprovalState::Pending,

@@ -1,6 +1,7 @@
 //! The way of a call: prepare, decide, record, permit, send, record the outcome, answer.
 
 pub mod body;
+pub mod budgets;
 pub mod call;
 pub mod carried;
 pub mod catalog;
@@ -15,6 +16,7 @@ pub mod hold;
 pub mod links;
 pub mod live;
 mod message;
+pub mod narrowed;
 pub mod origin;
 pub mod port;
 pub mod record;

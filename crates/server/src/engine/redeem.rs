@@ -12,12 +12,14 @@ use remit_store::calls::{CallState, StoredCall};
 use remit_upstream::CallOptions;
 
 use super::call::{Asked, Decided, Redeemed, decide};
+use super::cause::Cause;
 use super::closing::Closing;
 use super::decide::prepare;
 use super::live::Live;
 use super::send::{Manner, open_answer, send};
 use super::{body, closing, hold, record, session};
 use crate::app::{App, Failure};
+use crate::egress::idempotency::Settled;
 
 /// Approvals and calls looked through for one digest.
 const LOOK_BACK: u32 = 16;
@@ -194,13 +196,14 @@ pub async fn same_call(
 /// # Errors
 /// [`Failure`] when it cannot be decided or recorded; it stays approved then, and is tried again when it is redeemed.
 pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure> {
-    let (stored, call) = app
+    let (stored, call, opening) = app
         .store
         .read(move |conn| -> Result<_, Failure> {
             let stored = remit_store::approvals::get(conn, approval)?
                 .ok_or_else(|| Failure::NotFound(format!("no approval `{approval}`")))?;
             let call = remit_store::calls::get(conn, stored.approval.call)?;
-            Ok((stored.value, call))
+            let opening = closing::opening(conn, approval)?;
+            Ok((stored.value, call, opening))
         })
         .await?;
     if stored.approval.state != ApprovalState::Approved {
@@ -226,7 +229,8 @@ pub async fn execute(app: &Arc<App>, approval: ApprovalId) -> Result<(), Failure
         // Nobody asks now: what counts is how the one who asked proved the run.
         proof: stored.approval.proof,
         attachment: crate::egress::attachment::load(app, &stored).await?,
-        cause: None,
+        // Who asked for it is told by what is sent, too.
+        cause: opening.as_ref().and_then(Cause::recorded).map(Arc::new),
     };
     let now = prepare(
         &app.world(),
@@ -301,11 +305,13 @@ async fn keep_delivered(
     approval: ApprovalId,
     call: CallId,
 ) -> Result<(), Failure> {
-    let (known, stored) = app
+    let run = live.run().id;
+    let (known, stored, sealed) = app
         .store
         .read(move |conn| -> Result<_, Failure> {
             let known = remit_store::results::is_delivered(conn, call)?;
-            Ok((known, remit_store::calls::get(conn, call)?))
+            let sealed = remit_store::results::get(conn, call, run)?;
+            Ok((known, remit_store::calls::get(conn, call)?, sealed))
         })
         .await?;
     if known {
@@ -316,8 +322,17 @@ async fn keep_delivered(
     entry.decision_id = stored.as_ref().map(|stored| stored.decision.to_string());
     entry.digest = stored.as_ref().map(|stored| stored.digest);
     entry.detail.insert("call", call.to_string());
+    let settled = stored
+        .as_ref()
+        .zip(sealed)
+        .and_then(|(stored, sealed)| Settled::of_kept(app, live, stored, &sealed));
     app.store
-        .append(entry, move |tx| remit_store::results::deliver(tx, call))
+        .append(entry, move |tx| {
+            if let Some(settled) = &settled {
+                settled.apply(tx)?;
+            }
+            remit_store::results::deliver(tx, call)
+        })
         .await?;
     Ok(())
 }

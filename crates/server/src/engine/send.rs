@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::call::Allowed;
 use super::links::{For, link};
 use super::live::Live;
-use super::{features, record};
+use super::{budgets, features, record};
 use crate::app::{App, Failure};
 use crate::registry::snapshot::ServerEntry;
 use crate::tasks::builtin;
@@ -58,6 +58,7 @@ pub async fn send(
         decision,
         lane,
         prepared,
+        taken,
         ..
     } = allowed;
     let server = prepared
@@ -79,7 +80,8 @@ pub async fn send(
             return Box::pin(perform(app, live, permitted, &decision)).await;
         }
         if server.is_database() {
-            return crate::broker::databases::run(app, live, permitted, &mut noted).await;
+            let rows_max = budgets::on_account(&taken);
+            return crate::broker::databases::run(app, live, permitted, rows_max, &mut noted).await;
         }
         match link(app, For::Task(live), &server, manner.era).await {
             Ok(link) => {
@@ -155,6 +157,12 @@ pub async fn send(
     {
         entry.detail.insert("tool_error", true);
     }
+    // What is not known counts as it was taken.
+    let used = if state == CallState::Failed {
+        Some(0)
+    } else {
+        noted.counted
+    };
     let kept = if manner.keep {
         Some(seal_answer(app, live, call, &answer)?)
     } else {
@@ -166,6 +174,9 @@ pub async fn send(
         .append(entry, move |tx| {
             if let Some(sealed) = &kept {
                 remit_store::results::keep(tx, call, task, run, sealed)?;
+            }
+            if let Some(used) = used {
+                budgets::give_back(tx, &taken, used)?;
             }
             remit_store::calls::finish(tx, call, state)
         })

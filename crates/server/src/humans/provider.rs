@@ -330,6 +330,7 @@ fn get(oidc: &Oidc, url: &str) -> FetchRequest {
         url: url.to_owned(),
         body: FetchBody::Nothing,
         authorization: None,
+        header: None,
         allow_private: oidc.allow_private,
         bytes_max: BYTES_MAX,
         timeout: WAIT,

@@ -104,6 +104,7 @@ async fn register(
         url,
         body: FetchBody::Json(Secret::new(Value::Object(document).to_canonical().to_vec())),
         authorization: None,
+        header: None,
         allow_private: about.allow_private,
         bytes_max: ANSWER_BYTES_MAX,
         timeout: WAIT,

@@ -109,6 +109,7 @@ async fn first(
             url,
             body: FetchBody::Nothing,
             authorization: None,
+            header: None,
             allow_private: about.allow_private,
             bytes_max: DOCUMENT_BYTES_MAX,
             timeout: WAIT,

@@ -45,6 +45,7 @@ pub(super) async fn redeem(
         url: endpoint.url.to_owned(),
         body: FetchBody::Form(Secret::new(sent.form.as_bytes())),
         authorization: sent.authorization.map(|text| Secret::new(text.as_bytes())),
+        header: None,
         allow_private: about.allow_private,
         bytes_max: ANSWER_BYTES_MAX,
         timeout: WAIT,

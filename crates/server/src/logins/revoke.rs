@@ -39,6 +39,7 @@ pub(super) async fn revoke(app: &Arc<App>, about: About<'_>, held: &Held) -> Res
             url: url.clone(),
             body: FetchBody::Form(Secret::new(sent.form.as_bytes())),
             authorization: sent.authorization.map(|text| Secret::new(text.as_bytes())),
+            header: None,
             allow_private: about.allow_private,
             bytes_max: ANSWER_BYTES_MAX,
             timeout: WAIT,

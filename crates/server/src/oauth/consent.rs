@@ -14,6 +14,7 @@ use remit_core::name::Name;
 use remit_core::people::Role;
 use remit_core::task::{Intent, Mode, Task};
 use remit_core::tool::ToolClass;
+use remit_core::verb::Narrowed;
 
 use super::authorize::{Asked, sealed};
 use super::client::Client;
@@ -352,6 +353,9 @@ fn reach(authority: &Authority) -> String {
             format!("Within: {}.", roots.join(", "))
         }
     };
+    for (root, verbs) in &authority.narrowed.0 {
+        text.push_str(&format!(" In {root} only: {}.", Narrowed::text(verbs)));
+    }
     if let Scope::Only(destinations) = &authority.destinations
         && !destinations.is_empty()
     {
@@ -367,6 +371,7 @@ fn reach(authority: &Authority) -> String {
                 " At most {most} in all for {} of {}.",
                 argument.pointer, argument.tool
             ),
+            Budget::Rows(database) => format!(" At most {most} rows of {database}."),
         });
     }
     text

@@ -187,6 +187,7 @@ pub(crate) async fn json_at(
         url: url.to_owned(),
         body: FetchBody::Nothing,
         authorization: None,
+        header: None,
         allow_private: app.config.oauth.allow_private,
         bytes_max: BYTES_MAX,
         timeout: WAIT,

@@ -1,5 +1,6 @@
 //! Arguments: checked against the tool's schema, and read for what they touch and where they send.
 
+use remit_core::amount;
 use remit_core::destination::{Destination, DestinationKind};
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
@@ -84,7 +85,7 @@ fn take(
 ) -> Result<(), BadArgument> {
     match (&rule.role, value) {
         (ArgumentRole::Content, _) | (_, Value::Null) => return Ok(()),
-        (ArgumentRole::Amount, Value::Number(_)) => {}
+        (ArgumentRole::Amount, value) if amount::of(value).is_some() => {}
         (ArgumentRole::Resource { system }, Value::String(text)) => match resource(system, text) {
             Ok(Some(resource)) => reading.resources.push(resource),
             Ok(None) => reading.opaque.push(pointer.clone()),

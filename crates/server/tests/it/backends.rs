@@ -376,3 +376,112 @@ async fn a_renewal_is_decided_and_a_refused_one_ends_the_credential() {
     let mut refused = refused.iter().filter(|record| record.kind == "lease.renew").rev();
     assert_eq!(refused.next().unwrap().decision.as_deref(), Some("deny"));
 }
+
+/// A way to OpenBao on which tokens are made only when they may be, whether or not anybody still waits for them.
+struct Slow {
+    address: String,
+    made: std::sync::Arc<tokio::sync::Semaphore>,
+    asked: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Slow {
+    async fn before(bao: &Bao) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let slow = Self {
+            address: format!("http://{}", listener.local_addr().unwrap()),
+            made: std::sync::Arc::new(tokio::sync::Semaphore::new(0)),
+            asked: std::sync::Arc::default(),
+        };
+        let to: std::net::SocketAddr = bao.address.strip_prefix("http://").unwrap().parse().unwrap();
+        let (made, asked) = (
+            std::sync::Arc::clone(&slow.made),
+            std::sync::Arc::clone(&slow.asked),
+        );
+        tokio::spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await.unwrap();
+                let (made, asked) = (std::sync::Arc::clone(&made), std::sync::Arc::clone(&asked));
+                tokio::spawn(async move {
+                    // One request a connection, read whole before it goes on.
+                    let mut request = Vec::new();
+                    loop {
+                        let mut piece = [0; 4096];
+                        let read = client.read(&mut piece).await.unwrap_or(0);
+                        request.extend_from_slice(&piece[..read]);
+                        let text = String::from_utf8_lossy(&request).to_lowercase();
+                        let length = text
+                            .split("content-length: ")
+                            .nth(1)
+                            .map_or(0, |rest| rest.split("\r\n").next().unwrap().parse().unwrap());
+                        let head = text.find("\r\n\r\n").map(|at| at + 4);
+                        if read == 0 || head.is_some_and(|head| request.len() >= head + length) {
+                            break;
+                        }
+                    }
+                    if String::from_utf8_lossy(&request).contains("/auth/token/create") {
+                        asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        made.acquire().await.unwrap().forget();
+                    }
+                    let mut server = dial(to).await;
+                    server.write_all(&request).await.unwrap();
+                    let mut piece = [0; 4096];
+                    while let Ok(read @ 1..) = server.read(&mut piece).await {
+                        // Nobody may be there to take it any more.
+                        let _ = client.write_all(&piece[..read]).await;
+                    }
+                });
+            }
+        });
+        slow
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_made_after_its_making_was_cut_is_ended_too() {
+    let Some(bao) = bao().await else { return };
+    let slow = Slow::before(&bao).await;
+    let mut config = with_bao(&bao, "policies = ['reader']\nttl = '20m'");
+    config
+        .managers
+        .get_mut("bao")
+        .unwrap()
+        .url
+        .clone_from(&slow.address);
+    let house = House::open_with(config).await;
+    add_system(&house, "bao", BAO, &bao.address).await;
+    let agent = Agent::of(&house, "bao", &["bao:erp"]).await;
+    let with = format!("X-Vault-Token: {}\r\n", agent.placeholder("child"));
+    let ending = async {
+        while slow.asked.load(std::sync::atomic::Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        agent.done().await;
+    };
+    let ((status, said), ()) = tokio::join!(agent.ask("GET /v1/secret/data/erp", &with, ""), ending);
+    assert_ne!(status, 200, "{said}");
+    // Looked for more than once, and nowhere to be found: it may be on its way.
+    let lease = agent.until(LeaseState::Revoking).await.id;
+    for _ in 0..1000 {
+        if remit_server::broker::revoke::tries(house.app(), lease) > 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(agent.leases()[0].state, LeaseState::Revoking);
+    let count = || {
+        let list = ["list", "-format=json", "auth/token/accessors"];
+        let listed = bao.says(&list, "root-token-of-this-test").unwrap();
+        serde_json::from_str::<Vec<String>>(&listed).unwrap().len()
+    };
+    assert_eq!(count(), 1, "our own");
+    slow.made.add_permits(1);
+    agent.until(LeaseState::Dead).await;
+    assert_eq!(count(), 1, "what came late is gone");
+    let dead = house.records().await;
+    let dead = dead.iter().find(|record| record.kind == "lease.dead").unwrap();
+    assert_eq!(
+        dead.detail.get("why").and_then(|why| why.as_str()),
+        Some("probed dead"),
+        "it was there"
+    );
+}

@@ -313,6 +313,71 @@ async fn each_task_sees_its_own_table_behind_one_shared_account() {
     each_task_sees_its_own_table(false).await;
 }
 
+/// One task that reads one table and adds to another, and neither the other way round.
+async fn each_table_of_a_task_has_its_own_verbs(roles: bool) {
+    let Some(erp) = Erp::open(roles).await else { return };
+    let roots = ["erp:public/invoices#read", "erp:public/suppliers#insert"];
+    let roots = roots.map(|root| root.parse().unwrap()).to_vec();
+    let (resources, narrowed) = remit_core::verb::apart(roots).unwrap();
+    let mut wish = erp.house.wish(&["erp/db.query", "erp/db.write"], &[]);
+    wish.resources = resources;
+    wish.limit = Some(remit_core::authority::Authority {
+        narrowed,
+        ..remit_core::authority::Authority::unbounded()
+    });
+    let task = remit_server::tasks::open::open(erp.house.app(), wish, &name("alice"))
+        .await
+        .unwrap();
+    rows(&erp.sql(&task.token, "SELECT id FROM invoices").await);
+    for text in [
+        "INSERT INTO suppliers (name) VALUES ('acme')",
+        "INSERT INTO suppliers (name) SELECT secret FROM invoices",
+    ] {
+        let wrote = erp.sql(&task.token, text).await;
+        assert_eq!(wrote["isError"], false, "{text}: {wrote}");
+    }
+    assert_eq!(erp.count("SELECT count(*) FROM suppliers").await, 3);
+    for text in [
+        "SELECT name FROM suppliers",
+        "SELECT id FROM invoices WHERE EXISTS (SELECT 1 FROM suppliers)",
+        "INSERT INTO invoices (amount) VALUES (1)",
+        "UPDATE invoices SET amount = 0",
+        "UPDATE suppliers SET name = 'x'",
+        "INSERT INTO suppliers (name) SELECT name FROM suppliers",
+        "INSERT INTO suppliers (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = 'x'",
+        "WITH x AS (UPDATE suppliers SET name = 'x') SELECT id FROM invoices",
+        "SELECT id FROM invoices FOR UPDATE",
+    ] {
+        let said = erp.sql(&task.token, text).await;
+        assert_eq!(decision(&said)["reason"], "out_of_authority", "{text}: {said}");
+    }
+    assert_eq!(
+        erp.count("SELECT count(*) FROM invoices WHERE amount > 0").await,
+        2
+    );
+    if roles {
+        let prefix = erp.house.app().broker.role_prefix();
+        for (table, held) in [("invoices", "SELECT"), ("suppliers", "INSERT")] {
+            for what in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
+                let may = format!(
+                    "SELECT count(*) FROM pg_roles WHERE starts_with(rolname, '{prefix}') AND has_table_privilege(rolname, '{table}', '{what}')"
+                );
+                assert_eq!(erp.count(&may).await, i64::from(what == held), "{what} {table}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_table_of_a_task_has_its_own_verbs_under_its_own_role() {
+    each_table_of_a_task_has_its_own_verbs(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_table_of_a_task_has_its_own_verbs_behind_one_shared_account() {
+    each_table_of_a_task_has_its_own_verbs(false).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_role_holds_what_the_task_holds_and_dies_with_it() {
     let Some(erp) = Erp::open(true).await else { return };

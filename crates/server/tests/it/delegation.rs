@@ -103,7 +103,9 @@ async fn a_run_hands_on_less_than_it_has_and_the_chain_shows() {
     assert_eq!(second["content"][0]["text"], "did \"read_file\"", "{second}");
     for token in [&child, &grandchild] {
         let over = house.call(token, "read_file", json!({"path": "/srv/c"})).await;
-        assert_eq!(decision(&over)["reason"], "quota_exceeded", "{over}");
+        assert_eq!(decision(&over)["decision"], "hold", "{over}");
+        let message = decision(&over)["message"].as_str().unwrap();
+        assert!(message.contains("used, 1 more asked"), "{message}");
     }
     let records = house.records().await;
     let deep = records

@@ -64,9 +64,7 @@ impl House {
     }
 
     /// The same with a launcher for stdio servers.
-    pub async fn launching(wait: &str, launcher: PathBuf) -> Self {
-        let mut config = Config::default();
-        config.hold.wait = wait.to_owned();
+    pub async fn launching(config: Config, launcher: PathBuf) -> Self {
         Self::opened(StubServer::start().await, config, launcher).await
     }
 
@@ -214,6 +212,38 @@ impl House {
 
     /// The same to another server.
     pub async fn rpc_on(&self, server: &str, token: &str, method: &str, params: Value) -> (u16, Value) {
+        self.caller().rpc_on(server, token, method, params).await
+    }
+
+    /// Whoever calls this house, to be moved elsewhere.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            address: self.running.address,
+        }
+    }
+
+    /// One modern JSON-RPC request with these header lines: the whole answer.
+    pub async fn ask(&self, authorization: &str, method: &str, params: Value) -> String {
+        self.caller().ask_on("fs", authorization, method, params).await
+    }
+
+    /// One tool call: the result object.
+    pub async fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
+        let (_, answer) = self
+            .rpc(token, "tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
+        answer["result"].clone()
+    }
+}
+
+/// A client of a house.
+pub struct Caller {
+    address: std::net::SocketAddr,
+}
+
+impl Caller {
+    /// One modern JSON-RPC request: HTTP status and body.
+    pub async fn rpc_on(&self, server: &str, token: &str, method: &str, params: Value) -> (u16, Value) {
         let answer = self
             .ask_on(
                 server,
@@ -230,11 +260,6 @@ impl House {
         (status, json.unwrap_or(Value::Null))
     }
 
-    /// One modern JSON-RPC request with these header lines: the whole answer.
-    pub async fn ask(&self, authorization: &str, method: &str, params: Value) -> String {
-        self.ask_on("fs", authorization, method, params).await
-    }
-
     async fn ask_on(&self, server: &str, authorization: &str, method: &str, mut params: Value) -> String {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -247,7 +272,7 @@ impl House {
             .unwrap_or_default()
             .to_owned();
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let address = self.running.address;
+        let address = self.address;
         let mut head = format!(
             "POST /mcp/{server} HTTP/1.1\r\nHost: {address}\r\n{authorization}Content-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n\
@@ -265,14 +290,6 @@ impl House {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         String::from_utf8(answer).unwrap()
-    }
-
-    /// One tool call: the result object.
-    pub async fn call(&self, token: &str, tool: &str, arguments: Value) -> Value {
-        let (_, answer) = self
-            .rpc(token, "tools/call", json!({"name": tool, "arguments": arguments}))
-            .await;
-        answer["result"].clone()
     }
 }
 

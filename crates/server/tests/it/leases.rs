@@ -11,7 +11,7 @@ use crate::databases::Erp;
 use crate::postgres_bed::Cluster;
 
 /// Sockets of this machine, without a house around them.
-struct Sockets;
+pub struct Sockets;
 
 impl Streams for Sockets {
     fn open<'a>(&'a self, place: &'a Place) -> Pending<'a, Result<Stream, Unreached>> {
@@ -27,7 +27,7 @@ impl Streams for Sockets {
     }
 }
 
-fn account(url: &str, user: &str, password: Option<&SecretString>) -> Account {
+pub fn account(url: &str, user: &str, password: Option<&SecretString>) -> Account {
     let part = |key: &str| {
         let found = url
             .split(' ')
@@ -61,10 +61,11 @@ async fn a_thousand_leases_are_cut_at_once() {
     let Some(url) = url else { return };
     let admin = signed_in(&url, "postgres").await.unwrap();
     let rights = Rights {
-        covers: &|_| true,
-        verbs: Verbs {
-            read: true,
-            ..Verbs::default()
+        of: &|_| {
+            Some(Verbs {
+                read: true,
+                ..Verbs::default()
+            })
         },
     };
     let verifier = postgresql::verifier(&SecretString::from("not-asked-for-here"));
@@ -129,10 +130,7 @@ async fn what_a_role_owns_goes_with_it() {
         .unwrap();
     let Some(url) = url else { return };
     let admin = signed_in(&url, "postgres").await.unwrap();
-    let rights = Rights {
-        covers: &|_| false,
-        verbs: Verbs::default(),
-    };
+    let rights = Rights { of: &|_| None };
     let names = ["remit_owner".to_owned()];
     postgresql::make(
         &admin,

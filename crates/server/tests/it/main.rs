@@ -11,6 +11,8 @@ mod bases;
 #[cfg(test)]
 mod broker;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod carried;
@@ -34,6 +36,8 @@ mod egress_hostile;
 #[cfg(test)]
 mod fake_github;
 #[cfg(test)]
+mod frozen;
+#[cfg(test)]
 mod github_apps;
 #[cfg(test)]
 mod house;
@@ -54,6 +58,8 @@ mod logins;
 #[cfg(test)]
 mod managers;
 #[cfg(test)]
+mod mint_ends;
+#[cfg(test)]
 mod minting;
 #[cfg(test)]
 mod names;
@@ -70,6 +76,8 @@ mod offline;
 mod postgres_bed;
 #[cfg(test)]
 mod proofs;
+#[cfg(test)]
+mod repeats;
 #[cfg(test)]
 mod risk;
 #[cfg(test)]

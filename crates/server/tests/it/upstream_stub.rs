@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use remit_upstream::{Environment, Launcher, Resolve, Scrubber};
@@ -31,6 +32,8 @@ pub struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// What it answers, whatever is asked: head lines behind the status line, and the body.
     pub answer: Arc<Mutex<(String, String)>>,
+    /// It takes requests and never answers.
+    pub is_silent: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -42,24 +45,31 @@ impl Upstream {
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=b\r\n".to_owned(),
             r#"{"ok":true}"#.to_owned(),
         )));
-        let (to, says) = (Arc::clone(&seen), Arc::clone(&answer));
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let (to, says, silent) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&is_silent));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (to, says, tls) = (Arc::clone(&to), Arc::clone(&says), tls.clone());
+                let silent = Arc::clone(&silent);
                 tokio::spawn(async move {
                     match tls {
-                        None => talk(stream, &to, &says).await,
+                        None => talk(stream, &to, &says, &silent).await,
                         Some(tls) => {
                             if let Ok(stream) = tokio_rustls::TlsAcceptor::from(tls).accept(stream).await {
-                                talk(stream, &to, &says).await;
+                                talk(stream, &to, &says, &silent).await;
                             }
                         }
                     }
                 });
             }
         });
-        Self { port, seen, answer }
+        Self {
+            port,
+            seen,
+            answer,
+            is_silent,
+        }
     }
 
     pub fn seen(&self) -> Vec<Seen> {
@@ -71,6 +81,7 @@ async fn talk(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     seen: &Mutex<Vec<Seen>>,
     answer: &Mutex<(String, String)>,
+    is_silent: &AtomicBool,
 ) {
     let mut buffer = Vec::new();
     loop {
@@ -106,6 +117,9 @@ async fn talk(
         let line = head.lines().next().unwrap_or_default().to_owned();
         let is_head = line.starts_with("HEAD");
         seen.lock().unwrap().push(Seen { line, head, body });
+        if is_silent.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let (head, text) = answer.lock().unwrap().clone();
         let body = if is_head { "" } else { text.as_str() };
         let message = format!("{head}content-length: {}\r\n\r\n{body}", text.len());

@@ -15,6 +15,7 @@ use remit_core::authority::{ArgumentRef, Authority, Bound, Budget, ClientFeature
 use remit_core::decision::Tier;
 use remit_core::json::{Object, Value};
 use remit_core::object;
+use remit_core::verb::{Narrowed, Verb};
 
 use super::{BadJson, Fields, text_list};
 
@@ -42,6 +43,12 @@ pub fn authority_to_json(authority: &Authority) -> Value {
             )
         })
         .collect();
+    let narrowed: Object = authority
+        .narrowed
+        .0
+        .iter()
+        .map(|(root, verbs)| (root.to_string(), text_list(verbs)))
+        .collect();
     let stricter: Object = authority
         .stricter
         .iter()
@@ -51,6 +58,7 @@ pub fn authority_to_json(authority: &Authority) -> Value {
         "tools": text_list(&authority.tools),
         "classes": text_list(&authority.classes),
         "resources": scope_to_json(&authority.resources),
+        "narrowed": narrowed,
         "destinations": scope_to_json(&authority.destinations),
         "bounds": bounds,
         "budgets": budgets,
@@ -88,6 +96,7 @@ pub fn authority_from_json(value: &Value) -> Result<Authority, BadJson> {
         tools: fields.parsed_list("tools")?,
         classes: fields.parsed_list("classes")?,
         resources: scope_from_json(&mut fields, "resources")?,
+        narrowed: narrowed_from_json(&fields.need("narrowed")?).map_err(|error| error.within("narrowed"))?,
         destinations: scope_from_json(&mut fields, "destinations")?,
         bounds,
         budgets: budgets_from_json(&fields.need("budgets")?).map_err(|error| error.within("budgets"))?,
@@ -201,7 +210,24 @@ fn stricter_from_json(value: &Value) -> Result<BTreeMap<ToolSelector, Tier>, Bad
         .collect()
 }
 
-/// `calls`, `class:write`, `tool:pay/send`, `sum:pay/send#/amount`.
+fn narrowed_from_json(value: &Value) -> Result<Narrowed, BadJson> {
+    let object = value
+        .as_object()
+        .ok_or_else(|| BadJson::new("", "an object belongs here"))?;
+    let entry = |(root, verbs): (&str, &Value)| {
+        let bad = |why: &str| BadJson::new(root, why.to_owned());
+        let resource = root.parse().map_err(|_| bad("is not a resource"))?;
+        let verbs = verbs.as_array().ok_or_else(|| bad("a list belongs here"))?;
+        let verbs = verbs.iter().map(|verb| {
+            let verb = verb.as_str().and_then(|text| text.parse::<Verb>().ok());
+            verb.ok_or_else(|| bad("holds something that is no verb"))
+        });
+        Ok((resource, verbs.collect::<Result<_, _>>()?))
+    };
+    object.iter().map(entry).collect::<Result<_, _>>().map(Narrowed)
+}
+
+/// `calls`, `class:write`, `tool:pay/send`, `sum:pay/send#/amount`, `rows:erp`.
 #[must_use]
 pub fn budget_to_text(budget: &Budget) -> String {
     match budget {
@@ -209,6 +235,7 @@ pub fn budget_to_text(budget: &Budget) -> String {
         Budget::Class(class) => format!("class:{class}"),
         Budget::Tool(tool) => format!("tool:{tool}"),
         Budget::Sum(argument) => format!("sum:{}#{}", argument.tool, argument.pointer),
+        Budget::Rows(database) => format!("rows:{database}"),
     }
 }
 
@@ -222,6 +249,7 @@ pub fn budget_from_text(text: &str) -> Option<Budget> {
     Some(match kind {
         "class" => Budget::Class(rest.parse().ok()?),
         "tool" => Budget::Tool(rest.parse().ok()?),
+        "rows" => Budget::Rows(rest.parse().ok()?),
         "sum" => {
             let (tool, pointer) = rest.split_once('#')?;
             Budget::Sum(ArgumentRef {

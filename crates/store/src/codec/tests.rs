@@ -7,6 +7,7 @@ use remit_core::authority::{ArgumentRef, Authority, Bound, Budget, ClientFeature
 use remit_core::decision::Tier;
 use remit_core::json::Value;
 use remit_core::tool::{ToolClass, ToolRef};
+use remit_core::verb::{Narrowed, Verb};
 
 use super::*;
 
@@ -70,6 +71,11 @@ prop_compose! {
         tier in pick(Tier::ALL.to_vec()),
         classes in proptest::collection::btree_set(pick(ToolClass::ALL.to_vec()), 0..4),
         resources in scope(&["fs:/srv", "db:app/orders", "fs:"]),
+        narrowed in proptest::collection::btree_map(
+            pick(vec!["fs:/srv".parse().unwrap(), "db:app/orders".parse().unwrap()]),
+            proptest::collection::btree_set(pick(vec![Verb::Insert, Verb::Update, Verb::Class(ToolClass::Read)]), 0..3),
+            0..2,
+        ),
         destinations in scope(&["host:a.example", "mail:b@example.org"]),
         bounds in proptest::collection::btree_map(arguments(), proptest::collection::vec(bounds(), 1..3), 0..3),
         sums in proptest::collection::btree_map(arguments(), 0_u64..9_007_199_254_740_991, 0..3),
@@ -81,10 +87,11 @@ prop_compose! {
         let mut budgets: BTreeMap<Budget, u64> =
             sums.into_iter().map(|(argument, max)| (Budget::Sum(argument), max)).collect();
         budgets.extend(calls.map(|max| (Budget::Calls, max)));
+        budgets.extend(calls.map(|max| (Budget::Rows("erp".parse().unwrap()), max)));
         let stricter = stricter.into_iter().map(|selector| (selector, tier)).collect();
         Authority {
             tools, classes, resources, destinations, bounds, budgets, client_features: features, agreed, stricter, depth,
-            fan_out,
+            fan_out, narrowed: Narrowed(narrowed),
         }
     }
 }
@@ -98,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn no_member_is_optional_and_none_is_added(authority in authorities(), at in 0_usize..10) {
+    fn no_member_is_optional_and_none_is_added(authority in authorities(), at in 0_usize..12) {
         let Value::Object(whole) = authority_to_json(&authority) else { unreachable!() };
         let name = whole.keys().nth(at).unwrap().to_owned();
         let mut less = whole.clone();

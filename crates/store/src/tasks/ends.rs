@@ -12,6 +12,7 @@ pub(super) fn with(tx: &mut Tx<'_>, task: TaskId) -> Result<Vec<RunId>, ApplyErr
     crate::bodies::forget(tx, task)?;
     crate::results::forget(tx, task)?;
     crate::budgets::forget(tx, task)?;
+    crate::repeats::forget(tx, task)?;
     crate::leases::end_all(tx, task)?;
     Ok(runs)
 }

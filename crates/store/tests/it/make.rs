@@ -63,6 +63,7 @@ pub fn authority() -> Authority {
             (Budget::Sum(amount), 500),
         ]),
         client_features: BTreeSet::from([ClientFeature::Sampling]),
+        narrowed: remit_core::verb::Narrowed::default(),
         agreed: ["fs/*:read"].iter().map(|s| s.parse().unwrap()).collect(),
         stricter: BTreeMap::from([("pay/send".parse().unwrap(), Tier::TwoPerson)]),
         depth: 2,

@@ -11,7 +11,8 @@ use crate::bed::Folder;
 
 /// A running cluster. The shell that holds it ends it, by its process id, when our end of the pipe closes.
 pub struct Cluster {
-    socket: PathBuf,
+    /// The folder of its socket; its data lies in `data` there.
+    pub socket: PathBuf,
     _keeper: Mutex<(Child, ChildStdin)>,
 }
 
@@ -21,7 +22,8 @@ impl Cluster {
         SHARED.get_or_init(Self::start).as_ref()
     }
 
-    fn start() -> Option<Self> {
+    /// One that nobody else uses.
+    pub fn start() -> Option<Self> {
         let Some(bin) = programs() else {
             eprintln!(
                 "SKIPPED: no initdb on this machine, so nothing is checked on PostgreSQL (install postgresql)"

@@ -16,8 +16,8 @@ use remit_store::servers::{Server, Transport};
 use remit_store::tools::RegisteredTool;
 use remit_store::{
     Conn, Location, OpenError, Store, StoreError, agents, approvals, budgets, enrolments, familiar, freezes,
-    grants, handles, humans, integrity, labels, leases, logins, observations, policies, runs, secrets,
-    seniority, servers, subjects, tasks, tools,
+    grants, handles, humans, integrity, labels, leases, logins, observations, policies, repeats, runs,
+    secrets, seniority, servers, subjects, tasks, tools,
 };
 
 use crate::bed::Bed;
@@ -33,7 +33,7 @@ on_both! {
     a_changed_record_column_or_index_is_noticed
 }
 
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 25] = [
     "agents",
     "humans",
     "servers",
@@ -56,6 +56,7 @@ const TABLES: [&str; 24] = [
     "leases",
     "lease_values",
     "enrolments",
+    "repeats",
     "observations",
     "familiar",
 ];
@@ -100,6 +101,7 @@ fn fill(store: &Store) -> remit_core::task::Task {
             secrets::add_version(tx, &secret_version())?;
             leases::plan(tx, &lease(&opened))?;
             leases::keep_value(tx, lease(&opened).id, b"sealed")?;
+            repeats::settle(tx, opened.id, Digest::of(b"request"), 0)?;
             policies::apply(tx, 0, "v1", b"bundle", &make::name("alice")).map(drop)?;
             enrolments::add(tx, &make::enrolment(b"enrol"))
         })
@@ -277,6 +279,7 @@ fn use_table(conn: &mut Conn, table: &str, task: &remit_core::task::Task) -> Res
         }
         "enrolments" => usize::from(enrolments::get(conn, Digest::of(b"enrol"))?.is_some()),
         "observations" => observations::list(conn)?.len(),
+        "repeats" => usize::try_from(repeats::settled(conn, task.id, Digest::of(b"request"))?).unwrap(),
         "familiar" => familiar::of(conn, &make::name("coder"))?.len(),
         "policies" => usize::from(policies::in_force(conn)?.is_some()),
         _ => 0,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 use remit_enforce::{Permitted, System};
 use zeroize::Zeroizing;
@@ -38,6 +38,8 @@ pub struct FetchRequest {
     pub body: FetchBody,
     /// The whole `Authorization` field, where one belongs.
     pub authorization: Option<Secret>,
+    /// A credential in another header: its name, and the whole field.
+    pub header: Option<(String, Secret)>,
     /// The address may be on this machine or in a private network, and `http` there.
     pub allow_private: bool,
     /// Most bytes of the answer; at most 1 MiB.
@@ -196,6 +198,13 @@ fn message(endpoint: &Endpoint, request: &FetchRequest) -> Result<Request<Full<B
             .map_err(|_| bad(&"the credential cannot stand in a header"))?;
         value.set_sensitive(true);
         message.headers_mut().insert(AUTHORIZATION, value);
+    }
+    if let Some((name, value)) = &request.header {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| bad(&e))?;
+        let mut value =
+            HeaderValue::from_bytes(&value.0).map_err(|_| bad(&"the credential cannot stand in a header"))?;
+        value.set_sensitive(true);
+        message.headers_mut().insert(name, value);
     }
     Ok(message)
 }

@@ -9,8 +9,8 @@ mod role;
 mod session;
 
 pub use query::{Limits, Outcome, run};
-pub use role::{Rights, Verbs, cut, list, make, prove, remove, verifier};
-pub use session::{Account, Session, connect};
+pub use role::{REMOVED_AT_ONCE, Rights, Verbs, cut, list, make, prove, remove, verifier};
+pub use session::{Account, Session, connect, connect_house};
 
 use super::BackendError;
 

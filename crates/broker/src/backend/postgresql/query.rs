@@ -1,5 +1,7 @@
 //! One understood statement is run: alone, in its own transaction, bounded in time, rows and bytes.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use remit_core::tool::ToolClass;
 use tokio_postgres::SimpleQueryMessage;
@@ -11,6 +13,8 @@ use crate::sql::Inspection;
 
 /// Rows fetched at a time.
 const BATCH: usize = 200;
+/// How much longer than its own time-out the server may take to say so.
+const SLACK: Duration = Duration::from_secs(5);
 
 /// Bounds of one statement.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +23,17 @@ pub struct Limits {
     pub rows_max: usize,
     /// Most bytes of values given back.
     pub bytes_max: usize,
+    /// Most rows changed: what would change more changes nothing.
+    pub changed_max: Option<u64>,
     /// Longest time the server works on it, in milliseconds.
     pub timeout_ms: u64,
+}
+
+impl Limits {
+    /// How long one answer is waited for: a server that cannot even say that it gave up is gone.
+    const fn wait(self) -> Duration {
+        Duration::from_millis(self.timeout_ms).saturating_add(SLACK)
+    }
 }
 
 /// What came of it.
@@ -42,7 +55,7 @@ pub struct Outcome {
 /// [`BackendError`]: nothing of it took effect then, unless the way was lost while it was committed.
 pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> Result<Outcome, BackendError> {
     let reads = statement.class == ToolClass::Read;
-    let client = &session.client;
+    let (client, wait) = (&session.client, limits.wait());
     let room = u64::try_from(limits.bytes_max).unwrap_or(u64::MAX);
     session
         .meter
@@ -52,17 +65,14 @@ pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> R
         if reads { "READ ONLY" } else { "READ WRITE" },
         limits.timeout_ms
     );
-    client
-        .batch_execute(&begin)
-        .await
-        .map_err(|error| failed(&error))?;
+    session.within(wait, client.batch_execute(&begin)).await?;
     let ran = within(session, statement, limits, reads).await;
     if ran.is_err() && session.meter.is_spent() {
         // The session is gone with the rest of the answer, and what it did with it.
         return Err(BackendError::Refused(TOO_LARGE.to_owned()));
     }
     let end = if ran.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = client.batch_execute(end).await.map_err(|error| failed(&error));
+    let ended = session.within(wait, client.batch_execute(end)).await;
     let outcome = ran?;
     ended?;
     Ok(outcome)
@@ -74,11 +84,8 @@ async fn within(
     limits: Limits,
     reads: bool,
 ) -> Result<Outcome, BackendError> {
-    let prepared = session
-        .client
-        .prepare(&statement.text)
-        .await
-        .map_err(|error| failed(&error))?;
+    let preparing = session.client.prepare(&statement.text);
+    let prepared = session.within(limits.wait(), preparing).await?;
     let mut outcome = Outcome {
         columns: prepared
             .columns()
@@ -90,11 +97,8 @@ async fn within(
     let mut bytes = 0;
     if reads && statement.verb == "select" {
         let declare = format!("DECLARE remit_rows NO SCROLL CURSOR FOR {}", statement.text);
-        session
-            .client
-            .batch_execute(&declare)
-            .await
-            .map_err(|error| failed(&error))?;
+        let declaring = session.client.batch_execute(&declare);
+        session.within(limits.wait(), declaring).await?;
         while !outcome.truncated {
             let before = outcome.affected;
             let fetch = format!("FETCH {BATCH} FROM remit_rows");
@@ -107,6 +111,12 @@ async fn within(
         // The end of the transaction closes it.
     } else {
         take(session, &statement.text, limits, &mut outcome, &mut bytes).await?;
+        if let Some(max) = limits.changed_max.filter(|max| !reads && outcome.affected > *max) {
+            return Err(BackendError::Refused(format!(
+                "this would change {} rows, and {max} may be changed at once by what is left of the budget: nothing was changed",
+                outcome.affected
+            )));
+        }
     }
     Ok(outcome)
 }
@@ -119,13 +129,10 @@ async fn take(
     outcome: &mut Outcome,
     bytes: &mut usize,
 ) -> Result<(), BackendError> {
-    let stream = session
-        .client
-        .simple_query_raw(text)
-        .await
-        .map_err(|error| failed(&error))?;
+    let asking = session.client.simple_query_raw(text);
+    let stream = session.within(limits.wait(), asking).await?;
     let mut stream = std::pin::pin!(stream);
-    while let Some(message) = stream.try_next().await.map_err(|error| failed(&error))? {
+    while let Some(message) = session.within(limits.wait(), stream.try_next()).await? {
         match message {
             SimpleQueryMessage::Row(row) => {
                 let mut values = Vec::with_capacity(row.len());

@@ -45,12 +45,15 @@ pub struct Wish {
     /// Allow a tool: `server/tool`, all of a server `server/*`, or one class of it `server:read`
     #[arg(long, value_name = "TOOL")]
     pub allow: Vec<String>,
-    /// Limit it to a resource and what is below: `system:path`
+    /// Limit it to a resource and what is below: `system:path`; with verbs of its own `system:path#read,insert`
     #[arg(long = "resource", value_name = "RESOURCE")]
     pub resources: Vec<String>,
     /// Let it send to a destination: `host:NAME`, `email:ADDRESS`
     #[arg(long = "destination", value_name = "DESTINATION")]
     pub destinations: Vec<String>,
+    /// Let it do so much in all: `calls=50`, `class:write=5`, `tool:bank/pay=3`, `sum:bank/pay#/amount=500`, `rows:erp=1000`
+    #[arg(long = "budget", value_name = "COUNTS=MAX")]
+    pub budgets: Vec<String>,
     /// How long it may last: `30m`, `2h`, `1d`
     #[arg(long, value_name = "TIME", value_parser = duration_ms)]
     pub ttl: Option<u64>,
@@ -92,6 +95,7 @@ impl Wish {
             .list("allow", &self.allow)
             .list("resources", &self.resources)
             .list("destinations", &self.destinations)
+            .list("budgets", &self.budgets)
             .maybe("ttl_ms", self.ttl)
             .maybe("mode", self.mode.clone())
             .maybe("depth", self.depth)

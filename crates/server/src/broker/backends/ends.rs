@@ -9,6 +9,11 @@ use super::{AWS_STS, GITHUB_APP, VAULT_TOKEN, configured_of, github_app, vault_t
 use crate::app::{App, Failure};
 use crate::config::Credential as Configured;
 
+/// Requests to one API at once while tokens are ended.
+const AT_ONCE: usize = 8;
+
+const CHANGED: &str = "it is configured as something else now";
+
 /// What was found out about a lease that has to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::broker) enum Ended {
@@ -29,38 +34,51 @@ pub(in crate::broker) async fn end(
     match backend {
         AWS_STS => Ok(vec![Ended::Fading; group.len()]),
         VAULT_TOKEN => {
-            let mut ended = Vec::new();
-            // Several credentials may be configured for one system, each with a manager of its own.
+            // Several credentials may be configured for one system, each with a manager of its own: none waits for another's.
+            let mut ending = Vec::new();
             for part in group.chunk_by(|a, b| credential_of(a) == credential_of(b)) {
-                let Some(first) = part.first() else { continue };
-                ended.extend(match configured_of(app, first) {
-                    Ok((_, Configured::VaultToken(of))) => match vault_token::end(app, of, part).await {
-                        Ok(found) => found,
-                        Err(failure) => all_live(part, &failure),
-                    },
-                    Ok(_) => all_live(part, &"it is configured as something else now"),
-                    Err(failure) => all_live(part, &failure),
-                });
+                ending.push(tokens(app, part));
             }
-            Ok(ended)
+            Ok(futures_util::future::join_all(ending).await.concat())
         }
         GITHUB_APP => {
-            let each = group.iter().map(|lease| async move {
-                let done = match configured_of(app, lease) {
-                    Ok((_, Configured::GithubApp(of))) => github_app::end(app, of, lease).await,
-                    Ok(_) => Err(Failure::Unavailable(
-                        "it is configured as something else now".to_owned(),
-                    )),
-                    Err(failure) => Err(failure),
-                };
-                done.unwrap_or_else(|failure| Ended::Lives(failure.to_string()))
-            });
-            Ok(futures_util::future::join_all(each).await)
+            let mut ended = Vec::new();
+            for part in group.chunks(AT_ONCE) {
+                let mut ending = Vec::new();
+                for lease in part {
+                    ending.push(installation_token(app, lease));
+                }
+                ended.extend(futures_util::future::join_all(ending).await);
+            }
+            Ok(ended)
         }
         other => Err(Failure::Unavailable(format!(
             "nothing here ends leases of `{other}`"
         ))),
     }
+}
+
+async fn tokens(app: &Arc<App>, part: &[Lease]) -> Vec<Ended> {
+    let Some(first) = part.first() else {
+        return Vec::new();
+    };
+    match configured_of(app, first) {
+        Ok((_, Configured::VaultToken(of))) => match vault_token::end(app, of, part).await {
+            Ok(found) => found,
+            Err(failure) => all_live(part, &failure),
+        },
+        Ok(_) => all_live(part, &CHANGED),
+        Err(failure) => all_live(part, &failure),
+    }
+}
+
+async fn installation_token(app: &Arc<App>, lease: &Lease) -> Ended {
+    let done = match configured_of(app, lease) {
+        Ok((_, Configured::GithubApp(of))) => github_app::end(app, of, lease).await,
+        Ok(_) => Err(Failure::Unavailable(CHANGED.to_owned())),
+        Err(failure) => Err(failure),
+    };
+    done.unwrap_or_else(|failure| Ended::Lives(failure.to_string()))
 }
 
 fn credential_of(lease: &Lease) -> &str {

@@ -59,9 +59,11 @@ pub(super) async fn make(
         ttl_s: wish.ttl_s.min(seconds(lease.expires_at, now)),
         ..wish.clone()
     };
-    let made = vault_token::make(&manager, own_name(lease), &about, &wish, &reach)
-        .await
-        .map_err(Failure::unavailable)?;
+    let made = vault_token::make(&manager, own_name(lease), &about, &wish, &reach).await;
+    if let Err(BackendError::Refused(_)) = &made {
+        app.broker.making.answered(lease.id);
+    }
+    let made = made.map_err(Failure::unavailable)?;
     let ttl_ms = i64::try_from(made.ttl_s)
         .unwrap_or(i64::MAX / 1000)
         .saturating_mul(1000);
@@ -121,9 +123,17 @@ pub(super) async fn end(app: &Arc<App>, of: &VaultToken, group: &[Lease]) -> Res
     for part in group.chunks(AT_ONCE) {
         let mut ending = Vec::new();
         for lease in part {
-            ending.push(end_one(&manager, lease, &search, &reach));
+            ending.push(end_one(app, &manager, lease, &search, &reach));
         }
-        ended.extend(futures_util::future::join_all(ending).await);
+        let found = futures_util::future::join_all(ending).await;
+        let is_away = found.iter().all(|ended| matches!(ended, Ended::Lives(_)));
+        ended.extend(found);
+        if is_away {
+            // The rest would each wait as long as these did.
+            let why = Ended::Lives("the manager did not end those before it".to_owned());
+            ended.resize(group.len(), why);
+            break;
+        }
     }
     Ok(ended)
 }
@@ -135,13 +145,16 @@ struct Search {
     now: Timestamp,
 }
 
-async fn end_one(manager: &Manager, lease: &Lease, search: &Search, http: &dyn Http) -> Ended {
+async fn end_one(app: &App, manager: &Manager, lease: &Lease, search: &Search, http: &dyn Http) -> Ended {
     let name = own_name(lease);
     let accessor = if name.starts_with(&search.prefix) {
         match &search.found {
             Ok(found) => match found.get(name) {
                 Some(accessor) => accessor,
-                None => return Ended::Dead("no token carries its name"),
+                None if app.broker.making.is_settled(lease, search.now) => {
+                    return Ended::Dead("no token carries its name");
+                }
+                None => return Ended::Lives("nobody knows yet whether it was made".to_owned()),
             },
             // Nobody may look: it ends by its own life then, and not before that is it called dead.
             Err(BackendError::Refused(_)) if search.now < lease.expires_at => return Ended::Fading,

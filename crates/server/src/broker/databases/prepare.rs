@@ -4,7 +4,9 @@ use remit_broker::sql::{Inspection, inspect};
 use remit_core::call::{Call, Operation};
 use remit_core::decision::Reason;
 use remit_core::json::Value;
+use remit_core::resource::Resource;
 use remit_core::tool::{ToolClass, ToolRef};
+use remit_core::verb::Verb;
 use remit_store::servers::Transport;
 
 use super::{STATEMENT, TOOLS, tool_of};
@@ -40,6 +42,22 @@ pub(crate) fn judge(server: &ServerEntry, call: &mut Call) -> Result<Option<Insp
         .map_err(|why| not_inspectable(&why))?;
     call.operation = Operation::CallTool(judged);
     Ok(Some(inspection))
+}
+
+/// What the statement of a call does with which tables; `None` where it cannot be told by tables.
+pub(crate) fn verbs(server: &ServerEntry, call: &Call) -> Option<Vec<(Resource, Verb)>> {
+    let Transport::Database(schema) = &server.server.transport else {
+        return None;
+    };
+    let text = call.arguments.get(STATEMENT).and_then(Value::as_str)?;
+    let inspection = inspect(text, schema)
+        .ok()
+        .filter(|inspection| !inspection.whole)?;
+    let mut verbs = Vec::new();
+    for (table, verb) in &inspection.uses {
+        verbs.push((table.resource(&call.server).ok()?, *verb));
+    }
+    Some(verbs)
 }
 
 /// A change that reads needs the right to read too: `RETURNING` and subqueries are answers like any other.

@@ -6,6 +6,7 @@ use remit_core::authority::{Authority, Scope};
 use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::tool::{ToolClass, ToolRef};
+use remit_core::verb::{Narrowed, Verb};
 
 use super::tool_of;
 
@@ -15,7 +16,8 @@ pub(crate) struct Held {
     database: Name,
     roots: Option<Vec<String>>,
     scope: Scope<Resource>,
-    pub(crate) verbs: Verbs,
+    narrowed: Narrowed,
+    verbs: Verbs,
 }
 
 impl Held {
@@ -46,22 +48,27 @@ impl Held {
             database: database.clone(),
             roots,
             scope: authority.resources.clone(),
+            narrowed: authority.narrowed.clone(),
             verbs: Verbs {
                 read: may(ToolClass::Read),
-                write: may(ToolClass::Write),
+                insert: may(ToolClass::Write),
+                update: may(ToolClass::Write),
                 delete: may(ToolClass::Delete),
             },
         }
     }
 
-    /// True for a table of the task.
-    pub(crate) fn covers(&self, table: &Table) -> bool {
-        let path = format!("{}/{}", table.schema, table.name);
-        // A name with a slash in it would read as another table's place.
-        if table.schema.contains('/') || table.name.contains('/') {
-            return false;
-        }
-        Resource::new(self.database.clone(), &path).is_ok_and(|resource| self.scope.covers(&resource))
+    /// What the task may do with a table; `None` for one that is not its own.
+    pub(crate) fn of_table(&self, table: &Table) -> Option<Verbs> {
+        // A name with a slash in it would read as another table's place: it is nobody's.
+        let resource = table.resource(&self.database).ok()?;
+        let allows = |verb| self.narrowed.allows(&resource, verb);
+        self.scope.covers(&resource).then(|| Verbs {
+            read: self.verbs.read && allows(Verb::Class(ToolClass::Read)),
+            insert: self.verbs.insert && allows(Verb::Insert),
+            update: self.verbs.update && allows(Verb::Update),
+            delete: self.verbs.delete && allows(Verb::Class(ToolClass::Delete)),
+        })
     }
 }
 
@@ -83,26 +90,44 @@ mod tests {
         }
     }
 
+    fn held(tools: &[&str], roots: &[&str]) -> Held {
+        Held::of(&authority(tools, roots), &"erp".parse().unwrap())
+    }
+
+    const READ: Verbs = Verbs {
+        read: true,
+        insert: false,
+        update: false,
+        delete: false,
+    };
+
     #[test]
     fn a_role_holds_what_the_task_holds() {
-        let erp: Name = "erp".parse().unwrap();
-        let held = Held::of(&authority(&["erp/db.query"], &["erp:public/a"]), &erp);
+        let reading = held(&["erp/db.query"], &["erp:public/a"]);
+        assert_eq!(reading.of_table(&table("public", "a")), Some(READ));
+        assert_eq!(reading.of_table(&table("public", "b")), None);
+        assert_eq!(reading.of_table(&table("public", "a/b")), None);
+        let whole = held(&["erp/*"], &["erp:public"]);
+        let b = whole.of_table(&table("public", "b")).unwrap();
+        assert!(b.read && b.insert && b.update && b.delete);
+        assert_eq!(whole.of_table(&table("hr", "b")), None);
+        let elsewhere = held(&["erp/*"], &["crm:public"]);
+        assert_eq!(elsewhere.of_table(&table("public", "a")), None);
+        assert_ne!(reading, whole);
+    }
+
+    #[test]
+    fn each_table_has_its_own_verbs() {
+        let mut authority = authority(&["erp/db.query", "erp/db.write"], &["erp:public"]);
+        let roots = ["erp:public/a#read", "erp:public/b#insert"].map(|root| root.parse().unwrap());
+        authority.narrowed = remit_core::verb::apart(roots.to_vec()).unwrap().1;
+        let held = Held::of(&authority, &"erp".parse().unwrap());
+        assert_eq!(held.of_table(&table("public", "a")), Some(READ));
+        let b = held.of_table(&table("public", "b")).unwrap();
         assert_eq!(
-            held.verbs,
-            Verbs {
-                read: true,
-                write: false,
-                delete: false
-            }
+            (b.read, b.insert, b.update, b.delete),
+            (false, true, false, false)
         );
-        assert!(held.covers(&table("public", "a")));
-        assert!(!held.covers(&table("public", "b")));
-        assert!(!held.covers(&table("public", "a/b")));
-        let whole = Held::of(&authority(&["erp/*"], &["erp:public"]), &erp);
-        assert!(whole.covers(&table("public", "b")) && !whole.covers(&table("hr", "b")));
-        assert!(whole.verbs.write && whole.verbs.delete);
-        let elsewhere = Held::of(&authority(&["erp/*"], &["crm:public"]), &erp);
-        assert!(!elsewhere.covers(&table("public", "a")));
-        assert_ne!(held, whole);
+        assert!(held.of_table(&table("public", "c")).unwrap().update);
     }
 }

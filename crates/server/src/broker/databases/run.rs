@@ -13,7 +13,8 @@ use remit_core::tool::ToolClass;
 use remit_enforce::Permitted;
 use remit_upstream::{ErrorKind, Reply, Sent, UpstreamError};
 
-use super::{STATEMENT, sessions};
+use super::STATEMENT;
+use super::sessions::{self, Duty};
 use crate::app::{App, Failure};
 use crate::engine::live::Live;
 
@@ -24,6 +25,8 @@ pub(crate) struct Noted {
     pub(crate) statement: Option<Digest>,
     /// Rows read or changed.
     pub(crate) rows: Option<u64>,
+    /// Rows that count against budgets: those given back, or changed. `None`: that is not known.
+    pub(crate) counted: Option<u64>,
     /// The lease it ran under.
     pub(crate) lease: Option<String>,
 }
@@ -45,11 +48,12 @@ impl Noted {
     }
 }
 
-/// Runs the statement of a permitted call.
+/// Runs the statement of a permitted call; `rows_max` is what budgets leave for it.
 pub(crate) async fn run(
     app: &Arc<App>,
     live: &Arc<Live>,
     permitted: Permitted<Call>,
+    rows_max: Option<u64>,
     noted: &mut Noted,
 ) -> Result<Reply, UpstreamError> {
     let (call, permit) = permitted.into_parts();
@@ -70,9 +74,13 @@ pub(crate) async fn run(
     // The very statement that was decided: the same text is understood the same way.
     let statement = inspect(text, &configured.schema)
         .map_err(|why| error(ErrorKind::WrongPermit, Sent::No, why.to_string()))?;
-    let limits = configured
+    let mut limits = configured
         .limits(database.as_str())
         .map_err(|why| error(ErrorKind::BadSpec, Sent::No, why.to_string()))?;
+    if let Some(rows) = rows_max {
+        limits.rows_max = limits.rows_max.min(usize::try_from(rows).unwrap_or(usize::MAX));
+        limits.changed_max = Some(rows);
+    }
     noted.statement = Some(Digest::of(statement.text.as_bytes()));
     let mut lifeline = permit.lifeline().clone();
     let slot = app.broker.sessions.of_task(live.snapshot().task.id, &database);
@@ -108,10 +116,16 @@ pub(crate) async fn run(
         Ok(outcome) => {
             *open = Some(held);
             noted.rows = Some(outcome.affected);
+            noted.counted = Some(if statement.class == ToolClass::Read {
+                u64::try_from(outcome.rows.len()).unwrap_or(u64::MAX)
+            } else {
+                outcome.affected
+            });
             Ok(Reply::Result(answer(&statement, outcome)))
         }
         Err(BackendError::Refused(why)) => {
             *open = Some(held);
+            noted.counted = Some(0);
             Ok(Reply::Result(crate::engine::send::error_result(&why)))
         }
         Err(BackendError::Away(why)) => {
@@ -149,13 +163,10 @@ fn stop(app: &Arc<App>, database: &Name, pid: i32) {
     let (app, database) = (Arc::clone(app), database.clone());
     let working = Arc::clone(&app);
     app.background.spawn(async move {
-        let slot = working.broker.sessions.of_house(&database);
-        let mut admin = slot.lock().await;
-        let stopped = match sessions::house(&working, &database, &mut admin, None).await {
-            Ok(()) => match admin.as_ref() {
-                Some(admin) => admin.terminate(pid).await.map_err(Failure::unavailable),
-                None => Ok(()),
-            },
+        let slot = working.broker.sessions.of_house(&database, Duty::Cut);
+        let mut session = slot.lock().await;
+        let stopped = match sessions::house(&working, &database, &mut session, Duty::Cut, None).await {
+            Ok(session) => session.terminate(pid).await.map_err(Failure::unavailable),
             Err(failure) => Err(failure),
         };
         if let Err(failure) = stopped {

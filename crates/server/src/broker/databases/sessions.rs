@@ -1,9 +1,11 @@
-//! Sessions: one for the house per database, to make and end roles; one for each task, under its own role.
+//! Sessions: for the house one per database and duty; one for each task, under its own role.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use remit_broker::backend::postgresql::{self, Account, Rights, Session};
+use remit_core::digest::Digest;
 use remit_core::id::{LeaseId, TaskId};
 use remit_core::lease::{Lease, LeaseClass, LeaseState};
 use remit_core::name::Name;
@@ -23,6 +25,9 @@ pub(crate) const POSTGRESQL: &str = "postgresql";
 /// A role whose end is this near is not given another statement, in milliseconds: another role takes its place.
 const AHEAD_MS: i64 = remit_core::limits::UPSTREAM_CALL_MS_MAX.cast_signed();
 
+/// How long one that needs a role waits for its turn.
+const TURN: Duration = Duration::from_secs(15);
+
 /// Where one session is, or is being opened.
 type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
 
@@ -34,10 +39,38 @@ pub(crate) struct Open {
     held: Held,
 }
 
+/// What a session of the house is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Duty {
+    /// It makes roles and removes them. One session, because its server does what it is asked in turn: a role whose making was
+    /// given up is there, or is not, when its end is looked for. A session that takes its place ends it first.
+    Make,
+    /// It takes logins away and ends sessions: nothing that makes or removes roles is waited for.
+    Cut,
+}
+
+impl Duty {
+    /// What the session is called in the database: the same after a restart, so that an earlier one is found and ended.
+    fn name(self, app: &App, database: &Name) -> String {
+        let duty = match self {
+            Self::Make => "make",
+            Self::Cut => "cut",
+        };
+        // PostgreSQL keeps 63 bytes of it.
+        let of: String = Digest::of(database.as_str().as_bytes())
+            .to_string()
+            .chars()
+            .rev()
+            .take(12)
+            .collect();
+        format!("{}{duty}_{of}", app.broker.role_prefix())
+    }
+}
+
 /// The sessions of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    house: Mutex<HashMap<Name, Slot<Session>>>,
+    house: Mutex<HashMap<(Name, Duty), Slot<Session>>>,
     tasks: Mutex<HashMap<(TaskId, Name), Slot<Open>>>,
 }
 
@@ -68,11 +101,10 @@ impl Sessions {
         Arc::clone(tasks.entry((task, database.clone())).or_default())
     }
 
-    /// The session that makes roles and ends them. One, because its server does what it is asked in turn: a role whose making
-    /// was given up is there, or is not, when its end is looked for.
-    pub(crate) fn of_house(&self, database: &Name) -> Slot<Session> {
+    /// The session of the house for one duty.
+    pub(crate) fn of_house(&self, database: &Name, duty: Duty) -> Slot<Session> {
         let mut house = self.house.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(house.entry(database.clone()).or_default())
+        Arc::clone(house.entry((database.clone(), duty)).or_default())
     }
 }
 
@@ -98,27 +130,30 @@ async fn account(app: &Arc<App>, database: &Name, live: Option<&Arc<Live>>) -> R
     })
 }
 
-/// Makes sure the house has a session there. For a task that needs it the way is that task's, so nothing leaves after its end.
-pub(crate) async fn house(
+/// The session of the house, opened where there is none. For a task that needs it the way is that task's, so nothing leaves
+/// after its end.
+pub(crate) async fn house<'h>(
     app: &Arc<App>,
     database: &Name,
-    held: &mut Option<Session>,
+    held: &'h mut Option<Session>,
+    duty: Duty,
     live: Option<&Arc<Live>>,
-) -> Result<(), Failure> {
-    if held.as_ref().is_some_and(|session| !session.is_closed()) {
-        return Ok(());
+) -> Result<&'h Session, Failure> {
+    if held.as_ref().is_none_or(Session::is_closed) {
+        *held = None;
+        let reach = match live {
+            Some(live) => Reach::of_task(app, database.as_str(), live)?,
+            None => Reach::of_house(app, database.as_str())?,
+        };
+        let account = account(app, database, live).await?;
+        let schema = &configured(app, database)?.schema;
+        let session = postgresql::connect_house(&account, schema, &duty.name(app, database), &reach)
+            .await
+            .map_err(Failure::unavailable)?;
+        *held = Some(session);
     }
-    let reach = match live {
-        Some(live) => Reach::of_task(app, database.as_str(), live)?,
-        None => Reach::of_house(app, database.as_str())?,
-    };
-    let account = account(app, database, live).await?;
-    let schema = &configured(app, database)?.schema;
-    let session = postgresql::connect(&account, schema, &reach)
-        .await
-        .map_err(Failure::unavailable)?;
-    *held = Some(session);
-    Ok(())
+    held.as_ref()
+        .ok_or_else(|| Failure::Unavailable("the session is gone".to_owned()))
 }
 
 /// Makes sure `held` is a session that holds what the task holds now.
@@ -256,18 +291,19 @@ pub(crate) async fn issue(
         let verifier = tokio::task::spawn_blocking(move || postgresql::verifier(&of))
             .await
             .map_err(Failure::unavailable)?;
-        let slot = app.broker.sessions.of_house(database);
-        let mut admin = slot.lock().await;
-        house(app, database, &mut admin, Some(live)).await?;
-        let admin = admin
-            .as_ref()
-            .ok_or_else(|| Failure::Unavailable("the session is gone".to_owned()))?;
+        let slot = app.broker.sessions.of_house(database, Duty::Make);
+        let mut admin = tokio::time::timeout(TURN, slot.lock()).await.map_err(|_| {
+            Failure::Unavailable(format!(
+                "`{database}` has not made a role for this task within {} s: try again",
+                TURN.as_secs()
+            ))
+        })?;
+        let admin = house(app, database, &mut admin, Duty::Make, Some(live)).await?;
         if live.lifeline().state().is_some() {
             return Err(Failure::Conflict("the task is not open any more".to_owned()));
         }
         let rights = Rights {
-            covers: &|table| held.covers(table),
-            verbs: held.verbs,
+            of: &|table| held.of_table(table),
         };
         postgresql::make(admin, &lease.handle, &verifier, lease.expires_at, &rights)
             .await

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use remit_core::authority::{ArgumentRef, Authority, Bound, Budget};
 use remit_core::json::{Object, Value};
 use remit_core::task::{Intent, Mode};
+use remit_core::verb;
 use remit_store::codec::{argument_bound_from_json, budget_from_text};
 
 use crate::app::Failure;
@@ -55,7 +56,8 @@ pub(super) fn new_task(arguments: &Object) -> Result<NewTask, Failure> {
     };
     let mut new = NewTask::new(agent, intent);
     new.allow = parsed(arguments, "tools")?;
-    new.resources = parsed(arguments, "resources")?;
+    let (resources, narrowed) = verb::apart(parsed(arguments, "resources")?).map_err(Failure::invalid)?;
+    new.resources = resources;
     new.destinations = parsed(arguments, "destinations")?;
     new.ttl_ms = seconds(arguments, "ttl_seconds");
     new.mode = arguments
@@ -68,7 +70,10 @@ pub(super) fn new_task(arguments: &Object) -> Result<NewTask, Failure> {
         heartbeat_ms: seconds(arguments, "heartbeat_seconds"),
         ..More::default()
     };
-    new.limit = Some(limit(arguments)?);
+    new.limit = Some(Authority {
+        narrowed,
+        ..limit(arguments)?
+    });
     Ok(new)
 }
 
@@ -93,7 +98,7 @@ fn limit(arguments: &Object) -> Result<Authority, Failure> {
         let counts = item.get("counts").and_then(Value::as_str).unwrap_or_default();
         let budget: Budget = budget_from_text(counts).ok_or_else(|| {
             Failure::invalid(format!(
-                "`budgets`: `{counts}` counts nothing: write `calls`, `class:write`, `tool:server/tool` or `sum:server/tool#/pointer`"
+                "`budgets`: `{counts}` counts nothing: write `calls`, `class:write`, `tool:server/tool`, `sum:server/tool#/pointer` or `rows:database`"
             ))
         })?;
         let max = item.get("max").and_then(Value::as_u64).unwrap_or_default();

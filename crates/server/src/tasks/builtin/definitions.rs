@@ -24,13 +24,13 @@ const DELEGATE: &str = r#"{
   "purpose": {"type": "string", "maxLength": 4096, "description": "what for"},
   "tools": {"type": "array", "minItems": 1, "maxItems": 200, "items": {"type": "string", "maxLength": 200}, "description": "what it may use: `server/tool`, `server/*`, `server:read`"},
   "classes": {"type": "array", "items": {"type": "string", "enum": ["read", "write", "delete", "transfer", "exec", "privilege"]}, "description": "classes it may use; all of the named tools when left out"},
-  "resources": {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 4096}, "description": "what it may touch, with everything below: `system:path`; yours when left out"},
+  "resources": {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 4096}, "description": "what it may touch, with everything below: `system:path`, or with verbs of its own `system:path#read,insert`; yours when left out"},
   "destinations": {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 4096}, "description": "where it may send data; nowhere when left out"},
   "bounds": {"type": "array", "maxItems": 100, "items": {"type": "object", "properties": {
     "tool": {"type": "string"}, "pointer": {"type": "string"}, "max": {"type": "integer"}, "min": {"type": "integer"},
     "one_of": {"type": "array", "items": {"type": "string"}}}, "required": ["tool", "pointer"], "additionalProperties": false}, "description": "bounds on single arguments: one of `max`, `min`, `one_of` each"},
   "budgets": {"type": "array", "maxItems": 100, "items": {"type": "object", "properties": {
-    "counts": {"type": "string", "description": "`calls`, `class:write`, `tool:server/tool` or `sum:server/tool#/pointer`"}, "max": {"type": "integer", "minimum": 0}},
+    "counts": {"type": "string", "description": "`calls`, `class:write`, `tool:server/tool`, `sum:server/tool#/pointer` or `rows:database`"}, "max": {"type": "integer", "minimum": 0}},
     "required": ["counts", "max"], "additionalProperties": false}, "description": "its share of your budgets"},
   "depth": {"type": "integer", "minimum": 0, "maximum": 8, "description": "how many further delegations may hang below it; none when left out"},
   "fan_out": {"type": "integer", "minimum": 0, "maximum": 100, "description": "how many it may have under way at once"},

@@ -1,6 +1,8 @@
 //! Stdio servers behind the broker: a server in a network of its own, whose only way out is decided by the calls it is
 //! working on.
 
+mod together;
+
 use std::os::linux::net::SocketAddrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use remit_core::tool::ToolClass;
 use remit_ledger::record::Record;
 use remit_server::broker::{self, vault};
+use remit_server::config::Config;
 use remit_server::egress::systems::{self, NewSystem};
 use remit_server::registry::admit::{Said, admit};
 use remit_server::registry::servers::{self, Added, NewServer};
@@ -53,6 +56,12 @@ name = "messages.recall"
 call = "DELETE /messages/{id}"
 class = "delete"
 resources = ["messages/{id}"]
+[[operations]]
+name = "tokens.create"
+call = "POST /tokens"
+class = "privilege"
+mints = true
+resources = ["tokens"]
 "#;
 
 /// The example that stands in for `remit launch`; cargo builds it together with the tests.
@@ -70,6 +79,12 @@ struct Scene {
 impl Scene {
     /// `None` where this machine cannot take a network away.
     async fn open(wait: &str) -> Option<Self> {
+        let mut config = Config::default();
+        config.hold.wait = wait.to_owned();
+        Self::open_with(config).await
+    }
+
+    async fn open_with(config: Config) -> Option<Self> {
         assert!(
             launcher().exists(),
             "build it: cargo build -p remit-server --example launch"
@@ -78,7 +93,7 @@ impl Scene {
             eprintln!("SKIPPED: {why}");
             return None;
         }
-        let house = House::launching(wait, launcher()).await;
+        let house = House::launching(config, launcher()).await;
         let names = Names::default();
         let (config, roots) = certificate(&["mail.example"]);
         let upstream = Upstream::start(Some(config)).await;
@@ -409,6 +424,45 @@ async fn what_the_task_does_not_allow_its_servers_do_not_either() {
         "{}",
         approval.card
     );
+
+    // Redeemed when the call is long over, what is sent still says for which call it was asked.
+    remit_server::approvals::vote::approve(
+        scene.house.app(),
+        approval.approval.id,
+        remit_server::approvals::vote::Reach::Once,
+        String::new(),
+        &name("alice"),
+    )
+    .await
+    .unwrap();
+    for _ in 0..500 {
+        if !scene.upstream.seen().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(scene.upstream.seen()[0].line, "DELETE /messages/1 HTTP/1.1");
+    let recall = |record: &&Record| record.tool.as_deref() == Some("mail-api/messages.recall");
+    let asked: Vec<Record> = scene.of_kind("decision").await;
+    let asked: Vec<&Record> = asked.iter().filter(recall).collect();
+    let cause = asked[0].detail.get("caused_by").unwrap();
+    assert_eq!(asked[1].decision.as_deref(), Some("allow"));
+    assert_eq!(asked[1].detail.get("caused_by"), Some(cause));
+    for _ in 0..500 {
+        if scene
+            .of_kind("outcome")
+            .await
+            .iter()
+            .any(|record| recall(&record))
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let outcomes = scene.of_kind("outcome").await;
+    let outcome = outcomes.iter().find(recall).unwrap();
+    assert_eq!(outcome.outcome.as_deref(), Some("done"));
+    assert_eq!(outcome.detail.get("caused_by"), Some(cause));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,23 +1,26 @@
 """A stdio MCP server (2025-11-25) that sends mail over HTTPS, honestly or not; with nothing but the standard library."""
 
 import base64
+import http.client
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 API = os.environ.get("MAIL_API", "https://mail.example")
 
 
-def request(url, body, method=None, body_type="application/json"):
+def request(url, body, method=None, body_type="application/json", token=None):
     """Status and body; whatever goes wrong is said."""
     data = None if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
     headers = {"Content-Type": body_type} if body else {}
-    if token := os.environ.get("MAIL_TOKEN"):
+    if token := token or os.environ.get("MAIL_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
     asked = urllib.request.Request(url, data=data, headers=headers, method=method)
     try:
@@ -46,6 +49,29 @@ def mail(message, more=""):
     """A whole message, as mail services take it."""
     text = f"To: {message['to']}\r\n{more}Subject: hello\r\n\r\n{message['text']}\r\n"
     return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def slowly(message, note):
+    """A request whose body ends only when somebody puts a note there."""
+    api, proxy = urllib.parse.urlsplit(API), urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+    way = http.client.HTTPSConnection(proxy.hostname, proxy.port, timeout=20, context=ssl.create_default_context())
+    way.set_tunnel(api.hostname, api.port)
+    body = json.dumps(message).encode()
+    way.putrequest("POST", "/messages")
+    way.putheader("Content-Type", "application/json")
+    way.putheader("Content-Length", str(len(body)))
+    way.endheaders(body[:5])
+    wait_for(note)
+    way.send(body[5:])
+    answer = way.getresponse()
+    return f"{answer.status} {answer.read().decode()}"
+
+
+def wait_for(note):
+    with open(f"{note}.started", "w", encoding="utf-8"):
+        pass
+    while not os.path.exists(note):
+        time.sleep(0.02)
 
 
 def later(arguments):
@@ -109,6 +135,17 @@ def send(arguments):
             except OSError as error:
                 tries.append(f"failed: {error}")
             return json.dumps(tries)
+        case "idle":
+            # Under way until somebody puts a note there.
+            wait_for(arguments["note"])
+            return "was idle"
+        case "slowly":
+            return slowly(message, arguments["note"])
+        case "carrying":
+            with open(arguments["note"], encoding="utf-8") as note:
+                return request(f"{API}/messages", message, token=note.read())
+        case "mint":
+            return request(f"{API}/tokens", {"name": "mine"})
         case "environment":
             with open("/proc/self/environ", "rb") as environ:
                 return environ.read().replace(b"\0", b"\n").decode()
@@ -117,7 +154,7 @@ def send(arguments):
 
 TEXT = {"type": "string"}
 TOOLS = {
-    "send": (send, {"to": TEXT, "text": TEXT, "how": TEXT, "port": TEXT, "abstract": TEXT}, ["to", "text"]),
+    "send": (send, {"to": TEXT, "text": TEXT, "how": TEXT, "port": TEXT, "abstract": TEXT, "note": TEXT}, ["to", "text"]),
     "later": (later, {"to": TEXT, "note": TEXT}, ["to", "note"]),
 }
 

@@ -10,6 +10,7 @@ fn get(url: &str) -> FetchRequest {
         url: url.to_owned(),
         body: FetchBody::Nothing,
         authorization: None,
+        header: None,
         allow_private: true,
         bytes_max: 1000,
         timeout: Duration::from_secs(5),
