@@ -17,7 +17,7 @@ use super::operation::{BodyKind, Credential, Field, FieldKind, FieldRole, GraphQ
 use super::resource::ResourcePattern;
 use super::revoke::Revoke;
 use super::template::PathTemplate;
-use super::{Git, System};
+use super::{Git, System, lookup};
 use crate::request::git;
 
 /// A description that cannot be used: where, and what is wrong.
@@ -65,6 +65,7 @@ impl System {
                 operation(name, written).map_err(|why| format!("operation `{}`: {why}", written.name))?;
             operations.push(operation);
         }
+        lookup::link(name, &mut operations)?;
         let git = file
             .git
             .as_ref()
@@ -255,15 +256,20 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
         .iter()
         .map(|r| ResourcePattern::parse(r))
         .collect::<Result<_, _>>()?;
+    let said = |name: &str| {
+        path.names().any(|known| known == name) || name.starts_with("query.") || name.starts_with("body.")
+    };
+    let lookup = file
+        .lookup
+        .as_ref()
+        .map(|written| lookup::parse(written, said).map_err(|why| format!("its lookup {why}")))
+        .transpose()?;
     for pattern in &resources {
         for used in pattern.names() {
-            let known = path.names().any(|name| name == used)
-                || used == "host"
-                || fields.contains_key(used)
-                || ["query.", "header.", "body."]
-                    .iter()
-                    .any(|front| used.starts_with(front));
-            if !known {
+            if let Some(field) = used.strip_prefix("object.") {
+                lookup::expect_field(lookup.as_ref(), field)
+                    .map_err(|why| format!("the resource `{}` names `{used}`, {why}", pattern.text))?;
+            } else if !said(used) && used != "host" && !used.starts_with("header.") {
                 return Err(format!(
                     "the resource `{}` names `{used}`, which the path does not have",
                     pattern.text
@@ -320,6 +326,8 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
             .map(|written| revoke(file, written))
             .transpose()?,
         opaque: file.opaque,
+        lookup,
+        looks_up: false,
         definition: remit_core::json::Object::new(),
         classification: Classification {
             class,
@@ -332,9 +340,15 @@ pub(crate) fn operation(system: &Name, file: &OperationFile) -> Result<Operation
             because: format!("the description of `{system}` says so"),
         },
     };
-    made.classification.arguments = definition::rules(system, &made)?;
-    made.definition = definition::definition(&made);
+    write(system, &mut made)?;
     Ok(made)
+}
+
+/// Writes down what the registry keeps of an operation.
+pub(super) fn write(system: &Name, operation: &mut Operation) -> Result<(), String> {
+    operation.classification.arguments = definition::rules(system, operation)?;
+    operation.definition = definition::definition(operation);
+    Ok(())
 }
 
 fn revoke(operation: &OperationFile, written: &RevokeFile) -> Result<Revoke, String> {

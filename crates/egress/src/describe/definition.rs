@@ -2,9 +2,10 @@
 
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
-use remit_core::tool::{ArgumentRole, ArgumentRule};
+use remit_core::tool::{ArgumentRole, ArgumentRule, ToolClass};
 use remit_core::{array, object};
 
+use super::lookup::Bind;
 use super::operation::{BodyKind, FieldKind, FieldRole, Operation};
 
 /// Rules that say what the arguments of a request mean.
@@ -16,6 +17,20 @@ pub(super) fn rules(system: &Name, operation: &Operation) -> Result<Vec<Argument
             system: system.clone(),
         },
     )];
+    // What may change between look and act is not seen, whatever it was: only a person can say that it does not matter.
+    if operation.class != ToolClass::Read
+        && operation
+            .lookup
+            .as_ref()
+            .is_some_and(|lookup| lookup.bind == Bind::None)
+    {
+        rules.push(rule(
+            "/object".to_owned(),
+            ArgumentRole::Resource {
+                system: system.clone(),
+            },
+        ));
+    }
     for (at, field) in &operation.fields {
         let pointer = format!("/{}", at.replace('~', "~0").replace('/', "~1").replace('.', "/"));
         let pointer = if field.kind == FieldKind::Texts && field.role != Some(FieldRole::Amount) {
@@ -76,6 +91,13 @@ pub(super) fn definition(operation: &Operation) -> Object {
         } },
     );
     let mut required = vec!["request", "host", "path"];
+    if operation.looks_up {
+        properties.insert("lookup_for", text());
+    }
+    if let Some(lookup) = &operation.lookup {
+        // Not required: what a task cannot use at all is refused before anything is looked up.
+        properties.insert("object", lookup.schema());
+    }
     if operation
         .fields
         .iter()
@@ -113,7 +135,8 @@ pub(super) fn definition(operation: &Operation) -> Object {
             "irreversible": operation.irreversible,
             "mints": operation.mints,
             "resources": operation.resources.iter().map(|r| Value::from(r.text.as_str())).collect::<Vec<_>>(),
-            "strict": operation.strict
+            "strict": operation.strict,
+            "lookup": operation.lookup.as_ref().map(|lookup| Value::Object(lookup.definition()))
     };
     if let (Some(revoke), Some(described)) = (&operation.revoke, described.as_object_mut()) {
         let [call, probe] = revoke.texts();

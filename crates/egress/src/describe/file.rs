@@ -137,6 +137,9 @@ pub struct OperationFile {
     /// Media, or a stream that cannot be looked into.
     #[serde(skip_serializing_if = "is_false")]
     pub opaque: bool,
+    /// How the object it names by an id is looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<LookupFile>,
     /// Declared fields.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, FieldFile>,
@@ -159,6 +162,24 @@ pub struct RevokeFile {
     /// Answers to it that only a dead credential gets: a status, or `member=value`; 401 when left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead: Vec<String>,
+}
+
+/// `[operations.lookup]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LookupFile {
+    /// The operation that looks it up.
+    pub operation: String,
+    /// What fills that one's path (`NAME`) and query (`query.NAME`), where it is not the path's name of the same name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+    /// Members of its answer, `a.b`, by their name as `object.NAME`; written `NAME...` where one may hold `/`.
+    pub fields: BTreeMap<String, String>,
+    /// `etag` or `none`.
+    pub bind: String,
+    /// `{ NAME = "digits" }`: only then it is an id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub only: BTreeMap<String, String>,
 }
 
 /// A field: `"string"`, or a table.

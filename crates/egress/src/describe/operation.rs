@@ -8,6 +8,7 @@ use remit_core::name::ToolName;
 use remit_core::tool::{Classification, ToolClass};
 
 use super::hosts::HostPattern;
+use super::lookup::Lookup;
 use super::resource::ResourcePattern;
 use super::revoke::Revoke;
 use super::template::PathTemplate;
@@ -47,10 +48,26 @@ pub struct Operation {
     pub revoke: Option<Revoke>,
     /// The answer is a stream of events or media; passed on as it comes.
     pub opaque: bool,
+    /// How the object it names by an id is looked up.
+    pub lookup: Option<Lookup>,
+    /// Other operations, or it itself, are looked up with it.
+    pub looks_up: bool,
     /// The tool's definition, as the registry keeps it.
     pub definition: Object,
     /// What the registry says about it.
     pub classification: Classification,
+}
+
+impl Operation {
+    /// Names of the request that say what it touches: those of its resources, and those its object is looked up by.
+    pub fn naming(&self) -> impl Iterator<Item = &str> {
+        let resources = self.resources.iter().flat_map(ResourcePattern::names);
+        let lookup = self.lookup.iter();
+        resources.chain(lookup.flat_map(|lookup| {
+            let only = lookup.only_digits.iter();
+            lookup.with.values().chain(only).map(String::as_str)
+        }))
+    }
 }
 
 /// How a body is read.

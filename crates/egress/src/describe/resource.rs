@@ -19,7 +19,7 @@ enum Part {
 }
 
 impl ResourcePattern {
-    /// Reads a pattern. Names are those of the path, or `query.NAME`, `header.NAME`, `body.NAME[.NAME]`, `host`.
+    /// Reads a pattern. Names are those of the path, or `query.NAME`, `header.NAME`, `body.NAME[.NAME]`, `object.NAME`, `host`.
     ///
     /// # Errors
     /// A sentence with what is wrong.
@@ -53,6 +53,12 @@ impl ResourcePattern {
         })
     }
 
+    /// True when it takes something from the object that was looked up.
+    #[must_use]
+    pub fn needs_object(&self) -> bool {
+        self.names().any(|name| name.starts_with("object."))
+    }
+
     /// The resources of one request: one per value where a named part is a list; `None` where a part is absent.
     #[must_use]
     pub fn fill(&self, path: &BTreeMap<String, String>, arguments: &Object) -> Option<Vec<String>> {
@@ -77,12 +83,12 @@ impl ResourcePattern {
 fn named<'a>(arguments: &'a Object, name: &str) -> Option<&'a Value> {
     match name.strip_prefix("header.") {
         Some(header) => arguments.get("headers")?.get(header),
-        None => lookup(arguments, name),
+        None => lookup_in(arguments, name),
     }
 }
 
-/// The value of `query.a` or `body.a.b` in the arguments of a request.
-pub(crate) fn lookup<'a>(arguments: &'a Object, name: &str) -> Option<&'a Value> {
+/// The value of `query.a`, `body.a.b` or `object.a` in the arguments of a request.
+pub(crate) fn lookup_in<'a>(arguments: &'a Object, name: &str) -> Option<&'a Value> {
     let mut parts = name.split('.');
     let mut value = arguments.get(parts.next()?)?;
     for part in parts {

@@ -6,7 +6,7 @@ use remit_core::json::{Bounds, Object, Value, parse};
 use remit_core::limits::{HELD_BODY_BYTES_MAX, REQUEST_BYTES_MAX};
 
 use super::{Head, expect_no_body, listed};
-use crate::describe::{BodyKind, FieldKind, FieldRole, Operation, ResourcePattern};
+use crate::describe::{BodyKind, FieldKind, FieldRole, Operation};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
 use crate::target;
@@ -179,10 +179,9 @@ fn meaningful(operation: &Operation) -> impl Iterator<Item = &str> {
         .fields
         .iter()
         .filter(|(_, field)| matches!(field.role, Some(FieldRole::Amount | FieldRole::Destination(_))));
-    let of_resources = operation.resources.iter().flat_map(ResourcePattern::names);
     of_fields
         .map(|(at, _)| at.as_str())
-        .chain(of_resources)
+        .chain(operation.naming())
         .filter_map(|at| at.strip_prefix("body."))
         .filter_map(|name| name.split('.').next())
 }
@@ -224,8 +223,9 @@ pub(super) fn add(
     };
     // Where a resource names it in the query as well it is looked at there too.
     let in_query_too = |name: &str| {
-        let mut names = operation.resources.iter().flat_map(ResourcePattern::names);
-        names.any(|at| at.strip_prefix("query.") == Some(name))
+        operation
+            .naming()
+            .any(|at| at.strip_prefix("query.") == Some(name))
     };
     let twice = meaningful(operation)
         .find(|name| !in_query_too(name) && head.target.query().iter().any(|(key, _)| key == name));

@@ -138,6 +138,7 @@ pub(super) fn read(system: &System, head: &Head, body: &Spooled) -> Result<Optio
     Ok(Some(Reading {
         operation: name,
         arguments,
+        lookup: None,
     }))
 }
 

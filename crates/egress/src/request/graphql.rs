@@ -6,7 +6,7 @@ use apollo_parser::{Parser, cst};
 use remit_core::json::{Object, Value};
 
 use super::body::{self, Decoded};
-use super::{Head, Reading, common, touch};
+use super::{Head, Reading, Touches, common, touch};
 use crate::describe::{GraphQl, System};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
@@ -82,10 +82,11 @@ pub(super) fn read(
     said.insert("document", text);
     arguments.insert("graphql", said);
     body::add(found, head, spooled, Decoded::Json(body), &mut arguments)?;
-    touch(found, &BTreeMap::new(), &mut arguments)?;
+    touch(found, &BTreeMap::new(), &mut arguments, Touches::Everything)?;
     Ok(Reading {
         operation: found.name.clone(),
         arguments,
+        lookup: None,
     })
 }
 

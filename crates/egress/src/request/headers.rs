@@ -114,18 +114,22 @@ fn is_kept(system: &System, name: &str) -> Option<bool> {
     if is_credential {
         return None;
     }
-    let extra = system
+    if KEPT.contains(&name) {
+        Some(false)
+    } else {
+        is_extra(system, name).then_some(true)
+    }
+}
+
+/// True for a header the description adds.
+pub(super) fn is_extra(system: &System, name: &str) -> bool {
+    system
         .headers
         .iter()
         .any(|pattern| match pattern.strip_suffix('*') {
             Some(front) => name.starts_with(front),
             None => name == pattern,
-        });
-    if KEPT.contains(&name) {
-        Some(false)
-    } else {
-        extra.then_some(true)
-    }
+        })
 }
 
 fn encoding(headers: &HeaderMap, sorted: &mut Sorted) -> Result<(), Refusal> {

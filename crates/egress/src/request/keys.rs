@@ -5,16 +5,15 @@ use remit_core::json::{Object, Value};
 
 use super::Head;
 use super::body::Decoded;
-use crate::describe::{Operation, ResourcePattern};
+use crate::describe::Operation;
 use crate::refusal::{Refusal, shown};
 
 /// # Errors
 /// [`Refusal`] when the query or the body holds such a name.
 pub(super) fn expect_exact(operation: &Operation, head: &Head, decoded: &Decoded) -> Result<(), Refusal> {
-    let resources = operation.resources.iter().flat_map(ResourcePattern::names);
     let fields = operation.fields.keys().map(String::as_str);
     let conditions = operation.when.keys().map(String::as_str);
-    for at in fields.chain(conditions).chain(resources) {
+    for at in fields.chain(conditions).chain(operation.naming()) {
         let twin = match (at.strip_prefix("query."), at.strip_prefix("body.")) {
             (Some(name), _) => head
                 .target

@@ -7,6 +7,7 @@ pub mod git;
 mod graphql;
 pub mod headers;
 mod keys;
+pub mod lookup;
 mod overridden;
 mod pack;
 
@@ -15,8 +16,9 @@ use std::collections::BTreeMap;
 use remit_core::json::{Object, Value};
 use remit_core::name::ToolName;
 
+use self::body::Decoded;
 use crate::authority::Authority;
-use crate::describe::{BodyKind, HostPattern, Operation, System};
+use crate::describe::{BodyKind, HostPattern, Operation, ResourcePattern, System};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
 use crate::target::Target;
@@ -43,6 +45,9 @@ pub struct Reading {
     pub operation: ToolName,
     /// Its arguments. They hold everything that is sent, the body by its digest.
     pub arguments: Object,
+    /// The request that looks up the object this one names by an id: decided, recorded and sent first, a call like any
+    /// other. What it found goes into this one ([`lookup::bind`]); without that it is not to be sent.
+    pub lookup: Option<Box<Self>>,
 }
 
 /// Reads a request against the description of its system.
@@ -51,42 +56,32 @@ pub struct Reading {
 /// [`Refusal`]: it is not an operation of the system, or could be read in more than one way.
 pub fn read(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
     let mut reading = recognised(system, head, body)?;
-    if let Some(Value::Array(touched)) = reading.arguments.get_mut("resources") {
+    fold(system, &mut reading.arguments);
+    if let Some(lookup) = &mut reading.lookup {
+        fold(system, &mut lookup.arguments);
+    }
+    Ok(reading)
+}
+
+/// Segments of resources whose letters' case does not count are in lower case.
+fn fold(system: &System, arguments: &mut Object) {
+    if let Some(Value::Array(touched)) = arguments.get_mut("resources") {
         for resource in touched {
             if let Value::String(path) = resource {
                 *path = system.folded(path);
             }
         }
     }
-    Ok(reading)
 }
 
 fn recognised(system: &System, head: &Head, body: &Spooled) -> Result<Reading, Refusal> {
     overridden::in_query(head)?;
-    if let Some(reading) = git::read(system, head, body)? {
+    if let Some(reading) = of_protocol(system, head, body)? {
         return Ok(reading);
-    }
-    if let Some(graphql) = &system.graphql
-        && at(graphql.host.as_ref(), head)
-        && graphql.path.matches(&head.target).is_some()
-    {
-        return graphql::read(system, graphql, head, body);
     }
     let decoded = body::decode(head, body)?;
     overridden::in_body(head, body, &decoded)?;
-    let fitting = system
-        .operations
-        .iter()
-        .filter(|operation| operation.methods.contains(&head.method) && at(operation.host.as_ref(), head))
-        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)));
-    let mut found = None;
-    for (operation, path) in fitting {
-        if fit::holds(operation, head, &decoded)? {
-            found = Some((operation, path));
-            break;
-        }
-    }
-    let Some((operation, path)) = found else {
+    let Some((operation, mut path)) = operation_of(system, head, &decoded)? else {
         return Err(Refusal::unknown(format!(
             "`{} {}` is no operation of `{}` that is known here; nothing unknown is allowed",
             head.method,
@@ -97,11 +92,57 @@ fn recognised(system: &System, head: &Head, body: &Spooled) -> Result<Reading, R
     keys::expect_exact(operation, head, &decoded)?;
     let mut arguments = common(system, head, &path);
     body::add(operation, head, body, decoded, &mut arguments)?;
-    touch(operation, &path, &mut arguments)?;
+    let lookup = match lookup::wanted(system, operation, head, &path, &arguments)? {
+        lookup::Named::ById(lookup) => Some(lookup),
+        lookup::Named::ByName(field, name) => {
+            path.insert(field, name);
+            None
+        }
+        lookup::Named::AsItIs => None,
+    };
+    if lookup.is_none() {
+        touch(operation, &path, &mut arguments, Touches::Everything)?;
+    }
     Ok(Reading {
         operation: operation.name.clone(),
         arguments,
+        lookup,
     })
+}
+
+/// A request of git or GraphQL.
+fn of_protocol(system: &System, head: &Head, body: &Spooled) -> Result<Option<Reading>, Refusal> {
+    if let Some(reading) = git::read(system, head, body)? {
+        return Ok(Some(reading));
+    }
+    match &system.graphql {
+        Some(graphql) if at(graphql.host.as_ref(), head) && graphql.path.matches(&head.target).is_some() => {
+            graphql::read(system, graphql, head, body).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// An operation, and the named pieces of the path it was recognised by.
+type Recognised<'s> = (&'s Operation, BTreeMap<String, String>);
+
+/// The operation a request is.
+fn operation_of<'s>(
+    system: &'s System,
+    head: &Head,
+    decoded: &Decoded,
+) -> Result<Option<Recognised<'s>>, Refusal> {
+    let fitting = system
+        .operations
+        .iter()
+        .filter(|operation| operation.methods.contains(&head.method) && at(operation.host.as_ref(), head))
+        .filter_map(|operation| Some((operation, operation.path.matches(&head.target)?)));
+    for (operation, path) in fitting {
+        if fit::holds(operation, head, decoded)? {
+            return Ok(Some((operation, path)));
+        }
+    }
+    Ok(None)
 }
 
 fn at(host: Option<&HostPattern>, head: &Head) -> bool {
@@ -167,14 +208,25 @@ pub(crate) fn listed<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Obj
     object
 }
 
+/// How much of what a request touches can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touches {
+    /// All of it.
+    Everything,
+    /// What needs no object: it is sent to find one out.
+    WithoutObject,
+}
+
 /// Says what the request touches.
-pub(crate) fn touch(
+fn touch(
     operation: &Operation,
     path: &BTreeMap<String, String>,
     arguments: &mut Object,
+    how: Touches,
 ) -> Result<(), Refusal> {
     let mut touched = Vec::new();
-    for pattern in &operation.resources {
+    let sayable = |pattern: &&ResourcePattern| how == Touches::Everything || !pattern.needs_object();
+    for pattern in operation.resources.iter().filter(sayable) {
         match pattern.fill(path, arguments) {
             Some(filled) => touched.extend(filled),
             None if operation.resources.len() > 1 => {}
@@ -188,7 +240,7 @@ pub(crate) fn touch(
     }
     touched.sort();
     touched.dedup();
-    if touched.is_empty() && !operation.resources.is_empty() {
+    if touched.is_empty() && !operation.resources.is_empty() && how == Touches::Everything {
         return Err(Refusal::opaque(format!(
             "`{}` does not say what it touches: none of its resources can be filled in",
             operation.name

@@ -40,6 +40,13 @@ fn ask(system_name: &str, request: &str, content_type: &str, body: &str) -> Resu
         .iter()
         .filter_map(Value::as_str)
         .collect();
+    if let Some(lookup) = &reading.lookup {
+        assert!(touched.is_empty(), "what it touches is not known yet");
+        return Ok(format!(
+            "{} {} after {}",
+            operation.name, operation.class, lookup.operation
+        ));
+    }
     Ok(
         format!("{} {} {}", operation.name, operation.class, touched.join(" "))
             .trim_end()
@@ -220,6 +227,27 @@ fn telling_requests() {
             "",
             "",
             "projects.read read acme/team/web/issues",
+        ),
+        (
+            "gitlab",
+            "DELETE https://gitlab.com/api/v4/projects/acme%2Fweb/repository/branches/old",
+            "",
+            "",
+            "branches.delete delete acme/web/refs/heads/old",
+        ),
+        (
+            "gitlab",
+            "GET https://gitlab.com/api/v4/projects/42/issues",
+            "",
+            "",
+            "projects.read read after projects.get",
+        ),
+        (
+            "gitlab",
+            "DELETE https://gitlab.com/api/v4/projects/42",
+            "",
+            "",
+            "projects.delete delete after projects.get",
         ),
         (
             "gitlab",

@@ -12,6 +12,7 @@ use remit_core::id::TaskId;
 use remit_core::json::{Object, Value};
 use remit_core::name::ToolName;
 use remit_egress::describe::System;
+use remit_egress::request::lookup::{IF_MATCH, OBJECT};
 use remit_gateway::ports::Answer;
 use remit_store::calls::StoredCall;
 use remit_store::{ApplyError, Tx};
@@ -127,7 +128,7 @@ fn key(secret: &Key, task: TaskId, request: Digest, settled: u64) -> String {
 }
 
 /// The header that makes repeating an operation harmless.
-fn header<'s>(system: &'s System, operation: &ToolName) -> Option<&'s str> {
+pub(super) fn header<'s>(system: &'s System, operation: &ToolName) -> Option<&'s str> {
     let described = system.all_operations().find(|known| known.name == *operation)?;
     // A key in the body would change what was read and digested.
     described
@@ -136,11 +137,18 @@ fn header<'s>(system: &'s System, operation: &ToolName) -> Option<&'s str> {
         .filter(|place| !place.contains('.'))
 }
 
-/// The request without its key.
+/// The request without its key, and without what was looked up for it: done or not, its object may be another by now.
 fn request(system: &System, operation: &ToolName, arguments: &Object, header: &str) -> Digest {
     let mut plain = arguments.clone();
+    let looked_up = plain.remove(OBJECT).is_some();
+    if looked_up {
+        plain.remove("resources");
+    }
     if let Some(Value::Object(mut headers)) = plain.remove("headers") {
         headers.remove(header);
+        if looked_up {
+            headers.remove(IF_MATCH);
+        }
         if !headers.is_empty() {
             plain.insert("headers", headers);
         }

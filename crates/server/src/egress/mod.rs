@@ -5,6 +5,7 @@ mod contained;
 mod front;
 pub(crate) mod idempotency;
 mod inject;
+mod lookup;
 mod port;
 pub mod send;
 pub mod steering;

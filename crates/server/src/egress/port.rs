@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::attachment::Attachment;
 use super::front::CONNECTION;
+use super::lookup::{self, Asker, Looked};
 use super::{idempotency, inject, send};
 use crate::app::{App, Failure};
 use crate::engine::call::{Asked, Decided, Redeemed, decide, deny_for, unavailable};
@@ -141,7 +142,7 @@ impl Engine for Port {
         let (app, live) = (Arc::clone(&self.0), self.live(session));
         self.supervised(async move {
             let live = live?;
-            let given = waiting::again(&app, &live, approval).await?;
+            let given = waiting::by_reference(&app, &live, approval).await?;
             Ok(given_to(&app, &live, given))
         })
         .await
@@ -183,7 +184,16 @@ pub(super) async fn call(
             refuse(app, live, refused, proof, cause).await?,
         )));
     }
-    let mut reading = request.reading;
+    let asker = Asker {
+        system: &request.system,
+        carried: &request.carried,
+        proof,
+        cause: cause.as_ref(),
+    };
+    let mut reading = match lookup::look_up(app, live, asker, request.reading).await? {
+        Looked::Known(reading) => reading,
+        Looked::Answered(answer) => return Ok(answer),
+    };
     let task = live.snapshot().task.id;
     idempotency::put(
         app,
@@ -205,15 +215,26 @@ pub(super) async fn call(
         })),
         cause,
     };
-    if let Some(approval) = waiting::waited_for_login(app, live, &asked).await? {
+    Ok(match made(app, live, &asked).await? {
+        Answer::Refused(decision) => {
+            let told = lookup::without_object(&asked.server, &asked.arguments, *decision);
+            Answer::Refused(Box::new(told))
+        }
+        answer => answer,
+    })
+}
+
+/// A request that is made canonical: decided, and sent, held or refused.
+pub(super) async fn made(app: &Arc<App>, live: &Arc<Live>, asked: &Asked) -> Result<Answer, Failure> {
+    if let Some(approval) = waiting::waited_for_login(app, live, asked).await? {
         let given = waiting::again(app, live, approval).await?;
         return Ok(given_to(app, live, given));
     }
-    let mut decided = decide(app, live, &asked, &Redeemed::Nothing).await?;
+    let mut decided = decide(app, live, asked, &Redeemed::Nothing).await?;
     if let Decided::Allowed(allowed) = decided {
         match send::stream(app, live, *allowed, false).await {
             // Not done, and decided anew: with other tokens it is sent, without any it waits for the person.
-            Err(Failure::NeedsReauth(_)) => decided = decide(app, live, &asked, &Redeemed::Nothing).await?,
+            Err(Failure::NeedsReauth(_)) => decided = decide(app, live, asked, &Redeemed::Nothing).await?,
             sent => return sent,
         }
     }
@@ -228,14 +249,14 @@ pub(super) async fn call(
             };
             // Nothing happens meanwhile that an HTTP client could be told of.
             let (events, _listener) = mpsc::channel(1);
-            let given = waiting::ask_people(app, live, &asked, manner, &asks, events).await?;
+            let given = waiting::ask_people(app, live, asked, manner, &asks, events).await?;
             Ok(given_to(app, live, given))
         }
     }
 }
 
 /// What people's answer came to, as HTTP.
-fn given_to(app: &Arc<App>, live: &Arc<Live>, given: waiting::Given) -> Answer {
+pub(super) fn given_to(app: &Arc<App>, live: &Arc<Live>, given: waiting::Given) -> Answer {
     let answer = match given.answer {
         Given::Refused(refusal) => return Answer::Refused(Box::new(refusal.decision)),
         Given::Result(result) => send::give(&result),

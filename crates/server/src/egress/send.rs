@@ -31,7 +31,7 @@ use crate::engine::send::{seal_answer, stopped};
 /// Pieces of an answer that may wait for a slow agent.
 const PIECES_WAITING: usize = 16;
 /// Where a kept answer is inside a result.
-pub(super) const HTTP: &str = "http";
+pub(crate) const HTTP: &str = "http";
 
 /// What belongs to the record of one outcome.
 struct Outcome {
@@ -437,6 +437,7 @@ async fn record_one(
     entry.outcome = Some(went.outcome.to_owned());
     entry.detail.insert("call", about.call.to_string());
     crate::engine::cause::record(&mut entry, about.prepared.cause.as_deref());
+    record::lookup(&mut entry, &about.prepared);
     if let Some(decision) = about.sent_under {
         entry.detail.insert("sent_under", decision.to_string());
     }

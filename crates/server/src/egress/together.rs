@@ -211,6 +211,11 @@ fn common(
             sentence: format!("what it returns is a credential of one task: {several}"),
         });
     }
+    if request.reading.lookup.is_some() {
+        return Err(Refusal::opaque(format!(
+            "what it names by an id would be looked up for one task: {several}"
+        )));
+    }
     let (mut carried, mut secrets) = (Vec::new(), Vec::new());
     for one in &request.carried {
         let judged = |party: &Party| {

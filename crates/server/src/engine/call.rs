@@ -28,7 +28,7 @@ use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
 use super::world::World;
-use super::{body, budgets, carried, cause, hold, narrowed, record, session, uses};
+use super::{body, budgets, carried, cause, hold, labels, narrowed, record, session, uses};
 use crate::app::{App, Failure};
 use crate::egress::attachment::Attachment;
 use crate::tasks::builtin;
@@ -229,7 +229,7 @@ pub async fn decide_prepared(
             exhausted = budgets::overruns(app, &world, &snapshot, &prepared).await?;
             counted = true;
         }
-        let labels = labels(app, live, &world).await?;
+        let labels = labels::of(app, live, &world).await?;
         let uses = uses::of(app, live).await?;
         prepared.weighed = uses.weigh(&snapshot, &prepared, &labels);
         let given = match redeemed {
@@ -424,24 +424,6 @@ pub(crate) fn plain_denial(world: &World, reason: Reason, message: String) -> De
     }
 }
 
-/// Labels of the run. While no tool carries any, none can have been charged.
-async fn labels(app: &App, live: &Live, world: &World) -> Result<Labels, Failure> {
-    if !carries_labels(world) {
-        return Ok(Labels::new());
-    }
-    let run = live.run().id;
-    app.store
-        .read(move |conn| Ok::<_, Failure>(remit_store::labels::get(conn, run)?))
-        .await
-}
-
-fn carries_labels(world: &World) -> bool {
-    world
-        .registry
-        .tools()
-        .any(|tool| !tool.tool.classification.labels.is_empty())
-}
-
 /// Why recording an allow did not work.
 enum Recording {
     Again(AppendError),
@@ -503,6 +485,7 @@ async fn allowed(
     record::about_call(&mut entry, &prepared.call, class);
     record::decided(&mut entry, &decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, &prepared);
     uses::record(&mut entry, &prepared.weighed);
     if let Some(would) = &would {
         record::observed(&mut entry, would);
@@ -567,7 +550,7 @@ async fn allowed(
         .map(|uses| uses.to_remember(&prepared.weighed))
         .unwrap_or_default();
     let (agent, remembered) = (snapshot.task.agent.clone(), remember.clone());
-    let (seen, labelled) = (labels.clone(), carries_labels(world));
+    let (seen, labelled) = (labels.clone(), labels::are_carried(world));
     let (receipt, taken) = app
         .store
         .append(entry, move |tx| {
@@ -610,7 +593,10 @@ async fn allowed(
     if let Some(uses) = uses {
         uses.count(&prepared, &remembered);
     }
-    live.denials_in_a_row.store(0, Ordering::Relaxed);
+    // A lookup is nothing the agent asked for: whoever tries ids would never be stopped.
+    if record::lookup_for(&prepared).is_none() {
+        live.denials_in_a_row.store(0, Ordering::Relaxed);
+    }
     let left = u64::try_from(expires_at.ms_since(now)).unwrap_or(0);
     let bounds = Bounds {
         deadline: app.clock.boot().plus_ms(left),
@@ -699,6 +685,7 @@ pub async fn record_refusal(
     );
     record::decided(&mut entry, decision);
     cause::record(&mut entry, prepared.cause.as_deref());
+    record::lookup(&mut entry, prepared);
     uses::record(&mut entry, &prepared.weighed);
     carried::withhold(app, &mut entry)?;
     app.store.append(entry, |_| Ok(())).await?;

@@ -23,8 +23,16 @@ use crate::app::{App, Failure};
 use crate::findings::{self, Found};
 use crate::registry::arguments;
 
-/// What a request says about itself and its way, which is decided on its own.
-const OF_THE_REQUEST: [&str; 6] = ["body_sha256", "headers", "host", "path", "refs", "request"];
+/// What a request says about itself and its way, which is decided on its own; what was looked up its server did not say.
+const OF_THE_REQUEST: [&str; 7] = [
+    "body_sha256",
+    "headers",
+    "host",
+    "object",
+    "path",
+    "refs",
+    "request",
+];
 
 /// Member of `detail`: which server made a request, and for which calls.
 const CAUSED_BY: &str = "caused_by";

@@ -86,7 +86,11 @@ pub async fn about(app: &Arc<App>, kind: &str, stored: &StoredApproval) -> Resul
     Ok(entry)
 }
 
-async fn stored_call(app: &Arc<App>, stored: &StoredApproval) -> Result<Option<Call>, Failure> {
+/// The call that waits, or waited; `None` when its body is gone.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it cannot be read.
+pub(crate) async fn stored_call(app: &Arc<App>, stored: &StoredApproval) -> Result<Option<Call>, Failure> {
     let (task, call) = (stored.approval.task, stored.approval.call);
     let found = app
         .store

@@ -14,6 +14,7 @@ use remit_core::name::Name;
 use remit_core::resource::Resource;
 use remit_core::time::Timestamp;
 use remit_core::tool::Classification;
+use remit_egress::request::lookup::is_due;
 use remit_policy::{Denial, Facts, Given, Origin, Overrun, ToolFacts, Verdict, salient_opaque};
 
 use super::cause::Cause;
@@ -152,11 +153,17 @@ fn fill(world: &World, prepared: &mut Prepared) -> Result<(), (Reason, String)> 
     if let Some(statement) = statement {
         prepared.salient.push(("/sql".to_owned(), statement.text.into()));
     }
-    if matches!(call.operation, Operation::CallTool(_)) {
-        read_tool_arguments(world, &entry, call, &mut prepared.salient)
-    } else {
-        read_operation(call)
+    let Operation::CallTool(tool) = &call.operation else {
+        return read_operation(call);
+    };
+    // Whoever made this call of a request left out what comes first.
+    if let Some(system) = &server.system
+        && is_due(system, tool, &call.arguments)
+    {
+        let sentence = format!("what `{}` is for was not looked up", entry.tool.name);
+        return Err((Reason::NotInspectable, sentence));
     }
+    read_tool_arguments(world, &entry, call, &mut prepared.salient)
 }
 
 fn read_tool_arguments(

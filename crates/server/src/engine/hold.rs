@@ -121,6 +121,7 @@ pub async fn open(app: &Arc<App>, live: &Arc<Live>, asks: &Asks) -> Result<Held,
     );
     record::decided(&mut entry, &decision);
     cause::record(&mut entry, asks.prepared.cause.as_deref());
+    record::lookup(&mut entry, &asks.prepared);
     uses::record(&mut entry, &asks.prepared.weighed);
     entry.commitment = Some(sealed.commitment);
     entry.body = Some(sealed.digest);

@@ -150,7 +150,7 @@ impl Engine for Port {
 
     async fn resume(&self, session: &Session, approval: ApprovalId, _: Events) -> Reply {
         self.supervised(self.live(session), move |app, live| async move {
-            waiting::again(&app, &live, approval).await
+            waiting::by_reference(&app, &live, approval).await
         })
         .await
     }

@@ -3,13 +3,14 @@
 use remit_core::call::{Call, Operation};
 use remit_core::decision::Decision;
 use remit_core::digest::Digest;
-use remit_core::json::Object;
+use remit_core::json::{Object, Value};
 use remit_core::limits::INTENT_IN_RECORD_BYTES_MAX;
 use remit_core::name::Name;
 use remit_core::task::Task;
+use remit_egress::request::lookup::LOOKUP_FOR;
 use remit_ledger::record::Record;
 
-use super::decide::Would;
+use super::decide::{Prepared, Would};
 use super::live::Live;
 use super::origin::INITIAL;
 
@@ -89,14 +90,29 @@ pub fn about_call(record: &mut Record, call: &Call, class: Option<&str>) {
     }
     let mut resources = call.resources.iter().map(ToString::to_string);
     record.resource = resources.next();
-    let more: Vec<remit_core::json::Value> = resources.map(Into::into).collect();
+    let more: Vec<Value> = resources.map(Into::into).collect();
     if !more.is_empty() {
         record.detail.insert(remit_store::records::RESOURCES, more);
     }
-    let destinations: Vec<remit_core::json::Value> =
-        call.destinations.iter().map(|d| d.to_string().into()).collect();
+    let destinations: Vec<Value> = call.destinations.iter().map(|d| d.to_string().into()).collect();
     if !destinations.is_empty() {
         record.detail.insert("destinations", destinations);
+    }
+}
+
+/// Which operation a request was made for, where it only looks up what that one names by an id. Arguments of this name say
+/// so for systems alone: their requests are read by us, those of MCP servers are written by agents.
+#[must_use]
+pub fn lookup_for(prepared: &Prepared) -> Option<&Value> {
+    let server = prepared.server.as_ref()?;
+    server.system.as_ref()?;
+    prepared.call.arguments.get(LOOKUP_FOR)
+}
+
+/// The part of a record that says so.
+pub fn lookup(record: &mut Record, prepared: &Prepared) {
+    if let Some(of) = lookup_for(prepared) {
+        record.detail.insert(LOOKUP_FOR, of.clone());
     }
 }
 
@@ -109,7 +125,7 @@ pub fn observed(record: &mut Record, would: &Would) {
     detail.insert("tier", would.tier.as_str());
     detail.insert("message", would.message.as_str());
     detail.insert("policy_version", would.policy_version.as_str());
-    let rules: Vec<remit_core::json::Value> = would.rules.iter().map(|rule| rule.as_str().into()).collect();
+    let rules: Vec<Value> = would.rules.iter().map(|rule| rule.as_str().into()).collect();
     detail.insert("rules", rules);
     record.detail.insert("would", detail);
 }

@@ -9,8 +9,10 @@ use remit_core::approval::{ApprovalState, Grant};
 use remit_core::call::Operation;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId};
+use remit_core::json::Object;
 use remit_core::limits::HOLD_WAIT_MS_DEFAULT;
 use remit_core::tool::ToolRef;
+use remit_egress::request::lookup::LOOKUP_FOR;
 use remit_enforce::Cut;
 use remit_gateway::ports::{Answer, Events};
 
@@ -22,9 +24,13 @@ use super::redeem::{Worth, same_call, worth};
 use super::send::Manner;
 use super::{closing, hold};
 use crate::app::{App, Failure};
+use crate::egress::send::HTTP;
 
 /// How long a request waits for the result of what people agreed to.
 const UNDERWAY: Duration = Duration::from_millis(HOLD_WAIT_MS_DEFAULT);
+
+/// Approvals looked through for the same request.
+const CANDIDATES_MAX: usize = 64;
 
 /// An answer, and the approved call whose kept result it is.
 #[derive(Debug)]
@@ -130,6 +136,84 @@ pub(crate) async fn waited_for_login(
     let (operation, arguments) = (asked.operation.clone(), asked.arguments.clone());
     let prepared = prepare(&app.world(), &asked.server, operation, arguments, asked.proof);
     same_call(app, live, prepared.digest).await
+}
+
+/// The approval that the same request stands for, where its object was looked up when it was asked about: waiting, agreed to,
+/// or done with a result nobody has fetched yet. `same` compares it with the arguments of a stored call; its digest would
+/// not, for the object may be another by now.
+pub(crate) async fn same_request(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    tool: &ToolRef,
+    same: impl Fn(&Object) -> bool,
+) -> Result<Option<ApprovalId>, Failure> {
+    let snapshot = live.snapshot();
+    let (task, run, now, name) = (snapshot.task.id, snapshot.task.run, app.clock.now(), tool.clone());
+    let mut candidates = app
+        .store
+        .read(move |conn| -> Result<_, Failure> {
+            let mut found = Vec::new();
+            for state in [
+                ApprovalState::Pending,
+                ApprovalState::Approved,
+                ApprovalState::Spent,
+            ] {
+                for stored in remit_store::approvals::of_task(conn, task, state)? {
+                    let approval = &stored.approval;
+                    let mine = approval.run == run && approval.tool.as_ref() == Some(&name);
+                    let counts = state == ApprovalState::Spent || now < approval.expires_at;
+                    if mine && counts && !remit_store::results::is_delivered(conn, approval.call)? {
+                        found.push(stored.value);
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await?;
+    candidates.sort_by_key(|stored| std::cmp::Reverse(stored.approval.opened_at));
+    for stored in candidates.iter().take(CANDIDATES_MAX) {
+        if live.was_handed_over(stored.approval.call) {
+            continue;
+        }
+        if let Some(call) = closing::stored_call(app, stored).await?
+            && same(&call.arguments)
+        {
+            return Ok(Some(stored.approval.id));
+        }
+    }
+    Ok(None)
+}
+
+/// Redeems an approval by reference. What a lookup was told is for the request it was made for, and for nobody's eyes.
+pub(crate) async fn by_reference(
+    app: &Arc<App>,
+    live: &Arc<Live>,
+    approval: ApprovalId,
+) -> Result<Given, Failure> {
+    let given = again(app, live, approval).await?;
+    let Some((approval, _)) = given.redeemed else {
+        return Ok(given);
+    };
+    let stored = app
+        .store
+        .read(move |conn| Ok::<_, Failure>(remit_store::approvals::get(conn, approval)?))
+        .await?;
+    let stored = stored.map(|stored| stored.value);
+    let call = match &stored {
+        Some(stored) => closing::stored_call(app, stored).await?,
+        None => None,
+    };
+    let of_system = matches!(&given.answer, Answer::Result(result) if result.contains_key(HTTP));
+    let of = call
+        .as_ref()
+        .and_then(|call| call.arguments.get(LOOKUP_FOR)?.as_str());
+    let Some(of) = of.filter(|_| of_system) else {
+        return Ok(given);
+    };
+    let message = format!("this looked up what `{of}` is for, and stays here: make that request again");
+    let reason = Reason::NotInspectable;
+    let decision = closing::refuse(app, live, approval, stored.as_ref(), reason, &message).await?;
+    Ok(refused(decision, true).into())
 }
 
 /// A grant of this task whose salient fields are those of the call.

@@ -51,6 +51,10 @@ impl Bank {
     }
 
     async fn task(&self, budget: Option<u64>, bounds: Vec<Bound>) -> Opened {
+        self.task_with(budget, bounds, None).await
+    }
+
+    async fn task_with(&self, budget: Option<u64>, bounds: Vec<Bound>, calls: Option<u64>) -> Opened {
         let amount = ArgumentRef {
             tool: "bank/pay".parse().unwrap(),
             pointer: "/body/amount".to_owned(),
@@ -59,6 +63,7 @@ impl Bank {
         if let Some(max) = budget {
             limit.budgets.insert(Budget::Sum(amount.clone()), max);
         }
+        limit.budgets.extend(calls.map(|max| (Budget::Calls, max)));
         if !bounds.is_empty() {
             limit.bounds.insert(amount, bounds);
         }
@@ -126,6 +131,59 @@ async fn amounts_in_forms_count() {
     let (status, _) = bank.pay(&task, "amount=1").await;
     assert_eq!(status, 202, "rounded up, nothing is left");
     assert_eq!(bank.paid(), 2);
+}
+
+/// A yes is for what the card showed: another budget that ran out meanwhile is asked about anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yes_lifts_what_was_on_the_card_and_nothing_else() {
+    let bank = Bank::open().await;
+    let task = bank.task_with(Some(500), Vec::new(), Some(2)).await;
+    assert_eq!(bank.pay(&task, "amount=300").await.0, 200);
+    let (status, held) = bank.pay(&task, "amount=300&currency=eur").await;
+    assert_eq!(status, 202, "{held}");
+    assert_eq!(bank.pay(&task, "amount=100").await.0, 200);
+    let approve = async |held: &Value| {
+        let approval = held["approval_id"].as_str().unwrap().parse().unwrap();
+        vote::approve(
+            bank.house.app(),
+            approval,
+            Reach::Once,
+            String::new(),
+            &name("alice"),
+        )
+        .await
+    };
+    approve(&held).await.unwrap();
+    let app = bank.house.app();
+    let again = loop {
+        let pending = app
+            .store
+            .read_blocking(|conn| {
+                remit_store::approvals::in_state(conn, remit_core::approval::ApprovalState::Pending, 10)
+            })
+            .unwrap();
+        if let Some(again) = pending.into_iter().next() {
+            break again;
+        }
+        assert_eq!(bank.paid(), 2, "it went beyond a budget nobody saw");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(bank.paid(), 2);
+    for said in [
+        "400 of 500 used, 300 more asked",
+        "calls: 2 of 2 used, 1 more asked",
+    ] {
+        assert!(again.card.contains(said), "{}", again.card);
+    }
+    let id = again.approval.id.to_string();
+    approve(&json!({"approval_id": id})).await.unwrap();
+    for _ in 0..500 {
+        if bank.paid() == 3 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("it was agreed to and not done");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,6 +68,8 @@ mod newcomers;
 #[cfg(test)]
 mod oauth_systems;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod observing;
 #[cfg(test)]
 mod offline;

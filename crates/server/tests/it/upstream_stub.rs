@@ -27,6 +27,9 @@ impl Seen {
     }
 }
 
+/// What a server answers to a request: head lines from the status line on, and the body.
+pub type Answers = Arc<dyn Fn(&Seen) -> (String, String) + Send + Sync>;
+
 pub struct Upstream {
     pub port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -38,15 +41,25 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
         let answer = Arc::new(Mutex::new((
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nset-cookie: a=b\r\n".to_owned(),
             r#"{"ok":true}"#.to_owned(),
         )));
+        let says = Arc::clone(&answer);
+        let answers: Answers = Arc::new(move |_| says.lock().unwrap().clone());
+        Self {
+            answer,
+            ..Self::answering(tls, answers).await
+        }
+    }
+
+    /// The same with an answer to each request.
+    pub async fn answering(tls: Option<Arc<rustls::ServerConfig>>, answers: Answers) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let seen = Arc::new(Mutex::new(Vec::new()));
         let is_silent = Arc::new(AtomicBool::new(false));
-        let (to, says, silent) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&is_silent));
+        let (to, says, silent) = (Arc::clone(&seen), answers, Arc::clone(&is_silent));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -67,7 +80,7 @@ impl Upstream {
         Self {
             port,
             seen,
-            answer,
+            answer: Arc::default(),
             is_silent,
         }
     }
@@ -80,7 +93,7 @@ impl Upstream {
 async fn talk(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     seen: &Mutex<Vec<Seen>>,
-    answer: &Mutex<(String, String)>,
+    answers: &Answers,
     is_silent: &AtomicBool,
 ) {
     let mut buffer = Vec::new();
@@ -116,11 +129,12 @@ async fn talk(
         buffer.drain(..end + length);
         let line = head.lines().next().unwrap_or_default().to_owned();
         let is_head = line.starts_with("HEAD");
-        seen.lock().unwrap().push(Seen { line, head, body });
+        let one = Seen { line, head, body };
+        seen.lock().unwrap().push(one.clone());
         if is_silent.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        let (head, text) = answer.lock().unwrap().clone();
+        let (head, text) = answers(&one);
         let body = if is_head { "" } else { text.as_str() };
         let message = format!("{head}content-length: {}\r\n\r\n{body}", text.len());
         if stream.write_all(message.as_bytes()).await.is_err() {

