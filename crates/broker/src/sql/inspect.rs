@@ -6,17 +6,20 @@ use std::ops::ControlFlow;
 use remit_core::tool::ToolClass;
 use remit_core::verb::Verb;
 use sqlparser::ast::{
-    Expr, FromTable, ObjectName, Query, Select, SetExpr, Statement, TableFactor, TableObject, Visit as _,
-    Visitor,
+    Expr, FromTable, Ident, ObjectName, OrderByExpr, OrderBySort, Query, Select, SetExpr, Statement,
+    TableFactor, TableObject, VisitMut as _, VisitorMut,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use super::attributes::Attributes;
 use super::scope::{Scope, folded};
-use super::{Inspection, NotInspectable, STATEMENT_BYTES_MAX, Table, functions};
+use super::{Inspection, NotInspectable, STATEMENT_BYTES_MAX, Table, functions, types};
 
 /// Nesting a statement may have.
 const DEPTH_MAX: usize = 40;
+/// PostgreSQL cuts longer names off (`NAMEDATALEN`), and then means something else than was read here.
+const NAME_BYTES_MAX: usize = 63;
 /// Stack of the thread a statement is read on: a chain as long as a statement may be becomes a tree as deep as it is long.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 
@@ -46,14 +49,7 @@ pub fn inspect(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
 }
 
 fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
-    let statement = parse(text)?;
-    let sent = statement.to_string();
-    // What was understood and what will be sent are the same statement, or it is not sent.
-    if parse(&sent)? != statement {
-        return Err(NotInspectable::new(
-            "the statement cannot be written back as it was understood: write it more plainly",
-        ));
-    }
+    let mut statement = parse(text)?;
     let mut walk = Walk {
         schema,
         scope: Scope::default(),
@@ -66,10 +62,19 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
         locks: false,
         reads: false,
         function: None,
+        attributes: Attributes::default(),
     };
     if let ControlFlow::Break(why) = statement.visit(&mut walk) {
         return Err(why);
     }
+    let sent = statement.to_string();
+    // What was understood and what will be sent are the same statement, or it is not sent.
+    if parse(&sent)? != statement {
+        return Err(NotInspectable::new(
+            "the statement cannot be written back as it was understood: write it more plainly",
+        ));
+    }
+    let attributes = walk.attributes.on_rows()?;
     let mut effects = walk.effects.iter().copied();
     let class = match (effects.next(), effects.next()) {
         (None, _) => ToolClass::Read,
@@ -89,6 +94,7 @@ fn understand(text: &str, schema: &str) -> Result<Inspection, NotInspectable> {
         tables: walk.tables.into_iter().collect(),
         whole: walk.whole,
         reads_too,
+        attributes,
         text: sent,
     })
 }
@@ -159,6 +165,7 @@ struct Walk<'s> {
     reads: bool,
     /// A function in the place of a table; the walk names it once more as a relation.
     function: Option<ObjectName>,
+    attributes: Attributes,
 }
 
 type Step = ControlFlow<NotInspectable>;
@@ -180,9 +187,10 @@ impl Walk<'_> {
     }
 
     /// A table that is changed.
-    fn changed(&mut self, name: &ObjectName, verb: Verb) -> Step {
+    fn changed(&mut self, name: &mut ObjectName, verb: Verb) -> Step {
         match self.resolved(name, false) {
             Ok(Some(table)) => {
+                self.write(name, &table);
                 self.targets.insert((table.clone(), verb));
                 self.tables.insert(table);
                 ControlFlow::Continue(())
@@ -192,9 +200,10 @@ impl Walk<'_> {
         }
     }
 
-    fn table(&mut self, name: &ObjectName, may_be_expression: bool) -> Step {
+    fn table(&mut self, name: &mut ObjectName, may_be_expression: bool) -> Step {
         match self.resolved(name, may_be_expression) {
             Ok(Some(table)) => {
+                self.write(name, &table);
                 *self.named.entry(table.clone()).or_default() += 1;
                 self.tables.insert(table);
                 ControlFlow::Continue(())
@@ -204,12 +213,24 @@ impl Walk<'_> {
         }
     }
 
+    /// Writes the name so that it can mean nothing else: with its schema, and quoted. Definitions put names where no schema
+    /// may stand, and are about the whole database anyway.
+    fn write(&self, name: &mut ObjectName, table: &Table) {
+        if !self.whole {
+            let quoted = |name: &str| Ident::with_quote('"', name);
+            *name = vec![quoted(&table.schema), quoted(&table.name)].into();
+        }
+    }
+
     /// `None` for the name of an expression of the statement itself.
     fn resolved(&self, name: &ObjectName, may_be_expression: bool) -> Result<Option<Table>, NotInspectable> {
         let mut parts = Vec::new();
         for part in &name.0 {
             match part.as_ident() {
-                Some(ident) => parts.push(folded(ident)),
+                Some(ident) => {
+                    unmistakable(ident)?;
+                    parts.push(folded(ident));
+                }
                 None => {
                     return Err(NotInspectable(format!("`{name}` is no plain name of a table")));
                 }
@@ -275,7 +296,7 @@ impl Walk<'_> {
         }
     }
 
-    fn target(&mut self, factor: &TableFactor, verb: Verb) -> Step {
+    fn target(&mut self, factor: &mut TableFactor, verb: Verb) -> Step {
         match factor {
             TableFactor::Table { name, args: None, .. } => self.changed(name, verb),
             _ => refuse("what is changed is no plain table"),
@@ -283,10 +304,10 @@ impl Walk<'_> {
     }
 }
 
-impl Visitor for Walk<'_> {
+impl VisitorMut for Walk<'_> {
     type Break = NotInspectable;
 
-    fn pre_visit_statement(&mut self, statement: &Statement) -> Step {
+    fn pre_visit_statement(&mut self, statement: &mut Statement) -> Step {
         match statement {
             Statement::Query(_) => self.named("select"),
             Statement::Explain {
@@ -296,7 +317,7 @@ impl Visitor for Walk<'_> {
             } => self.named("explain"),
             Statement::Insert(insert) => {
                 self.changes(ToolClass::Write, "insert");
-                let TableObject::TableName(name) = &insert.table else {
+                let TableObject::TableName(name) = &mut insert.table else {
                     return refuse("what is inserted into is no plain table");
                 };
                 self.changed(name, Verb::Insert)?;
@@ -305,27 +326,31 @@ impl Visitor for Walk<'_> {
                     self.changed(name, Verb::Update)?;
                     self.reads = true;
                 }
+                if insert.returning.is_some() {
+                    self.table(name, false)?;
+                    self.reads = true;
+                }
             }
             Statement::Update(update) => {
                 self.changes(ToolClass::Write, "update");
-                self.target(&update.table.relation, Verb::Update)?;
+                self.target(&mut update.table.relation, Verb::Update)?;
                 self.reads |=
                     update.selection.is_some() || update.returning.is_some() || update.from.is_some();
             }
             Statement::Delete(delete) => {
                 self.changes(ToolClass::Delete, "delete");
-                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-                let [one] = from.as_slice() else {
+                let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &mut delete.from;
+                let [one] = from.as_mut_slice() else {
                     return refuse("what is deleted from is no single table");
                 };
-                self.target(&one.relation, Verb::Class(ToolClass::Delete))?;
+                self.target(&mut one.relation, Verb::Class(ToolClass::Delete))?;
                 self.reads |=
                     delete.selection.is_some() || delete.returning.is_some() || delete.using.is_some();
             }
             Statement::Truncate(truncate) => {
                 self.changes(ToolClass::Delete, "truncate");
-                for target in &truncate.table_names {
-                    self.changed(&target.name, Verb::Class(ToolClass::Delete))?;
+                for target in &mut truncate.table_names {
+                    self.changed(&mut target.name, Verb::Class(ToolClass::Delete))?;
                 }
                 if truncate.cascade.is_some() {
                     self.whole = true;
@@ -353,7 +378,7 @@ impl Visitor for Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_query(&mut self, query: &Query) -> Step {
+    fn pre_visit_query(&mut self, query: &mut Query) -> Step {
         self.scope.enter(query);
         self.body(&query.body)?;
         if !query.pipe_operators.is_empty()
@@ -371,12 +396,12 @@ impl Visitor for Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &Query) -> Step {
+    fn post_visit_query(&mut self, query: &mut Query) -> Step {
         self.scope.leave(query);
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_select(&mut self, select: &Select) -> Step {
+    fn pre_visit_select(&mut self, select: &mut Select) -> Step {
         if select.into.is_some() {
             return refuse("`SELECT INTO` makes a table: write `INSERT INTO … SELECT`");
         }
@@ -384,39 +409,139 @@ impl Visitor for Walk<'_> {
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> Step {
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> Step {
         match factor {
             TableFactor::Table {
-                name, args: Some(_), ..
+                name,
+                args: Some(_),
+                alias,
+                with_ordinality,
+                ..
             } => {
                 self.function(name)?;
+                self.attributes.result(name, alias.as_ref(), *with_ordinality);
                 self.function = Some(name.clone());
             }
-            TableFactor::Function { name, .. } => self.function(name)?,
-            TableFactor::Table { .. }
-            | TableFactor::Derived { .. }
-            | TableFactor::NestedJoin { .. }
-            | TableFactor::UNNEST { .. } => {}
+            TableFactor::Function {
+                name,
+                alias,
+                with_ordinality,
+                ..
+            } => {
+                self.function(name)?;
+                self.attributes.result(name, alias.as_ref(), *with_ordinality);
+            }
+            TableFactor::UNNEST {
+                alias,
+                with_ordinality,
+                ..
+            } => {
+                let name = vec![Ident::new("unnest")].into();
+                self.attributes.result(&name, alias.as_ref(), *with_ordinality);
+            }
+            TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {}
             _ => return refuse("the query reads from something that is no table, query or plain function"),
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_relation(&mut self, name: &ObjectName) -> Step {
-        if self.function.as_ref() == Some(name) {
+    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> Step {
+        if self.function.as_ref() == Some(&*name) {
             self.function = None;
             return ControlFlow::Continue(());
         }
         self.table(name, true)
     }
 
-    fn pre_visit_expr(&mut self, expression: &Expr) -> Step {
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> Step {
         match expression {
             Expr::Function(function) => self.function(&function.name),
-            Expr::Lambda(_) | Expr::Map(_) | Expr::Dictionary(_) | Expr::MatchAgainst { .. } => {
-                refuse(format!("`{expression}` is nothing PostgreSQL has"))
+            // Whatever is computed from a column may come back, if only in the words of an error.
+            Expr::Identifier(ident) => {
+                self.reads |= ident.quote_style.is_some() || !ident.value.eq_ignore_ascii_case("default");
+                ControlFlow::Continue(())
+            }
+            Expr::CompoundIdentifier(parts) => {
+                self.reads = true;
+                self.attributes.name(parts);
+                ControlFlow::Continue(())
+            }
+            Expr::QualifiedWildcard(..) => {
+                self.reads = true;
+                ControlFlow::Continue(())
+            }
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                match self.attributes.access(root, access_chain) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(why) => ControlFlow::Break(why),
+                }
+            }
+            Expr::Cast { data_type, .. } if !types::is_plain(data_type) => refuse_type(data_type),
+            Expr::TypedString(typed) if !types::is_plain(&typed.data_type) => refuse_type(&typed.data_type),
+            Expr::BinaryOp { op, .. }
+            | Expr::AnyOp { compare_op: op, .. }
+            | Expr::AllOp { compare_op: op, .. }
+                if !types::is_own(op) =>
+            {
+                refuse(format!(
+                    "the operator `{op}` is not written as one of PostgreSQL's own: what it does cannot be seen"
+                ))
+            }
+            Expr::UnaryOp { op, .. } if !types::is_own_prefix(*op) => {
+                refuse(format!("PostgreSQL has no operator `{op}` in front of a value"))
+            }
+            Expr::Lambda(_)
+            | Expr::Map(_)
+            | Expr::Dictionary(_)
+            | Expr::Struct { .. }
+            | Expr::Convert { .. }
+            | Expr::Prefixed { .. }
+            | Expr::JsonAccess { .. }
+            | Expr::OuterJoin(_)
+            | Expr::Prior(_)
+            | Expr::MemberOf(_)
+            | Expr::MatchAgainst { .. } => refuse(format!("`{expression}` is nothing PostgreSQL has")),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_order_by_expr(&mut self, order: &mut OrderByExpr) -> Step {
+        match &order.options.sort {
+            Some(OrderBySort::Using(_)) => {
+                refuse("write `ASC` or `DESC`: what an operator after `USING` does cannot be seen")
             }
             _ => ControlFlow::Continue(()),
         }
     }
+
+    fn pre_visit_ident(&mut self, ident: &mut Ident) -> Step {
+        match unmistakable(ident) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(why) => ControlFlow::Break(why),
+        }
+    }
+}
+
+/// A name that PostgreSQL reads as it was read here.
+fn unmistakable(ident: &Ident) -> Result<(), NotInspectable> {
+    if ident.value.len() > NAME_BYTES_MAX {
+        return Err(NotInspectable(format!(
+            "PostgreSQL cuts off names longer than {NAME_BYTES_MAX} bytes: write `{}` as it is in the database",
+            ident.value.chars().take(80).collect::<String>()
+        )));
+    }
+    if ident.quote_style.is_none() && !ident.value.is_ascii() {
+        // Whether they are folded to lower case depends on the encoding of the database.
+        return Err(NotInspectable(format!(
+            "a name with letters beyond ASCII has to be quoted: write `\"{}\"`",
+            ident.value
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_type(kind: &sqlparser::ast::DataType) -> Step {
+    refuse(format!(
+        "a cast to `{kind}` may run code of the database's own: leave it out, or cast to one of PostgreSQL's plain types"
+    ))
 }

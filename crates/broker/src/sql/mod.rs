@@ -1,13 +1,16 @@
 //! What a statement means: one statement, its class, the tables it names. What cannot be understood is not let through.
 //!
 //! The text that is sent is written anew from what was understood, so comments, odd spacing and anything the parser
-//! skipped never reach the database; PostgreSQL is then asked to take it as exactly one statement.
+//! skipped never reach the database; tables stand there with their schema, quoted. PostgreSQL is then asked to take it as
+//! exactly one statement.
 
+mod attributes;
 mod functions;
 mod inspect;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::collections::BTreeSet;
 
@@ -61,6 +64,8 @@ pub struct Inspection {
     pub whole: bool,
     /// It changes something and reads rows that were there before: it needs the right to read, too.
     pub reads_too: bool,
+    /// Names in it that are functions called on a row, where no column is called so; sorted.
+    pub attributes: Vec<String>,
     /// The statement as it is sent.
     pub text: String,
 }

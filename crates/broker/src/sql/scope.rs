@@ -17,11 +17,11 @@ struct Frame {
 #[derive(Default)]
 pub(super) struct Scope(Vec<Frame>);
 
-/// An identifier as PostgreSQL reads it: folded to lower case unless it is quoted.
+/// An identifier as PostgreSQL reads it: its ASCII letters folded to lower case unless it is quoted.
 pub(super) fn folded(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
+        None => ident.value.to_ascii_lowercase(),
     }
 }
 

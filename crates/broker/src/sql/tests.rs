@@ -37,6 +37,11 @@ fn what_is_done_with_each_table_is_told() {
         ("SELECT * FROM a JOIN b USING (id)", &["read a", "read b"][..]),
         ("INSERT INTO b (x) VALUES (1)", &["insert b"]),
         ("INSERT INTO b SELECT * FROM a", &["read a", "insert b"]),
+        (
+            "INSERT INTO b (x) VALUES (1) RETURNING id",
+            &["read b", "insert b"],
+        ),
+        ("UPDATE b SET x = y::int", &["read b", "update b"]),
         ("INSERT INTO b SELECT * FROM b", &["read b", "insert b"]),
         (
             "INSERT INTO b (x) VALUES ((SELECT max(x) FROM b))",
@@ -267,8 +272,134 @@ fn what_has_effects_nobody_sees_is_refused() {
         "CREATE SCHEMA x",
         "CREATE ROLE x",
         "CREATE TRIGGER t BEFORE INSERT ON a EXECUTE FUNCTION f()",
+        // A function without its parentheses.
+        "SELECT (0.5::float8).pg_sleep",
+        "SELECT (SELECT path FROM a LIMIT 1).pg_read_file",
+        "SELECT (path).pg_read_file FROM a",
+        "SELECT (t.path).pg_read_file FROM a t",
+        "SELECT (ARRAY['/etc/passwd'])[1].pg_read_file",
+        "SELECT t.paths[1].pg_read_file FROM a t",
+        "SELECT x.pg_read_file FROM unnest(ARRAY['/etc/passwd']) x",
+        "SELECT X.PG_READ_FILE FROM unnest(ARRAY['/etc/passwd']) AS x",
+        "SELECT x.pg_read_file FROM a, LATERAL unnest(a.paths) x",
+        "SELECT x.pg_read_file FROM a, LATERAL lower(a.path) x",
+        "SELECT unnest.pg_read_file FROM unnest(ARRAY['/etc/passwd'])",
+        "SELECT x.pg_sleep FROM generate_series(1, 9) x",
+        "SELECT x.pg_sleep[1] FROM generate_series(1, 9) x",
+        "SELECT generate_series.pg_sleep FROM generate_series(1, 9)",
+        "SELECT x.pg_sleep FROM generate_series(1, 9) WITH ORDINALITY AS x",
+        "SELECT x.pg_sleep FROM generate_series(1, 9) x WHERE EXISTS (SELECT 1 FROM b x(pg_sleep))",
+        "SELECT 1 FROM a WHERE EXISTS (SELECT 1 FROM string_to_table(a.path, ',') x WHERE x.pg_read_file > '')",
+        // Operators and types of somebody's own.
+        "SELECT 1 OPERATOR(public.+) 1",
+        "SELECT 1 OPERATOR(pg_catalog.+) 1",
+        "SELECT a @#@ b FROM t",
+        "SELECT a <=> b FROM t",
+        "SELECT !a FROM t",
+        "SELECT * FROM a ORDER BY x USING <",
+        "SELECT 'x'::my_type",
+        "SELECT CAST(x AS public.text) FROM a",
+        "SELECT my_type 'x'",
+        "SELECT 'x'::my_type[]",
+        "SELECT 'a'::regclass",
+        "SELECT 'lower'::regproc",
     ] {
         refused(text);
+    }
+}
+
+#[test]
+fn names_with_a_dot_are_columns_where_they_can_be_nothing_else() {
+    let attributes = |text: &str| read(text).attributes;
+    assert_eq!(attributes("SELECT id FROM orders"), Vec::<String>::new());
+    assert_eq!(
+        attributes("SELECT o.id, C.Name, s.t.x, o.\"Paid\" FROM orders o JOIN c ON c.id = o.c"),
+        ["Paid", "c", "id", "name", "x"]
+    );
+    for text in [
+        "SELECT x.x FROM unnest(ARRAY[1, 2]) x",
+        "SELECT x.n, x.i FROM unnest(ARRAY[1, 2]) WITH ORDINALITY AS x(n, i)",
+        "SELECT g.ordinality FROM generate_series(1, 3) WITH ORDINALITY AS g",
+        "SELECT e.key, e.value FROM orders o, LATERAL jsonb_each(o.lines) e",
+        "SELECT x.upper FROM unnest(ARRAY['q']) x(upper)",
+        "SELECT o.tags[1], (o.tags)[2], (ARRAY[1])[1] FROM orders o",
+    ] {
+        read(text);
+    }
+}
+
+#[test]
+fn casts_to_plain_types_and_plain_operators_are_let_through() {
+    for text in [
+        "SELECT '1'::int, CAST('1' AS numeric(10, 2)), '{a}'::text[], '1'::pg_catalog.int4, x::varchar(20) FROM a",
+        "SELECT DATE '2026-01-01', TIMESTAMP '2026-01-01', INTERVAL '1 day', now()::timestamptz, '10.0.0.1'::inet",
+        "SELECT '[1,2)'::int4range, '{}'::jsonb -> 'a' ->> 'b', '{}'::json #>> '{a}', 'x'::uuid, 1::double precision",
+        "SELECT a @> b, a <@ b, a && b, a || b, a ~* 'x', a !~~ 'x', a <-> b, a @@ to_tsquery('x'), a ? 'k' FROM t",
+        "SELECT 1 FROM a WHERE x = ANY (ARRAY[1, 2]) AND y <> ALL (ARRAY['a']) AND NOT z OR (u, v) OVERLAPS (w, q)",
+        "SELECT x IS DISTINCT FROM y, x BETWEEN 1 AND 2, x LIKE 'a%', x IN (1, 2), x % 2, -x, x ^ 2 FROM a",
+    ] {
+        read(text);
+    }
+}
+
+#[test]
+fn a_name_means_here_what_it_means_there() {
+    // Cut off by PostgreSQL, it would be another table.
+    let (long, longest) = ("x".repeat(64), "x".repeat(63));
+    let why = refused(&format!("SELECT * FROM {long}"));
+    assert!(why.contains("63"), "{why}");
+    refused(&format!("SELECT * FROM \"{}\"", "ä".repeat(32)));
+    refused(&format!("SELECT {long} FROM a"));
+    refused(&format!("WITH {long} AS (SELECT 1) SELECT 1"));
+    assert_eq!(
+        tables(&format!("SELECT * FROM {longest}")),
+        [format!("public/{longest}")]
+    );
+    // Letters beyond ASCII are folded by some databases and not by others.
+    refused("SELECT * FROM Ärzte");
+    refused("WITH Ärzte AS (SELECT 1) SELECT * FROM ärzte");
+    assert_eq!(tables("SELECT * FROM \"Ärzte\""), ["public/Ärzte"]);
+    assert_eq!(
+        tables("WITH \"Ärzte\" AS (SELECT 1) SELECT * FROM \"ärzte\""),
+        ["public/ärzte"]
+    );
+    // What is sent names the table that was decided on, and nothing else.
+    for (text, sent) in [
+        (
+            "SELECT Orders.id FROM Orders WHERE orders.id IN (SELECT x FROM erp.\"B\")",
+            "SELECT Orders.id FROM \"public\".\"orders\" WHERE orders.id IN (SELECT x FROM \"erp\".\"B\")",
+        ),
+        (
+            "WITH o AS (SELECT * FROM orders) SELECT * FROM o",
+            "WITH o AS (SELECT * FROM \"public\".\"orders\") SELECT * FROM o",
+        ),
+        (
+            "WITH payroll AS (SELECT 1) DELETE FROM payroll",
+            "WITH payroll AS (SELECT 1) DELETE FROM \"public\".\"payroll\"",
+        ),
+        (
+            "SELECT * FROM orders FOR UPDATE OF orders",
+            "SELECT * FROM \"public\".\"orders\" FOR UPDATE OF orders",
+        ),
+        // Without quotation marks it would be a function of its own kind.
+        (
+            "SELECT * FROM current_user x",
+            "SELECT * FROM \"public\".\"current_user\" x",
+        ),
+        ("TRUNCATE a, s.b", "TRUNCATE \"public\".\"a\", \"s\".\"b\""),
+        (
+            "INSERT INTO a (x) VALUES (1)",
+            "INSERT INTO \"public\".\"a\" (x) VALUES (1)",
+        ),
+        ("UPDATE a SET x = 1", "UPDATE \"public\".\"a\" SET x = 1"),
+        (
+            "SELECT * FROM generate_series(1, 3) u",
+            "SELECT * FROM generate_series(1, 3) u",
+        ),
+        ("CREATE TABLE x (id INT)", "CREATE TABLE x (id INT)"),
+        ("CREATE INDEX i ON a(x)", "CREATE INDEX i ON a(x)"),
+    ] {
+        assert_eq!(read(text).text, sent, "{text}");
     }
 }
 
@@ -282,7 +413,21 @@ fn a_statement_changes_in_one_way() {
 fn changes_that_read_say_so() {
     assert!(!read("INSERT INTO b (x) VALUES (1)").reads_too);
     assert!(!read("UPDATE b SET x = 1").reads_too);
+    assert!(!read("UPDATE b SET x = DEFAULT, y = NULL, z = now() + INTERVAL '1 day'").reads_too);
+    assert!(!read("INSERT INTO b (x, y) VALUES (DEFAULT, lower('X'))").reads_too);
+    assert!(!read("DELETE FROM b").reads_too);
     for text in [
+        // An error would quote the value.
+        "UPDATE b SET n = CAST(secret AS int)",
+        "UPDATE b SET n = b.secret::int",
+        "UPDATE b SET n = (b.secret)[1]::int",
+        "UPDATE b SET n = lower(\"default\")::int",
+        "UPDATE b SET (n, m) = (1, secret::int)",
+        "UPDATE b SET n = b::text::int",
+        "INSERT INTO b (x) VALUES (1) RETURNING *",
+        "INSERT INTO b (x) VALUES (1) RETURNING id",
+        "INSERT INTO b DEFAULT VALUES RETURNING 1",
+        "ALTER TABLE b ALTER COLUMN n TYPE int USING secret::int",
         "INSERT INTO b SELECT * FROM a",
         "INSERT INTO b (x) VALUES ((SELECT y FROM a))",
         "INSERT INTO b (x) VALUES (1) ON CONFLICT (x) DO UPDATE SET x = 2",

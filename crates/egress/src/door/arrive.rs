@@ -318,6 +318,7 @@ async fn read(place: Going, token: Option<&str>, parts: &Parts, body: Incoming) 
     let mut sorted = headers::sort(&system, &parts.headers)?;
     take_query_credentials(&system, &mut target, &mut sorted.carried)?;
     sorted.carried = without_token(sorted.carried, token);
+    headers::without_parts(&system, &parts.headers, &mut sorted)?;
     let spooled = spool(body).await?;
     let head = Head {
         method,

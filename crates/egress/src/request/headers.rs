@@ -7,7 +7,7 @@ use crate::describe::{Credential, System};
 use crate::refusal::{Refusal, shown};
 
 /// Headers that are part of every call.
-const KEPT: [&str; 13] = [
+const KEPT: [&str; 12] = [
     "accept",
     "accept-language",
     "content-language",
@@ -19,9 +19,11 @@ const KEPT: [&str; 13] = [
     "if-none-match",
     "if-unmodified-since",
     "prefer",
-    "range",
     "user-agent",
 ];
+
+/// Headers that ask for a part of an answer (RFC 9110, sections 13.1.5 and 14.2).
+const PARTS: [&str; 2] = ["if-range", "range"];
 
 /// Headers that make a server do something else than the request line says.
 const OVERRIDES: [&str; 8] = [
@@ -72,6 +74,9 @@ pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
                 "`{name}` would make the server do something else than was decided"
             )));
         }
+        if PARTS.contains(&name) && !gives_parts(system) {
+            continue;
+        }
         if let Some(extra) = is_kept(system, name) {
             let text = value
                 .to_str()
@@ -103,6 +108,30 @@ pub fn sort(system: &System, headers: &HeaderMap) -> Result<Sorted, Refusal> {
     sorted.carried = read_credentials(system, headers)?;
     sorted.kept.sort();
     Ok(sorted)
+}
+
+/// True where the description itself names `range`; a pattern that happens to fit is not meant.
+fn gives_parts(system: &System) -> bool {
+    system.headers.iter().any(|name| name == "range")
+}
+
+/// Takes out what asks for a part of an answer, unless the description says that its system gives parts and the request
+/// carries no credential: each part is searched for secrets on its own, so one that lies across two would come through.
+/// A server may leave a range out of account (RFC 9110, section 14.2), so the client is given the whole.
+///
+/// # Errors
+/// [`Refusal`] for a signed request: clients of AWS put parts together without a look at whether they are parts.
+pub fn without_parts(system: &System, asked: &HeaderMap, sorted: &mut Sorted) -> Result<(), Refusal> {
+    if system.sigv4.is_some() && asked.contains_key(http::header::RANGE) {
+        return Err(Refusal::opaque(
+            "a part of an answer cannot be searched for secrets: ask for the whole, without `Range` (for the AWS tools, a \
+             `multipart_threshold` above the size of the object)",
+        ));
+    }
+    if !sorted.carried.is_empty() {
+        sorted.kept.retain(|(name, _)| !PARTS.contains(&name.as_str()));
+    }
+    Ok(())
 }
 
 /// `Some(true)` for a header the description adds, `Some(false)` for one of every call.
@@ -157,4 +186,52 @@ fn encoding(headers: &HeaderMap, sorted: &mut Sorted) -> Result<(), Refusal> {
 /// [`Refusal`] when one cannot be read.
 pub fn credentials(system: &System, headers: &HeaderMap) -> Result<Vec<Carried>, Refusal> {
     read_credentials(system, headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(more: &str, headers: &[(&'static str, &'static str)]) -> Result<Vec<String>, String> {
+        let text = format!(
+            "title = \"T\"\nhosts = [\"t.example\"]\ncredentials = [{{ header = \"authorization\" }}]\n{more}\n\
+             [[operations]]\nname = \"get\"\ncall = \"GET /{{x...}}\"\nclass = \"read\"\n"
+        );
+        let system = System::parse(&"t".parse().unwrap(), &text).unwrap();
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    http::HeaderValue::from_static(value),
+                )
+            })
+            .collect();
+        let mut sorted = sort(&system, &headers).map_err(|refusal| refusal.sentence)?;
+        without_parts(&system, &headers, &mut sorted).map_err(|refusal| refusal.sentence)?;
+        Ok(sorted.kept.into_iter().map(|(name, _)| name).collect())
+    }
+
+    #[test]
+    fn parts_are_asked_for_where_nothing_of_ours_can_be_in_them() {
+        let part = [("range", "bytes=0-22"), ("if-range", "\"a\""), ("accept", "*/*")];
+        let with = [
+            part.as_slice(),
+            &[("authorization", "Bearer remit-placeholder-1")],
+        ]
+        .concat();
+        assert_eq!(kept("", &part).unwrap(), ["accept"]);
+        for pattern in ["[\"*\"]", "[\"r*\", \"if-*\"]", "[\"if-range\"]"] {
+            assert_eq!(
+                kept(&format!("headers = {pattern}"), &part).unwrap(),
+                ["accept"],
+                "{pattern}"
+            );
+        }
+        let gives = "headers = [\"if-range\", \"range\"]";
+        assert_eq!(kept(gives, &part).unwrap(), ["accept", "if-range", "range"]);
+        assert_eq!(kept(gives, &with).unwrap(), ["accept"]);
+        let why = kept("sigv4 = \"s3\"", &part).unwrap_err();
+        assert!(why.contains("multipart_threshold"), "{why}");
+    }
 }

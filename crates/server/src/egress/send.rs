@@ -12,7 +12,7 @@ use remit_egress::request::carried::Carried;
 use remit_enforce::Permitted;
 use remit_gateway::ports::Answer as Whole;
 use remit_store::calls::CallState;
-use remit_upstream::{EgressResponse, Injection, Outbound, UpstreamError};
+use remit_upstream::{EgressResponse, Injection, Outbound, Sent, UpstreamError};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -24,6 +24,7 @@ use crate::app::{App, Failure};
 use crate::broker::minted;
 use crate::engine::call::{Allowed, Alongside};
 use crate::engine::decide::Prepared;
+use crate::engine::flights::Boarded;
 use crate::engine::live::Live;
 use crate::engine::record;
 use crate::engine::send::{seal_answer, stopped};
@@ -96,8 +97,8 @@ async fn out(
     live: &Arc<Live>,
     permitted: Permitted<Call>,
     prepared: &Prepared,
-    attachment: &Attachment,
-    call: CallId,
+    attachment: &Arc<Attachment>,
+    boarded: &mut Boarded,
 ) -> Result<Out, NoInjection> {
     let system = prepared.call.server.clone();
     let no = |detail: String| UpstreamError {
@@ -108,7 +109,16 @@ async fn out(
     };
     let description = prepared.server.as_ref().and_then(|server| server.system.clone());
     let description = description.ok_or_else(|| no("it is not a system".to_owned()))?;
-    let injections = inject::injections(app, live, &description, &attachment.carried).await?;
+    // In a task of its own: a credential that is being made must not be lost half-way when the call is cut.
+    let making = {
+        let (app, live, attachment) = (Arc::clone(app), Arc::clone(live), Arc::clone(attachment));
+        async move { inject::injections(&app, &live, &description, &attachment.carried).await }
+    };
+    let made = tokio::select! {
+        made = app.background.spawn(making) => made,
+        () = boarded.cut() => return Err(stopped(&system, Sent::No).into()),
+    };
+    let injections = made.map_err(|error| no(format!("its credential was not made: {error}")))??;
     let environment =
         crate::registry::servers::environment(app).map_err(|failure| no(failure.to_string()))?;
     let presented = injections
@@ -127,10 +137,12 @@ async fn out(
         injections,
         body: Arc::new(Kept(attachment.body.clone())),
     };
-    let mut boarded = app.flights.board(call, app.clock.now(), prepared);
+    if boarded.is_cut() {
+        return Err(stopped(&system, Sent::No).into());
+    }
     let sent = tokio::select! {
         sent = app.egress.outlet.send(permitted, outbound, &environment) => sent?,
-        () = boarded.cut() => return Err(stopped(&system).into()),
+        () = boarded.cut() => return Err(stopped(&system, Sent::Maybe).into()),
     };
     Ok(Out {
         response: sent,
@@ -155,6 +167,7 @@ pub(super) async fn stream(
     let Allowed {
         permitted,
         call,
+        mut boarded,
         decision,
         lane,
         prepared,
@@ -164,7 +177,7 @@ pub(super) async fn stream(
     } = allowed;
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let mut lease = may_mint(app, live, &prepared, call).await?;
-    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, &mut boarded).await;
     let about = Outcome {
         call,
         decision,
@@ -236,7 +249,7 @@ pub(super) async fn stream(
             let (app, live) = (Arc::clone(app), Arc::clone(live));
             let background = Arc::clone(&app);
             background.background.spawn(async move {
-                follow(&app, &live, about, response, environment, sender).await;
+                follow(&app, &live, about, boarded, response, environment, sender).await;
             });
             Ok(Answer::Response(passed))
         }
@@ -247,19 +260,19 @@ async fn follow(
     app: &Arc<App>,
     live: &Arc<Live>,
     about: Outcome,
+    mut boarded: Boarded,
     mut response: EgressResponse,
     environment: remit_upstream::Environment,
     to: mpsc::Sender<Result<bytes::Bytes, Broken>>,
 ) {
     let system = about.prepared.call.server.clone();
     let mut held: Option<bytes::Bytes> = None;
-    let mut boarded = app.flights.board(about.call, app.clock.now(), &about.prepared);
     let went = loop {
         let next = tokio::select! {
             next = response.body.next(&system, &environment) => next,
             // The agent is gone. It was sent and answered; how the answer went on is nobody's business any more.
             () = to.closed() => break Went::done(response.status, response.body.len()),
-            () = boarded.cut() => Err(stopped(&system)),
+            () = boarded.cut() => Err(stopped(&system, Sent::Maybe)),
         };
         match next {
             Ok(Some(piece)) => {
@@ -301,6 +314,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     let Allowed {
         permitted,
         call,
+        mut boarded,
         decision,
         lane,
         prepared,
@@ -311,7 +325,7 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     let attachment = attachment.ok_or_else(|| Failure::Unavailable("the request has no body".to_owned()))?;
     let system = prepared.call.server.clone();
     let mut lease = may_mint(app, live, &prepared, call).await?;
-    let sent = out(app, live, permitted, &prepared, &attachment, call).await;
+    let sent = out(app, live, permitted, &prepared, &attachment, &mut boarded).await;
     let about = Outcome {
         call,
         decision,
@@ -322,7 +336,10 @@ pub async fn whole(app: &Arc<App>, live: &Arc<Live>, allowed: Allowed, keep: boo
     };
     let read = match (sent, &mut lease) {
         (Ok(out), Some(lease)) => read_whole(app, live, lease, &about.prepared, out).await,
-        (Ok(out), None) => Read::of(&system, out).await,
+        (Ok(out), None) => tokio::select! {
+            read = Read::of(&system, out) => read,
+            () = boarded.cut() => Err(stopped(&system, Sent::Maybe)),
+        },
         (Err(NoInjection::Error(error) | NoInjection::NeedsReauth(error, _)), lease) => {
             not_minted(app, lease.as_ref(), &error).await?;
             Err(error)

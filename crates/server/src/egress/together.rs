@@ -111,6 +111,7 @@ pub(super) async fn call(
                 let Allowed {
                     permitted,
                     call,
+                    boarded,
                     decision,
                     lane,
                     prepared,
@@ -121,6 +122,7 @@ pub(super) async fn call(
                 let of = Alongside {
                     live: Arc::clone(&party.live),
                     call,
+                    boarded,
                     decision,
                     lane,
                     prepared,
@@ -176,6 +178,7 @@ pub(super) async fn call(
     let allowed = Allowed {
         permitted,
         call: of.call,
+        boarded: of.boarded,
         decision: of.decision,
         lane: of.lane,
         prepared: of.prepared,

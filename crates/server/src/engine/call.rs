@@ -8,7 +8,7 @@ use remit_core::authority::Budget;
 use remit_core::call::{Call, Operation};
 use remit_core::confinement::Proof;
 use remit_core::decision::{Decision, Effect, Reason, Tier};
-use remit_core::id::{ApprovalId, CallId, DecisionId, TaskId};
+use remit_core::id::{CallId, DecisionId, TaskId};
 use remit_core::json::Object;
 use remit_core::label::Labels;
 use remit_core::limits::DENIALS_IN_A_ROW_MAX;
@@ -24,6 +24,7 @@ use remit_store::{AppendError, Refused};
 use super::budgets::Taken;
 use super::cause::Cause;
 use super::decide::{Answered, Circumstances, Prepared, Would, ask, prepare};
+use super::flights::Boarded;
 use super::links::{For, link};
 use super::live::{Live, Snapshot};
 use super::origin::INITIAL;
@@ -99,6 +100,8 @@ pub struct Allowed {
     pub permitted: Permitted<Call>,
     /// Its id.
     pub call: CallId,
+    /// Its place among the calls under way, kept until its outcome is recorded.
+    pub boarded: Boarded,
     /// The decision.
     pub decision: Decision,
     /// Enforced, or let through because its class is observed only.
@@ -120,6 +123,8 @@ pub struct Alongside {
     pub live: Arc<Live>,
     /// Its call.
     pub call: CallId,
+    /// Its place among the calls under way.
+    pub boarded: Boarded,
     /// Its decision.
     pub decision: Decision,
     /// Its lane.
@@ -551,6 +556,7 @@ async fn allowed(
         .unwrap_or_default();
     let (agent, remembered) = (snapshot.task.agent.clone(), remember.clone());
     let (seen, labelled) = (labels.clone(), labels::are_carried(world));
+    let boarded = app.flights.board(call_id, now, &prepared);
     let (receipt, taken) = app
         .store
         .append(entry, move |tx| {
@@ -589,6 +595,7 @@ async fn allowed(
         })
         .await
         .map_err(Recording::Again)?;
+    boarded.let_out();
     live.attempts.let_out(digest_of_call, call_id);
     if let Some(uses) = uses {
         uses.count(&prepared, &remembered);
@@ -612,6 +619,7 @@ async fn allowed(
     Ok(Decided::Allowed(Box::new(Allowed {
         permitted,
         call: call_id,
+        boarded,
         decision,
         lane,
         prepared,
@@ -770,21 +778,5 @@ pub fn unavailable(app: &App, failure: &Failure) -> Decision {
         message: failure.to_string(),
         allowed_instead: Vec::new(),
         approval: None,
-    }
-}
-
-/// The decision of a call that waits.
-#[must_use]
-pub fn pending(id: DecisionId, hold: &Hold, approval: ApprovalId) -> Decision {
-    Decision {
-        id,
-        effect: Effect::Hold,
-        reason: Reason::ApprovalRequired,
-        tier: hold.requirement.tier,
-        rules: hold.rules.iter().map(ToString::to_string).collect(),
-        policy_version: hold.policy_version.to_string(),
-        message: hold.message.clone(),
-        allowed_instead: Vec::new(),
-        approval: Some(approval),
     }
 }

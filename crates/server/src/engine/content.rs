@@ -129,7 +129,7 @@ impl Eye {
     fn new(wanted: Wanted) -> Self {
         let (plain, joined) = (wanted.secrets.seek(), wanted.secrets.seek());
         Self {
-            chunk: CHUNK_BYTES.max(plain.longest() * 2),
+            chunk: CHUNK_BYTES.max(plain.held_max() * 2),
             plain,
             joined,
             soft: false,
@@ -143,26 +143,23 @@ impl Eye {
     fn see(&mut self, piece: &[u8]) {
         self.pending.extend_from_slice(piece);
         if self.pending.len() >= self.chunk {
-            self.examine();
+            self.examine(false);
         }
     }
 
     /// What comes next does not belong to what came.
     fn gap(&mut self) {
-        self.examine();
+        self.examine(true);
         self.plain = self.wanted.secrets.seek();
         self.joined = self.wanted.secrets.seek();
         self.soft = false;
         self.window.clear();
     }
 
-    fn examine(&mut self) {
+    fn examine(&mut self, last: bool) {
         let pending = std::mem::take(&mut self.pending);
-        if pending.is_empty() {
-            return;
-        }
         let joined = self.join(&pending);
-        if self.plain.push(&pending) | self.joined.push(&joined) {
+        if self.plain.push(&pending, last) | self.joined.push(&joined, last) {
             self.note(What::Secret, "a secret that is kept here".to_owned());
         }
         self.window.extend_from_slice(&pending);

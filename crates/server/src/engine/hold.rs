@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use remit_core::approval::{Approval, ApprovalState, Requirement};
 use remit_core::call::Operation;
-use remit_core::decision::{Decision, Reason, Tier};
+use remit_core::decision::{Decision, Effect, Reason, Tier};
 use remit_core::id::{ApprovalId, CallId, DecisionId};
 use remit_core::limits::PENDING_APPROVALS_PER_TASK_MAX;
 use remit_core::people::Role;
@@ -15,7 +15,7 @@ use remit_policy::Hold;
 use remit_store::Refused;
 use remit_store::calls::{CallState, NewCall};
 
-use super::call::{Asks, pending};
+use super::call::Asks;
 use super::cause::{self, Cause};
 use super::live::Live;
 use super::world::World;
@@ -185,4 +185,19 @@ fn because(hold: &remit_policy::Hold) -> Vec<String> {
     let mut because = vec![hold.message.clone()];
     because.extend(hold.wider.as_ref().map(|wider| format!("asked again: {wider}")));
     because
+}
+
+/// The decision of a call that waits.
+fn pending(id: DecisionId, hold: &Hold, approval: ApprovalId) -> Decision {
+    Decision {
+        id,
+        effect: Effect::Hold,
+        reason: Reason::ApprovalRequired,
+        tier: hold.requirement.tier,
+        rules: hold.rules.iter().map(ToString::to_string).collect(),
+        policy_version: hold.policy_version.to_string(),
+        message: hold.message.clone(),
+        allowed_instead: Vec::new(),
+        approval: Some(approval),
+    }
 }

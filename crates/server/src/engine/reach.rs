@@ -9,7 +9,7 @@ use remit_policy::{Origin, Verdict};
 use super::call::{Asked, Decided, deny, deny_for, standing};
 use super::decide::{Answered, Circumstances, ask, prepare};
 use super::live::Live;
-use super::{session, uses};
+use super::{labels, session, uses};
 use crate::app::{App, Failure};
 
 /// Denies, and records, a call of a tool the task cannot use; `None` when it can, or when that depends on what is not known yet.
@@ -48,7 +48,7 @@ pub(crate) async fn beyond(
     if selected {
         return Ok(None);
     }
-    let labels = super::labels::of(app, live, &world).await?;
+    let labels = labels::of(app, live, &world).await?;
     prepared.weighed = uses::of(app, live).await?.weigh(&snapshot, &prepared, &labels);
     let at = Circumstances {
         now: app.clock.now(),

@@ -11,7 +11,7 @@ use remit_core::tool::ToolClass;
 use remit_enforce::Permitted;
 use remit_gateway::ports::{Answer, Era, Event, Events};
 use remit_store::calls::CallState;
-use remit_upstream::{CallOptions, ErrorKind, Reply as UpstreamReply, UpstreamError, UpstreamEvent};
+use remit_upstream::{CallOptions, ErrorKind, Reply as UpstreamReply, Sent, UpstreamError, UpstreamEvent};
 use tokio::sync::mpsc;
 
 use super::call::Allowed;
@@ -55,6 +55,7 @@ pub async fn send(
     let Allowed {
         permitted,
         call,
+        mut boarded,
         decision,
         lane,
         prepared,
@@ -73,7 +74,6 @@ pub async fn send(
         .unwrap_or_default();
     let mut locked_out = None;
     let mut noted = crate::broker::databases::Noted::default();
-    let mut boarded = app.flights.board(call, app.clock.now(), &prepared);
     let name = server.server.name.clone();
     let sending = async {
         if builtin::is(&server.server.name) {
@@ -104,11 +104,14 @@ pub async fn send(
             }
         }
     };
+    let is_cut = boarded.is_cut();
     let sent = tokio::select! {
+        biased;
+        // Nothing of it has left yet.
+        () = std::future::ready(()), if is_cut => Err(stopped(&name, Sent::No)),
         sent = sending => sent,
-        () = boarded.cut() => Err(stopped(&name)),
+        () = boarded.cut() => Err(stopped(&name, Sent::Maybe)),
     };
-    drop(boarded);
     let (outcome, state, why) = match &sent {
         Ok(UpstreamReply::Result(_) | UpstreamReply::Error(_)) => ("done", CallState::Done, None),
         Err(error) if error.is_certain_failure() => ("failed", CallState::Failed, Some(error.to_string())),
@@ -222,12 +225,12 @@ async fn perform(
     Ok(UpstreamReply::Result(result))
 }
 
-/// A person stopped the tool or the host while the call was under way.
-pub(crate) fn stopped(server: &remit_core::name::Name) -> UpstreamError {
+/// A person stopped the tool or the host while the call was under way, and had got so far.
+pub(crate) fn stopped(server: &remit_core::name::Name, sent: Sent) -> UpstreamError {
     UpstreamError {
         server: server.clone(),
         kind: remit_upstream::ErrorKind::Cut(remit_enforce::Cut::Ended),
-        sent: remit_upstream::Sent::Maybe,
+        sent,
         detail: "it was stopped while it was under way".to_owned(),
     }
 }
@@ -236,7 +239,7 @@ fn not_reached(server: &remit_core::name::Name, failure: &Failure) -> UpstreamEr
     UpstreamError {
         server: server.clone(),
         kind: remit_upstream::ErrorKind::Unreachable,
-        sent: remit_upstream::Sent::No,
+        sent: Sent::No,
         detail: failure.to_string(),
     }
 }

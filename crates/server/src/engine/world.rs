@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use remit_core::json::Value;
 use remit_core::name::Name;
 use remit_core::people::{Agent, Human, Role};
 use remit_core::resource::Resource;
@@ -119,12 +120,17 @@ pub fn hosts_of(prepared: &Prepared) -> Vec<String> {
             _ => None,
         })
         .collect();
-    hosts.extend(
-        prepared
-            .server
-            .as_ref()
-            .and_then(|entry| host_of_server(&entry.server)),
-    );
+    if let Some(entry) = &prepared.server {
+        hosts.extend(match &entry.server.transport {
+            Transport::System(_) => prepared
+                .call
+                .arguments
+                .get("host")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            _ => host_of_server(&entry.server),
+        });
+    }
     hosts
 }
 

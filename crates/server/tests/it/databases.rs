@@ -103,6 +103,17 @@ impl Erp {
         .unwrap()
     }
 
+    /// Statements behind the house's back.
+    pub async fn behind(&self, script: &str) {
+        let (url, script) = (self.url.clone(), script.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+            client.batch_execute(&script).unwrap();
+        })
+        .await
+        .unwrap();
+    }
+
     pub fn roles(&self) -> String {
         let prefix = self.house.app().broker.role_prefix();
         format!("SELECT count(*) FROM pg_roles WHERE starts_with(rolname, '{prefix}')")
@@ -124,7 +135,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn rows(result: &Value) -> &Value {
+pub fn rows(result: &Value) -> &Value {
     assert_eq!(result["isError"], false, "{result}");
     &result["structuredContent"]["rows"]
 }

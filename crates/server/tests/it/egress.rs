@@ -652,3 +652,52 @@ async fn a_placeholder_becomes_the_key_behind_the_decision_alone() {
     let all = bed.decisions().await.concat();
     assert!(!all.contains(KEY) && !all.contains(&mine) && !all.contains(&theirs));
 }
+
+/// Halves of a key would each pass: with a credential, and where nobody said that a system gives parts, the whole is asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_comes_back_neither_in_parts_nor_escaped() {
+    use remit_server::broker::{placeholder, vault};
+    const KEY: &str = "ab+cd/efGH12345==";
+    let bed = Bed::open("100ms", false).await;
+    let secret = vault::NewSecret {
+        name: name("pets-key"),
+        system: Some(name("pets")),
+        account: None,
+        value: vault::Given::Value(KEY.to_owned().into()),
+    };
+    vault::add(bed.house.app(), secret, &name("alice")).await.unwrap();
+    let task = bed.task().await;
+    let mine = placeholder(bed.house.app(), task.task.run, &name("pets-key"));
+    let port = bed.upstream.port;
+    let ask = |more: &str| {
+        format!(
+            "GET http://pets.example:{port}/pets/1 HTTP/1.1\r\nHost: pets.example:{port}\r\nProxy-Authorization: Bearer {}\r\n{more}Connection: close\r\n\r\n",
+            task.token
+        )
+    };
+    let credential = format!("Authorization: Bearer {mine}\r\n");
+    let part = "Range: bytes=0-22\r\nIf-Range: \"a\"\r\n";
+    for more in [part.to_owned(), format!("{credential}{part}")] {
+        let answer = bed.raw(ask(&more).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    for seen in bed.upstream.seen() {
+        assert_eq!((seen.header("range"), seen.header("if-range")), (None, None));
+    }
+    for echo in [
+        r"ab+cd\/efGH12345==",
+        r"ab\u002Bcd/efGH12345==",
+        "ab+cd&#x2F;efGH12345&#x3D;&#x3D;",
+        "ab%2Bcd/efGH12345%3D%3D",
+    ] {
+        *bed.upstream.answer.lock().unwrap() = (
+            format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nx-echo: {echo}\r\n"),
+            format!("<{echo}>"),
+        );
+        let answer = bed.raw(ask(&credential).as_bytes()).await;
+        assert!(
+            answer.contains("x-echo: [removed by remit]\r\n") && answer.contains("<[removed by remit]>"),
+            "{echo}: {answer}"
+        );
+    }
+}

@@ -85,6 +85,10 @@ mod risk;
 #[cfg(test)]
 mod rounds;
 #[cfg(test)]
+mod statements;
+#[cfg(test)]
+mod stops;
+#[cfg(test)]
 mod stub;
 #[cfg(test)]
 mod surface;

@@ -12,7 +12,7 @@ pub(super) struct StreamScrub {
     scrubber: Arc<Scrubber>,
     /// Nothing could be found when the body began: its length was promised then.
     idle: bool,
-    held: Vec<u8>,
+    held: Bytes,
 }
 
 impl StreamScrub {
@@ -20,7 +20,7 @@ impl StreamScrub {
         Self {
             idle: scrubber.knows_nothing(),
             scrubber,
-            held: Vec::new(),
+            held: Bytes::new(),
         }
     }
 
@@ -34,17 +34,22 @@ impl StreamScrub {
         if self.is_idle() {
             return piece;
         }
-        self.held.extend_from_slice(&piece);
-        let clean = self.scrubber.bytes(&self.held);
-        let keep = self.scrubber.could_begin_at_end(&clean);
-        let mut out = clean;
-        self.held = out.split_off(out.len() - keep);
-        out.into()
+        let mut text = if self.held.is_empty() {
+            piece
+        } else {
+            [&*self.held, &*piece].concat().into()
+        };
+        let found = self.scrubber.look(&text, false);
+        // A copy: the piece would stay in memory with it.
+        self.held = Bytes::copy_from_slice(&text.split_off(found.open));
+        Scrubber::without(text, &found.spans)
     }
 
     /// What is left at the end.
     pub(super) fn finish(&mut self) -> Bytes {
-        std::mem::take(&mut self.held).into()
+        let text = std::mem::take(&mut self.held);
+        let found = self.scrubber.look(&text, true);
+        Scrubber::without(text, &found.spans)
     }
 }
 
@@ -70,6 +75,45 @@ mod tests {
                 out, "before [removed by remit] middle [removed by remit] after s3cr3t-val end",
                 "in pieces of {size}"
             );
+        }
+    }
+
+    #[test]
+    fn an_escaped_secret_is_found_wherever_a_server_cuts_it() {
+        let secret = "ab+cd/efGH12345==";
+        let scrubber = Arc::new(Scrubber::new([secret]).unwrap());
+        let body = r#"{"a":"ab+cd\/efGH12345==","b":"x\nab\u002Bcd/efGH12345\u003d=","c":"ab%252Bcd/efGH12345&#x3D;&equals;\\","d":"ab\u002Bcd/"}"#;
+        let wanted = r#"{"a":"[removed by remit]","b":"x\n[removed by remit]","c":"[removed by remit]\\","d":"ab\u002Bcd/"}"#;
+        for size in 1..body.len() {
+            let mut stream = StreamScrub::new(Arc::clone(&scrubber));
+            let mut out = Vec::new();
+            for piece in body.as_bytes().chunks(size) {
+                out.extend_from_slice(&stream.push(Bytes::copy_from_slice(piece)));
+            }
+            out.extend_from_slice(&stream.finish());
+            assert_eq!(String::from_utf8(out).unwrap(), wanted, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_stream_of_escapes_is_held_back_in_bounds() {
+        let scrubber = Arc::new(Scrubber::new(["ab+cd/efGH12345=="]).unwrap());
+        for unit in [
+            "\\",
+            "%25",
+            "&amp;",
+            "&#0000000000",
+            "ab%2525252525252b",
+            "\\u005c",
+        ] {
+            let mut stream = StreamScrub::new(Arc::clone(&scrubber));
+            let mut out = 0;
+            for _ in 0..500 {
+                out += stream.push(Bytes::from(unit.repeat(3))).len();
+                assert!(stream.held.len() < 512, "{unit}: {}", stream.held.len());
+            }
+            out += stream.finish().len();
+            assert_eq!(out, unit.len() * 1500, "{unit}");
         }
     }
 

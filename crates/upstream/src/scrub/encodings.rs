@@ -1,7 +1,10 @@
-//! The forms a secret takes when something echoes it.
+//! The forms a secret takes when something echoes it, but for escapes of single characters, which are undone before the
+//! search (`shadow.rs`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use super::shadow::Shadow;
 
 /// Fewer characters than this of an encoded form would be found by chance.
 const FORM_MIN: usize = 6;
@@ -9,62 +12,49 @@ const FORM_MIN: usize = 6;
 /// All forms of `secret` that are searched for, without repeats.
 pub(super) fn of(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
-    let mut forms: Vec<String> = vec![
+    let mut forms: Vec<Vec<u8>> = [
         secret.to_owned(),
+        // As a form writes a space (HTML, "application/x-www-form-urlencoded").
+        secret.replace(' ', "+"),
         secret.chars().rev().collect(),
+        // Read as Latin-1, and written as UTF-8.
+        bytes.iter().copied().map(char::from).collect(),
         each(bytes, "", |b| format!("{b:02x}")),
         each(bytes, " ", |b| format!("{b:02x}")),
         each(bytes, ":", |b| format!("{b:02x}")),
         each(bytes, "-", |b| format!("{b:02x}")),
-        each(bytes, "", |b| format!("\\x{b:02x}")),
-        each(bytes, "", |b| format!("\\u00{b:02x}")),
-        each(bytes, "", |b| format!("%{b:02x}")),
-        each(bytes, "", |b| format!("&#x{b:02x};")),
-        each(bytes, "", |b| format!("&#{b};")),
         each(bytes, ",", |b| b.to_string()),
         each(bytes, ", ", |b| b.to_string()),
-        percent(bytes, b"-_.~", "%20"),
-        percent(bytes, b"-_.!~*'()", "%20"),
-        percent(bytes, b"-_.~", "+"),
-        html(secret),
-        json(secret),
         base32(bytes),
-    ];
-    for offset in 0..3 {
-        forms.push(shifted(bytes, offset, |padded| STANDARD_NO_PAD.encode(padded)));
-        forms.push(shifted(bytes, offset, |padded| URL_SAFE_NO_PAD.encode(padded)));
-    }
+    ]
+    .into_iter()
+    .chain((0..3).flat_map(|offset| {
+        [
+            shifted(bytes, offset, |padded| STANDARD_NO_PAD.encode(padded)),
+            shifted(bytes, offset, |padded| URL_SAFE_NO_PAD.encode(padded)),
+        ]
+    }))
+    .map(String::into_bytes)
+    .collect();
+    // A writer that escapes one way leaves what other ways take for escapes: all are undone at once, so here too.
+    let undone: Vec<Vec<u8>> = forms.iter().flat_map(|form| undone(form)).collect();
+    forms.extend(undone);
     forms.retain(|form| form.len() >= FORM_MIN);
     forms.sort_unstable();
     forms.dedup();
-    forms.into_iter().map(String::into_bytes).collect()
+    forms
+}
+
+/// The form with what looks like escapes in it undone, once and again until nothing is left.
+fn undone(form: &[u8]) -> Vec<Vec<u8>> {
+    let next = |shadow: &Shadow| Shadow::of(&shadow.text, true);
+    std::iter::successors(Shadow::of(form, true), next)
+        .map(|shadow| shadow.text)
+        .collect()
 }
 
 fn each(bytes: &[u8], between: &str, write: impl Fn(u8) -> String) -> String {
     bytes.iter().map(|&b| write(b)).collect::<Vec<_>>().join(between)
-}
-
-fn percent(bytes: &[u8], kept: &[u8], space: &str) -> String {
-    each(bytes, "", |b| match b {
-        b' ' => space.to_owned(),
-        b if b.is_ascii_alphanumeric() || kept.contains(&b) => char::from(b).to_string(),
-        b => format!("%{b:02x}"),
-    })
-}
-
-fn html(secret: &str) -> String {
-    secret
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-}
-
-/// As inside a JSON text that is itself a string.
-fn json(secret: &str) -> String {
-    let quoted = remit_core::json::Value::from(secret).to_string();
-    quoted.trim_matches('"').to_owned()
 }
 
 /// The characters of a base64 text that depend on the secret alone when it starts `offset` bytes into a group of three.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Known, Scrubber};
+use super::{Scrubber, Secrets};
 
 /// One content being looked through.
 pub struct Seek {
-    known: Arc<Known>,
-    longest: usize,
-    /// The end of what came so far, as far as a secret could begin in it.
-    tail: Vec<u8>,
+    known: Option<Arc<Secrets>>,
+    /// The end of what came so far, from where a secret may have begun.
+    held: Vec<u8>,
 }
 
 /// Never shows a secret.
@@ -23,32 +22,30 @@ impl Scrubber {
     /// Begins to look through a content, for what is known now.
     #[must_use]
     pub fn seek(&self) -> Seek {
-        let known = self.0.load_full();
         Seek {
-            longest: known.forms.iter().map(Vec::len).max().unwrap_or(0),
-            known,
-            tail: Vec::new(),
+            known: self.0.load_full(),
+            held: Vec::new(),
         }
     }
 }
 
 impl Seek {
-    /// Longest form of a secret that is looked for, in bytes; 0 when there is nothing to look for.
+    /// Most bytes that are held back between two pieces; 0 when there is nothing to look for.
     #[must_use]
-    pub const fn longest(&self) -> usize {
-        self.longest
+    pub fn held_max(&self) -> usize {
+        self.known.as_ref().map_or(0, |secrets| secrets.held_max())
     }
 
-    /// Takes in a piece: true when a secret ends in it, in any of the forms that are scrubbed from answers.
-    pub fn push(&mut self, piece: &[u8]) -> bool {
-        let Some(search) = &self.known.secrets else {
+    /// Takes in a piece: true when a secret ends in it, in any of the forms that are scrubbed from answers. Only behind the
+    /// `last` piece it is known that nothing follows.
+    pub fn push(&mut self, piece: &[u8], last: bool) -> bool {
+        let Some(secrets) = &self.known else {
             return false;
         };
-        self.tail.extend_from_slice(piece);
-        let found = search.is_match(&self.tail);
-        let kept = self.tail.len().min(self.longest.saturating_sub(1));
-        self.tail.drain(..self.tail.len() - kept);
-        found
+        self.held.extend_from_slice(piece);
+        let found = secrets.look(&self.held, last);
+        self.held.drain(..found.open.min(self.held.len()));
+        !found.spans.is_empty()
     }
 }
 
@@ -67,11 +64,15 @@ mod tests {
         ] {
             for size in 1..content.len() {
                 let mut seek = scrubber.seek();
-                let found = content.as_bytes().chunks(size).filter(|piece| seek.push(piece));
-                assert!(found.count() >= 1, "in pieces of {size}");
+                let found = content
+                    .as_bytes()
+                    .chunks(size)
+                    .filter(|piece| seek.push(piece, false));
+                let found = found.count() + usize::from(seek.push(b"", true));
+                assert!(found >= 1, "in pieces of {size}");
             }
         }
         let mut seek = scrubber.seek();
-        assert!(!seek.push(b"s3cr3t-value") && !seek.push(b"s-0123456789"));
+        assert!(!seek.push(b"s3cr3t-value", false) && !seek.push(b"s-0123456789", true));
     }
 }

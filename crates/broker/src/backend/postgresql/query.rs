@@ -61,12 +61,19 @@ pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> R
         .meter
         .refill(room.saturating_mul(2).saturating_add(1024 * 1024));
     let begin = format!(
-        "BEGIN {}; SET LOCAL statement_timeout = {}",
+        "BEGIN {}; SET LOCAL statement_timeout = {}{}",
         if reads { "READ ONLY" } else { "READ WRITE" },
-        limits.timeout_ms
+        limits.timeout_ms,
+        called_on_rows(&statement.attributes)
     );
-    session.within(wait, client.batch_execute(&begin)).await?;
-    let ran = within(session, statement, limits, reads).await;
+    let begun = session.within(wait, client.simple_query(&begin)).await?;
+    let ran = match begun.iter().find_map(first_value) {
+        Some(function) => Err(BackendError::Refused(format!(
+            "the database has a function `{function}` that takes a row, and `x.{function}` may call it: ask for the column \
+             without the name of its table"
+        ))),
+        None => within(session, statement, limits, reads).await,
+    };
     if ran.is_err() && session.meter.is_spent() {
         // The session is gone with the rest of the answer, and what it did with it.
         return Err(BackendError::Refused(TOO_LARGE.to_owned()));
@@ -76,6 +83,32 @@ pub async fn run(session: &Session, statement: &Inspection, limits: Limits) -> R
     let outcome = ran?;
     ended?;
     Ok(outcome)
+}
+
+/// Asks, where a statement says `x.f`, for a function `f` of the database's own that would be called on the row `x`: what
+/// it does cannot be seen. Those of the catalogue that take any row only compute.
+fn called_on_rows(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("'{}'", name.replace('\'', "''")))
+        .collect();
+    format!(
+        "; SELECT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] \
+         WHERE p.proname = ANY (ARRAY[{}]::pg_catalog.name[]) AND p.prokind <> 'p' \
+           AND p.pronamespace <> 'pg_catalog'::pg_catalog.regnamespace AND pg_catalog.pg_function_is_visible(p.oid) \
+           AND p.pronargs - p.pronargdefaults <= 1 AND (p.provariadic <> 0 OR t.typtype IN ('c', 'p', 'd')) LIMIT 1",
+        names.join(", ")
+    )
+}
+
+fn first_value(message: &SimpleQueryMessage) -> Option<String> {
+    match message {
+        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    }
 }
 
 async fn within(

@@ -303,6 +303,11 @@ async fn nothing_that_was_made_for_one_of_them_is_used_for_the_others() {
         minted.starts_with("403") && minted.contains("credential of one task"),
         "{minted}"
     );
+    let listed = scene.send(&one, "list").await;
+    assert!(
+        listed.starts_with("403") && listed.contains("looked up for one task"),
+        "{listed}"
+    );
     let foreign = carrying("remit-placeholder-00000000000000000000000000000000").await;
     assert!(foreign.contains("foreign_credential"), "{foreign}");
     assert!(scene.upstream.seen().is_empty());
