@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Stock clients inside `remit run`, each asked for one page over HTTPS without any setting of its own: does it go through the
 # proxy, and does it trust the run's certificate authority? Prints one line per client; exit 1 if one that is here does not.
+# Then the run is given another system: refused in words before, reached after, by a client that is started afterwards.
 #
 #   e2e/egress/matrix.sh [REMIT]        (target/debug/remit)
 #
@@ -14,10 +15,12 @@ if ! { [[ -w /etc/hosts ]] && command -v openssl python3 >/dev/null; }; then
   echo "SKIPPED: needs root (for /etc/hosts), openssl and python3"
   exit 77
 fi
-hosts=(egress.remit.test)
+hosts=(egress.remit.test later.remit.test)
 host=${hosts[0]}
 # shellcheck source=bed.sh
 source "$here/bed.sh"
+printf '[systems.later]\nkind = "http"\nhosts = ["later.remit.test"]\nport = %s\nallow_private = true\n' "$upstream" \
+  >>"$work/config/remit/remit.toml"
 up python3 "$here/upstream.py" "$upstream" "$work/leaf.pem" "$work/key.pem" "$work/log"
 
 url=https://$host:$upstream
@@ -55,6 +58,29 @@ while read -r name code; do
     failed=1
   fi
 done <"$work/said"
+cat >"$work/amended.sh" <<AMENDED
+ask() { curl -sS -m 20 -o /dev/null -w '%{http_connect} %{http_code}\n' "https://later.remit.test:$upstream/later" 2>&1 | tail -1; }
+echo "before \$(ask)"
+echo "\$REMIT_TASK" >"$work/task.new" && mv "$work/task.new" "$work/task"
+until [[ -e "$work/amended" ]]; do sleep 0.1; done
+for _ in \$(seq 50); do said=\$(ask); [[ \$said == '200 200' ]] && break; sleep 0.2; done
+echo "after \$said"
+AMENDED
+"$remit" run --intent "one page more" --allow 'web/*' --resource "web:$host" --ttl 10m -- bash "$work/amended.sh" >"$work/more" 2>>"$work/notes" &
+run=$!
+for _ in $(seq 300); do [[ -s $work/task ]] && break; sleep 0.1; done
+"$remit" task amend "$(cat "$work/task")" --add-tool 'later/*' --add-resource later:later.remit.test >>"$work/notes" 2>&1
+touch "$work/amended"
+wait "$run"
+for said in 'before 403 000' 'after 200 200'; do
+  if grep -qx "$said" "$work/more"; then
+    printf '%-16s ok\n' "amended ${said%% *}"
+  else
+    printf '%-16s FAILED:\n' "amended ${said%% *}"
+    sed 's/^/    /' "$work/more"
+    failed=1
+  fi
+done
 if ((status != 0)) || [[ ! -s $work/said ]]; then
   echo "the run failed with status $status:"
   tail -5 "$work/notes" "$work/up.log"

@@ -1,4 +1,6 @@
 //! The certificate authority of one run: in memory, bound by name constraints to the hosts of the run's systems, gone with it.
+//! When these change, its key signs another certificate of the same name for itself: whoever trusts either trusts what both
+//! allow, and connections that are open stay.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, PKCS_ECDSA_P256_SHA256,
+    PublicKeyData, SerialNumber, SignatureAlgorithm, SigningKey,
 };
 use remit_core::time::Timestamp;
 use rustls::ServerConfig;
@@ -19,9 +22,35 @@ const BEFORE_S: i64 = 3600;
 /// Life of everything this authority signs, in seconds; it is forgotten long before.
 const LIFE_S: i64 = 31 * 24 * 3600;
 
+/// The key of an authority, which several certificates of it are for.
+#[derive(Clone)]
+struct Key(Arc<KeyPair>);
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.der_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        self.0.algorithm()
+    }
+}
+
+impl SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        self.0.sign(message)
+    }
+}
+
 /// The authority of one run.
 pub struct RunCa {
-    issuer: Issuer<'static, KeyPair>,
+    key: Key,
+    /// Whom it is for, in its name.
+    run: String,
+    /// How many certificates it has had, this one included: two of them have different serial numbers.
+    generation: u64,
+    hosts: Option<Vec<HostPattern>>,
+    issuer: Issuer<'static, Key>,
     certificate: CertificateDer<'static>,
     pem: String,
     from_s: i64,
@@ -41,7 +70,32 @@ impl RunCa {
     /// A sentence, when no key can be made.
     pub fn new(run: &str, hosts: Option<&[HostPattern]>, now: Timestamp) -> Result<Self, String> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| error.to_string())?;
+        Self::certified(Key(Arc::new(key)), run, 1, hosts, now)
+    }
+
+    /// The same authority for other hosts.
+    ///
+    /// # Errors
+    /// A sentence, when no certificate can be made.
+    pub fn over(&self, hosts: Option<&[HostPattern]>, now: Timestamp) -> Result<Self, String> {
+        Self::certified(self.key.clone(), &self.run, self.generation + 1, hosts, now)
+    }
+
+    /// True when it is bound to these hosts and no others.
+    #[must_use]
+    pub fn is_over(&self, hosts: Option<&[HostPattern]>) -> bool {
+        self.hosts.as_deref() == hosts
+    }
+
+    fn certified(
+        key: Key,
+        run: &str,
+        generation: u64,
+        hosts: Option<&[HostPattern]>,
+        now: Timestamp,
+    ) -> Result<Self, String> {
         let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from(generation));
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, format!("Remit, for {run} alone"));
         params.distinguished_name = name;
@@ -54,7 +108,11 @@ impl RunCa {
         Ok(Self {
             pem: certificate.pem(),
             certificate: certificate.der().clone(),
-            issuer: Issuer::new(params, key),
+            issuer: Issuer::new(params, key.clone()),
+            key,
+            run: run.to_owned(),
+            generation,
+            hosts: hosts.map(<[HostPattern]>::to_vec),
             from_s,
             leaves: Mutex::default(),
         })
@@ -191,36 +249,59 @@ mod tests {
         assert_eq!(civil(20_819), (2027, 1, 1));
     }
 
-    #[test]
-    fn a_certificate_for_another_host_is_not_trusted() {
+    const NOW: Timestamp = Timestamp(1_795_000_000_000);
+
+    /// True when a client that trusts `trusted` takes a certificate by `signer` for a host.
+    fn takes(trusted: &RunCa, signer: &RunCa, host: &str) -> bool {
+        use rustls::client::danger::ServerCertVerifier as _;
         use rustls::pki_types::{ServerName, UnixTime};
-        let hosts = [HostPattern::parse("api.example.org").unwrap()];
-        let now = Timestamp(1_795_000_000_000);
-        let ca = RunCa::new("run_x", Some(&hosts), now).unwrap();
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(ca.certificate.clone()).unwrap();
+        roots.add(trusted.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .unwrap();
-        let verify = |host: &str| {
-            let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-            let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
-            validity(&mut params, ca.from_s).unwrap();
-            let leaf = params.signed_by(&key, &ca.issuer).unwrap();
-            use rustls::client::danger::ServerCertVerifier as _;
-            let at = UnixTime::since_unix_epoch(std::time::Duration::from_millis(now.0.unsigned_abs()));
-            verifier.verify_server_cert(
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.use_authority_key_identifier_extension = true;
+        validity(&mut params, signer.from_s).unwrap();
+        let leaf = params.signed_by(&key, &signer.issuer).unwrap();
+        let at = UnixTime::since_unix_epoch(std::time::Duration::from_millis(NOW.0.unsigned_abs()));
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        verifier
+            .verify_server_cert(
                 leaf.der(),
-                &[],
-                &ServerName::try_from(host.to_owned()).unwrap(),
+                std::slice::from_ref(&signer.certificate),
+                &name,
                 &[],
                 at,
             )
-        };
-        assert!(verify("api.example.org").is_ok());
+            .is_ok()
+    }
+
+    #[test]
+    fn a_certificate_for_another_host_is_not_trusted() {
+        let hosts = [HostPattern::parse("api.example.org").unwrap()];
+        let ca = RunCa::new("run_x", Some(&hosts), NOW).unwrap();
+        assert!(takes(&ca, &ca, "api.example.org"));
         for other in ["example.org", "bank.example", "127.0.0.1"] {
-            assert!(verify(other).is_err(), "{other}");
+            assert!(!takes(&ca, &ca, other), "{other}");
         }
+    }
+
+    #[test]
+    fn an_authority_follows_its_task_and_who_trusted_it_still_does() {
+        let hosts = ["api.example.org", "bank.example"].map(|host| HostPattern::parse(host).unwrap());
+        let before = RunCa::new("run_x", hosts.get(..1), NOW).unwrap();
+        let after = before.over(Some(&hosts), NOW).unwrap();
+        assert!(
+            after.is_over(Some(&hosts)) && !after.is_over(hosts.get(..1)) && before.is_over(hosts.get(..1))
+        );
+        // Whoever reads the new certificate takes both hosts; whoever holds the old one what it was for.
+        assert!(takes(&after, &after, "bank.example") && takes(&after, &after, "api.example.org"));
+        assert!(takes(&before, &after, "api.example.org") && !takes(&before, &after, "bank.example"));
+        assert!(!takes(&after, &after, "other.example"));
+        let stranger = RunCa::new("run_x", Some(&hosts), NOW).unwrap();
+        assert!(!takes(&after, &stranger, "bank.example"), "another key");
     }
 }

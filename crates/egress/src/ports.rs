@@ -127,7 +127,10 @@ pub trait Engine: Send + Sync + 'static {
     /// The system of a name.
     fn system(&self, name: &Name) -> Option<Arc<System>>;
 
-    /// The authority whose certificates this run trusts; made at first use.
+    /// Why a session may use nothing of a system at all; none when it may use something. Asked before a tunnel is answered.
+    fn barred(&self, session: &Session, system: &System) -> Option<Refusal>;
+
+    /// The authority whose certificates this run trusts, for the hosts it may reach now.
     ///
     /// # Errors
     /// A sentence, when it cannot be made.

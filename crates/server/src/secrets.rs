@@ -1,17 +1,19 @@
 //! Secrets we know and must never let through: scrubbed from everything an upstream says.
 
+use zeroize::Zeroizing;
+
 use crate::app::App;
 
-/// Values that must not appear in an answer: what the broker has opened, and environment values of stdio servers that
-/// look like credentials.
+/// Values that must appear in no call and no answer: what the broker keeps, tokens of logins, and environment values of
+/// stdio servers that look like credentials.
 #[must_use]
-pub fn known(app: &App) -> Vec<String> {
+pub fn known(app: &App) -> Vec<Zeroizing<String>> {
     let world = app.world();
     let mut known = app.broker.opened();
     for server in world.registry.servers() {
         for (name, value) in &server.server.environment {
             if is_credential(name) && value.len() >= 8 {
-                known.push(value.clone());
+                known.push(Zeroizing::new(value.clone()));
             }
         }
     }

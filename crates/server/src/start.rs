@@ -97,6 +97,7 @@ pub struct Running {
     jobs: JoinHandle<()>,
     revoking: JoinHandle<()>,
     judging: JoinHandle<()>,
+    learning: JoinHandle<()>,
     lane: Lane,
     stop: watch::Sender<bool>,
 }
@@ -140,11 +141,12 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
     ));
     let revoking = tokio::spawn(crate::broker::revoke::run(Arc::clone(&app), stopping.clone()));
     let judging = tokio::spawn(crate::broker::rejudge::run(Arc::clone(&app), stopping.clone()));
-    let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping));
+    let jobs = tokio::spawn(crate::jobs::run(Arc::clone(&app), stopping.clone()));
     app.store
         .append(started(&app), |_| Ok(()))
         .await
         .map_err(Failure::from)?;
+    let learning = tokio::spawn(crate::broker::known::run(Arc::clone(&app), stopping));
     crate::observe::align(&app).await?;
     crate::jobs::recover(&app).await?;
     let inherited = crate::broker::revoke::inherited(&app).await?;
@@ -172,6 +174,7 @@ pub async fn start(parts: Parts) -> Result<Running, StartError> {
         jobs,
         revoking,
         judging,
+        learning,
         lane,
         stop,
     })
@@ -284,6 +287,10 @@ pub async fn open(parts: Parts) -> Result<Arc<App>, StartError> {
     });
     crate::evidence::checkpoint::expect_own_key(&app).await?;
     crate::evidence::checkpoint::sign(&app).await?;
+    // Before anybody can call. With a key-encryption key elsewhere it takes requests, which come when we run.
+    if app.broker.has_own_key() {
+        crate::broker::known::learn(&app).await?;
+    }
     Ok(app)
 }
 
@@ -448,6 +455,7 @@ impl Running {
         self.jobs.abort();
         self.revoking.abort();
         self.judging.abort();
+        self.learning.abort();
         let mut lane = self.lane;
         let joined = tokio::task::spawn_blocking(move || lane.join());
         within(Duration::from_secs(2), async {
@@ -465,6 +473,7 @@ impl Running {
         self.jobs.abort();
         self.revoking.abort();
         self.judging.abort();
+        self.learning.abort();
         self.app.life.cut(Cut::Shutdown);
         for live in self.app.live.all() {
             live.cut(Cut::Shutdown);

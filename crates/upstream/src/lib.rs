@@ -42,7 +42,7 @@ pub use introspect::Introspection;
 pub use mirror::{MirroredHeader, mirrored_headers};
 pub use notices::{Notice, Notices};
 pub use options::{CallOptions, Continuation, Era, OpenOptions};
-pub use scrub::{REMOVED, Scrubber, TooManySecrets};
+pub use scrub::{REMOVED, Scrubber, Seek, TooManySecrets};
 pub use spec::{HttpSpec, ServerSpec, StdioSpec, Transport};
 pub use stream::{Duplex, Target, stream};
 pub use subscription::Subscription;

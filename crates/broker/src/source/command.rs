@@ -77,5 +77,8 @@ mod tests {
         assert!(read(&words("true"), path).await.unwrap_err().contains("empty"));
         assert!(read(&words("no-such-program-here"), path).await.is_err());
         assert!(read(&[], path).await.is_err());
+        let spaced = ["printf", "%s", "My Vault"].map(str::to_owned);
+        let value = read(&spaced, path).await.unwrap();
+        assert_eq!(value.expose_secret(), "My Vault", "one argument, blank and all");
     }
 }

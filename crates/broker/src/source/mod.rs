@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use remit_core::json::{Bounds, Value};
 use secrecy::SecretString;
 
 use crate::port::{Http, Unreached};
@@ -42,7 +43,7 @@ pub enum Source {
 /// Text that is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a reference: write `kv:MANAGER/PATH#FIELD`, `command:PROGRAM ARGUMENT…`, `file:/PATH` or `env:NAME`"
+    "`{0}` is not a reference: write `kv:MANAGER/PATH#FIELD`, `command:PROGRAM ARGUMENT…` (or `command:[\"PROGRAM\", \"ARGUMENT\"]` where one holds a blank), `file:/PATH` or `env:NAME`"
 )]
 pub struct BadSource(pub String);
 
@@ -76,8 +77,13 @@ impl FromStr for Source {
                 })
             }
             "command" => {
-                let words: Vec<String> = rest.split_ascii_whitespace().map(str::to_owned).collect();
-                if words.is_empty() {
+                let words = if rest.trim_start().starts_with('[') {
+                    listed(rest).ok_or_else(bad)?
+                } else {
+                    rest.split_ascii_whitespace().map(str::to_owned).collect()
+                };
+                // An argument may be empty or anything but cut off; a program has a name.
+                if words.first().is_none_or(String::is_empty) || words.iter().any(|w| w.contains('\0')) {
                     return Err(bad());
                 }
                 Ok(Self::Command(words))
@@ -96,11 +102,29 @@ impl fmt::Display for Source {
         match self {
             Self::Vault => f.write_str("vault"),
             Self::Kv { manager, path, field } => write!(f, "kv:{manager}/{path}#{field}"),
-            Self::Command(words) => write!(f, "command:{}", words.join(" ")),
+            Self::Command(words) => write!(f, "command:{}", written(words)),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Environment(name) => write!(f, "env:{name}"),
         }
     }
+}
+
+/// A command as a JSON array of texts.
+fn listed(text: &str) -> Option<Vec<String>> {
+    let list = remit_core::json::parse(text.as_bytes(), &Bounds::REQUEST).ok()?;
+    let words = list.as_array()?.iter();
+    words.map(|word| word.as_str().map(str::to_owned)).collect()
+}
+
+/// A command so that it reads back: its words, as an array where one of them is not plainly one.
+fn written(words: &[String]) -> String {
+    let plain = |word: &String| !word.is_empty() && !word.contains(|c: char| c.is_ascii_whitespace());
+    let as_list = words.first().is_some_and(|first| first.starts_with('['));
+    if words.iter().all(plain) && !as_list {
+        return words.join(" ");
+    }
+    let words: Vec<Value> = words.iter().map(|word| word.as_str().into()).collect();
+    Value::Array(words).to_string()
 }
 
 /// Why a reference gives no value. No part of any value is repeated.
@@ -183,6 +207,8 @@ mod tests {
             "vault",
             "kv:bao/secret/data/erp#password",
             "command:op read op://erp/password",
+            r#"command:["op","read","op://My Vault/erp/password"]"#,
+            r#"command:["[","x","]"]"#,
             "file:/run/secrets/erp",
             "env:ERP_PASSWORD",
         ] {
@@ -198,11 +224,37 @@ mod tests {
             "kv:bao/a//b#x",
             "kv:bao/a?list=true#x",
             "command:",
+            "command:[",
+            "command:[]",
+            "command:[1]",
+            r#"command:[""]"#,
+            r#"command:["a\u0000b"]"#,
+            r#"command:["op"] read"#,
             "env:",
             "env:A=B",
             "http://x",
         ] {
             assert!(text.parse::<Source>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_command_reads_back_whatever_its_words_hold() {
+        let spaced = Source::Command(["op", "read", "op://My Vault/x"].map(str::to_owned).to_vec());
+        for (text, same) in [
+            (r#"command:["op", "read", "op://My Vault/x"]"#, &spaced),
+            (
+                r#"command:["op","read"]"#,
+                &Source::Command(["op", "read"].map(str::to_owned).to_vec()),
+            ),
+            (
+                r#"command:["env",""]"#,
+                &Source::Command(["env", ""].map(str::to_owned).to_vec()),
+            ),
+        ] {
+            let read: Source = text.parse().unwrap();
+            assert_eq!(read, *same, "{text}");
+            assert_eq!(read.to_string().parse::<Source>().unwrap(), *same, "{read}");
         }
     }
 

@@ -123,6 +123,7 @@ async fn of_status(context: &Context) -> Vec<Finding> {
     let mut findings = observed(&status);
     findings.extend(servers(&status));
     findings.extend(leases(&status));
+    findings.extend(unopened(&status));
     findings
 }
 
@@ -199,6 +200,20 @@ fn leases(status: &Value) -> Option<Finding> {
         count("fading")
     );
     Some(finding("leases", "ok", sentence, ""))
+}
+
+/// What is kept and does not open: it cannot be used, and is not recognised in calls and answers.
+fn unopened(status: &Value) -> Vec<Finding> {
+    let said = |one: &Value| {
+        let sentence = format!(
+            "{} cannot be opened ({}), so it is not recognised where it leaks",
+            fields::text(one, "what"),
+            fields::text(one, "why")
+        );
+        let advice = "if its key-encryption key is elsewhere, see whether that answers; else give the secret anew with `remit secret rotate`";
+        finding("secrets", "broken", sentence, advice)
+    };
+    fields::list(status, "unopened").iter().map(said).collect()
 }
 
 async fn server(context: &Context) -> Finding {

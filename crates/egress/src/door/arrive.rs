@@ -15,7 +15,7 @@ use crate::authority::Authority;
 use crate::describe::{Place, System};
 use crate::ports::{Asked, Engine, Refused, Session};
 use crate::refusal::{Refusal, shown};
-use crate::request::carried::Carried;
+use crate::request::carried::{Carried, is_token, without_token};
 use crate::request::{self, Head, headers};
 use crate::spool::{Spool, SpoolError, Spooled};
 use crate::target::Target;
@@ -256,11 +256,23 @@ fn base_token(system: Option<&System>, parts: &Parts) -> Option<String> {
     let mut values = found.into_iter().map(|carried| carried.value);
     values
         .find(|value| is_token(value))
+        .or_else(|| in_query(system, parts))
         .or_else(|| bearer(&parts.headers))
 }
 
-fn is_token(value: &str) -> bool {
-    value.starts_with("remit_")
+/// The token at a parameter the system declares.
+fn in_query(system: &System, parts: &Parts) -> Option<String> {
+    let target = Target::parse(parts.uri.path_and_query()?.as_str()).ok()?;
+    let mut names = system.credentials.iter().filter_map(|one| match &one.place {
+        Place::Query(name) => Some(name),
+        _ => None,
+    });
+    names.find_map(|name| {
+        target
+            .parameter(name)
+            .filter(|value| is_token(value))
+            .map(str::to_owned)
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<String> {
@@ -305,10 +317,7 @@ async fn read(place: Going, token: Option<&str>, parts: &Parts, body: Incoming) 
     let mut target = Target::parse(&target)?;
     let mut sorted = headers::sort(&system, &parts.headers)?;
     take_query_credentials(&system, &mut target, &mut sorted.carried)?;
-    // The run's own token has done its work.
-    sorted
-        .carried
-        .retain(|carried| Some(carried.value.as_str()) != token || !is_token(&carried.value));
+    sorted.carried = without_token(sorted.carried, token);
     headers::without_parts(&system, &parts.headers, &mut sorted)?;
     let spooled = spool(body).await?;
     let head = Head {
@@ -387,6 +396,7 @@ fn take_query_credentials(
                     value,
                     declared: true,
                     scope: None,
+                    own: false,
                 });
             }
         }

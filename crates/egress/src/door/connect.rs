@@ -50,12 +50,17 @@ impl<E: Engine> Front<E> {
                 return self.refuse(&session, None, authority, &parts, refusal).await;
             }
         };
-        if !system.https {
-            let (parts, _) = request.into_parts();
-            let refusal = Refusal::opaque(format!(
+        let refusal = if system.https {
+            // In words, where the certificate of a host the run has nothing to do with would only break off.
+            self.engine.barred(&session, &system)
+        } else {
+            Some(Refusal::opaque(format!(
                 "`{}` is reached over http, without a tunnel",
                 system.name
-            ));
+            )))
+        };
+        if let Some(refusal) = refusal {
+            let (parts, _) = request.into_parts();
             return self
                 .refuse(&session, Some(&system.name), Some(authority), &parts, refusal)
                 .await;

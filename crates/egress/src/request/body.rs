@@ -1,10 +1,12 @@
-//! Bodies: JSON and forms are read into arguments; whatever they are, their digest is one.
+//! Bodies: JSON and forms are read into arguments; whatever they are, their digest is one. Of a long document what its
+//! description calls content is an argument by its digest too, so that a prompt may hold images.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use remit_core::json::{Bounds, Object, Value, parse};
-use remit_core::limits::REQUEST_BYTES_MAX;
+use remit_core::limits::{HELD_BODY_BYTES_MAX, REQUEST_BYTES_MAX};
 
 use super::{Head, expect_no_body, listed};
-use crate::describe::{BodyKind, FieldRole, Operation};
+use crate::describe::{BodyKind, FieldKind, FieldRole, Operation};
 use crate::refusal::{Refusal, shown};
 use crate::spool::Spooled;
 use crate::target;
@@ -48,7 +50,12 @@ pub(super) fn decode(head: &Head, body: &Spooled) -> Result<Decoded, Refusal> {
         return Ok(Decoded::Bytes);
     }
     expect_utf8(head.content_type.as_deref())?;
-    let Some(bytes) = body.in_memory().filter(|bytes| bytes.len() <= REQUEST_BYTES_MAX) else {
+    if is_long(body) {
+        return Ok(long(body)
+            .filter(|_| is_json)
+            .map_or(Decoded::Bytes, Decoded::Json));
+    }
+    let Some(bytes) = body.in_memory() else {
         return Ok(Decoded::Bytes);
     };
     if is_json {
@@ -63,6 +70,48 @@ pub(super) fn decode(head: &Head, body: &Spooled) -> Result<Decoded, Refusal> {
         });
     }
     form(bytes).map(Decoded::Form)
+}
+
+/// True for a body that is no argument as a whole.
+fn is_long(body: &Spooled) -> bool {
+    body.len() > REQUEST_BYTES_MAX as u64
+}
+
+/// A long body as an object, where it is one and could wait for a person.
+fn long(body: &Spooled) -> Option<Object> {
+    if body.len() > HELD_BODY_BYTES_MAX {
+        return None;
+    }
+    let length = usize::try_from(body.len()).ok()?;
+    let bounds = Bounds {
+        bytes_max: length,
+        ..Bounds::REQUEST
+    };
+    match parse(&body.piece(0, length).ok()?, &bounds).ok()? {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
+}
+
+/// A long object with its declared content by digest; none when it is long without that.
+fn without_content(operation: &Operation, mut object: Object) -> Option<Object> {
+    for (at, field) in &operation.fields {
+        let fits = matches!(field.kind, FieldKind::Any | FieldKind::Text);
+        let Some(name) = at.strip_prefix("body.").filter(|name| !name.contains('.')) else {
+            continue;
+        };
+        if fits
+            && field.role == Some(FieldRole::Content)
+            && let Some(value) = object.get_mut(name)
+        {
+            let text = value.to_string();
+            let hash = digest(&SHA256, text.as_bytes());
+            let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            *value = format!("{} bytes, sha256 {hash}", text.len()).into();
+        }
+    }
+    let left = Value::Object(object.clone()).to_string().len();
+    (left <= REQUEST_BYTES_MAX).then_some(object)
 }
 
 /// The media type without parameters, lower case.
@@ -165,6 +214,12 @@ pub(super) fn add(
             "`{}` is read as {wanted}, and its body is {is} or too long",
             operation.name
         ))
+    };
+    let decoded = match decoded {
+        Decoded::Json(object) if is_long(body) => {
+            without_content(operation, object).map_or(Decoded::Bytes, Decoded::Json)
+        }
+        decoded => decoded,
     };
     // Where a resource names it in the query as well it is looked at there too.
     let in_query_too = |name: &str| {

@@ -34,6 +34,9 @@ pub struct Carried {
     pub declared: bool,
     /// `region/service` an AWS request was signed for.
     pub scope: Option<(String, String)>,
+    /// The run's own token stood there, where the client was told to put its key: whatever opens the system for the run goes
+    /// there instead. The token itself is not kept.
+    pub own: bool,
 }
 
 /// Never shows the value.
@@ -43,8 +46,33 @@ impl std::fmt::Debug for Carried {
             .field("place", &self.place)
             .field("scheme", &self.scheme)
             .field("declared", &self.declared)
+            .field("own", &self.own)
             .finish_non_exhaustive()
     }
+}
+
+/// What of it is left to be judged once the run's own token has said who asks. Where the token stood at a place the system
+/// declares and no placeholder says which credential is meant, the place is kept for the one that opens the system.
+#[must_use]
+pub fn without_token(carried: Vec<Carried>, token: Option<&str>) -> Vec<Carried> {
+    let is_token = |one: &Carried| Some(one.value.as_str()) == token && is_token(&one.value);
+    let (own, mut others): (Vec<Carried>, Vec<Carried>) = carried.into_iter().partition(is_token);
+    if !others.iter().any(|one| one.declared)
+        && let Some(place) = own.into_iter().find(|one| one.declared)
+    {
+        others.push(Carried {
+            value: String::new(),
+            own: true,
+            ..place
+        });
+    }
+    others
+}
+
+/// True for what looks like a token of ours.
+#[must_use]
+pub fn is_token(value: &str) -> bool {
+    value.starts_with("remit_")
 }
 
 impl Credential {
@@ -96,6 +124,7 @@ fn one(system: &System, name: &str, text: &str) -> Result<Carried, Refusal> {
         user: None,
         value: text.to_owned(),
         scope: None,
+        own: false,
     };
     if name != "authorization" {
         return Ok(carried);

@@ -234,6 +234,21 @@ fn push(body: &Spooled) -> Result<Push, Refusal> {
     Ok(push)
 }
 
+/// Shows what the objects of a push hold, piece by piece, as far as it can be read; an empty piece stands between two of
+/// them. Nothing when it is no push.
+pub fn contents(body: &Spooled, show: &mut dyn FnMut(&[u8])) {
+    let Ok(mut reader) = body.reader() else { return };
+    let Ok((_, push_options)) = commands(&mut reader) else {
+        return;
+    };
+    if push_options {
+        while let Ok(Some(line)) = packet(&mut reader) {
+            drop(line);
+        }
+    }
+    pack::contents(&mut reader, show);
+}
+
 /// The commands of a push, and whether push options follow.
 fn commands(reader: &mut impl BufRead) -> Result<(Vec<Command>, bool), Refusal> {
     let mut commands: Vec<Command> = Vec::new();

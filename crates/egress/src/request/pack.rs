@@ -1,4 +1,5 @@
-//! Packs, read for their commits alone: does the new tip of a ref follow the old one?
+//! Packs, read for their commits: does the new tip of a ref follow the old one? And unpacked, for whoever looks for
+//! something in their content.
 //!
 //! A commit's id is the hash of its content, parents included, so a chain of commits found here from the new id to the old
 //! one proves a fast-forward. No chain proves nothing; the push then counts as a rewrite.
@@ -47,7 +48,18 @@ impl Ancestry {
 
 /// Reads the commits of a pack. Where it cannot be read on, what was read so far counts.
 pub(super) fn read(reader: &mut impl BufRead) -> Ancestry {
+    unpack(reader, &mut |_| ())
+}
+
+/// Reads a pack and shows the content of its objects, piece by piece: what deltas add, not what they take from elsewhere.
+/// Between two objects comes an empty piece.
+pub(super) fn contents(reader: &mut impl BufRead, show: &mut dyn FnMut(&[u8])) {
+    unpack(reader, show);
+}
+
+fn unpack(reader: &mut impl BufRead, show: &mut dyn FnMut(&[u8])) -> Ancestry {
     let mut pack = Pack {
+        show,
         at: 0,
         unpacked: 0,
         kept: 0,
@@ -63,7 +75,22 @@ pub(super) fn read(reader: &mut impl BufRead) -> Ancestry {
     pack.ancestry
 }
 
-struct Pack {
+/// A writer that shows what is written.
+struct Shown<'s>(&'s mut dyn FnMut(&[u8]));
+
+impl io::Write for Shown<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Pack<'s> {
+    show: &'s mut dyn FnMut(&[u8]),
     at: u64,
     unpacked: u64,
     kept: usize,
@@ -72,7 +99,7 @@ struct Pack {
     ancestry: Ancestry,
 }
 
-impl Pack {
+impl Pack<'_> {
     fn read<R: BufRead>(&mut self, reader: &mut Counted<'_, R>) -> io::Result<()> {
         let mut head = [0; 12];
         reader.read_exact(&mut head)?;
@@ -82,6 +109,7 @@ impl Pack {
         for _ in 0..u32::from_be_bytes([a, b, c, d]).min(OBJECTS_MAX) {
             self.at = reader.count;
             self.object(reader)?;
+            (self.show)(&[]);
         }
         Ok(())
     }
@@ -136,9 +164,10 @@ impl Pack {
         let mut content = Vec::new();
         if wanted {
             (&mut decoder).take(COMMIT_BYTES_MAX).read_to_end(&mut content)?;
+            (self.show)(&content);
         }
         let left = UNPACKED_BYTES_MAX.saturating_sub(self.unpacked);
-        let skipped = io::copy(&mut (&mut decoder).take(left), &mut io::sink())?;
+        let skipped = io::copy(&mut (&mut decoder).take(left), &mut Shown(&mut *self.show))?;
         if skipped == left {
             return Err(io::ErrorKind::FileTooLarge.into());
         }

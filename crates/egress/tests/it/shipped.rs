@@ -55,6 +55,51 @@ fn ask(system_name: &str, request: &str, content_type: &str, body: &str) -> Resu
 }
 
 #[test]
+fn what_is_long_is_read_without_its_content() {
+    let long = "QUJD".repeat(1_500_000);
+    let say = |messages: &str| format!(r#"{{"model":"m","messages":[{messages}]}}"#);
+    let post = "POST https://api.openai.com/v1/chat/completions";
+    let with_image = say(&format!(r#"{{"image":"{long}"}}"#));
+    assert_eq!(
+        ask("openai", post, "application/json", &with_image).unwrap(),
+        "chat.completions read models/m"
+    );
+    // What is not declared content is no argument by digest: it stays too long.
+    let hidden = format!(r#"{{"model":"m","messages":[],"tools":"{long}"}}"#);
+    let refused = ask("openai", post, "application/json", &hidden).unwrap_err();
+    assert!(refused.contains("too long"), "{refused}");
+    // And what can be read in two ways is not read at all.
+    let twice = format!(r#"{{"model":"m","model":"n","messages":["{long}"]}}"#);
+    assert!(ask("openai", post, "application/json", &twice).is_err());
+
+    let head = Head {
+        method: "POST".to_owned(),
+        authority: Authority::parse("api.openai.com", 443).unwrap(),
+        target: Target::parse("/v1/chat/completions").unwrap(),
+        headers: Vec::new(),
+        content_type: Some("application/json".to_owned()),
+    };
+    let read = |body: &str| {
+        let spooled = Spooled::of(body.as_bytes()).unwrap();
+        let reading = remit_egress::request::read(&system("openai"), &head, &spooled).unwrap();
+        reading
+            .arguments
+            .get("body")
+            .unwrap()
+            .get("messages")
+            .unwrap()
+            .clone()
+    };
+    let digest = read(&with_image);
+    assert!(
+        digest.as_str().unwrap().starts_with("6000014 bytes, sha256 "),
+        "{digest}"
+    );
+    assert_ne!(read(&say(&format!(r#"{{"image":"{long}x"}}"#))), digest);
+    assert!(read(&say(r#"{"text":"short"}"#)).as_array().is_some());
+}
+
+#[test]
 fn every_description_compiles() {
     for (name, _) in SHIPPED {
         let system = system(name);

@@ -73,20 +73,32 @@ pub async fn credential(
     live: &Arc<Live>,
     system: &Name,
 ) -> Result<Credential, CredentialFailure> {
+    let name = which(app, system)?;
+    credential_of(app, live, system, &name).await
+}
+
+/// The name of what opens `system` where a request does not say which: the only one, or the one of its own name.
+///
+/// # Errors
+/// [`CredentialFailure`] when there is none, or nobody can tell which.
+pub(super) fn which(app: &App, system: &Name) -> Result<Name, CredentialFailure> {
     let fitting: Vec<Name> = super::openers(app)
         .filter(|(_, of)| of == system)
         .map(|(name, _)| name)
         .collect();
-    let name = match fitting.as_slice() {
-        [] => return Err(CredentialFailure::None(system.clone())),
-        [only] => only,
-        several => several.iter().find(|name| *name == system).ok_or_else(|| {
-            CredentialFailure::Unavailable(format!(
-                "several credentials open `{system}` and none has its name: the request has to carry the placeholder of one"
-            ))
-        })?,
-    };
-    credential_of(app, live, system, name).await
+    match fitting.as_slice() {
+        [] => Err(CredentialFailure::None(system.clone())),
+        [only] => Ok(only.clone()),
+        several => several
+            .iter()
+            .find(|name| *name == system)
+            .cloned()
+            .ok_or_else(|| {
+                CredentialFailure::Unavailable(format!(
+                    "several credentials open `{system}` and none has its name: the request has to carry the placeholder of one"
+                ))
+            }),
+    }
 }
 
 /// As [`credential`], of the secret whose placeholder the request carried.

@@ -13,6 +13,7 @@
 mod backends;
 mod credential;
 pub mod databases;
+pub mod known;
 mod leases;
 mod making;
 pub(crate) mod minted;

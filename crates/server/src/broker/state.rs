@@ -13,8 +13,10 @@ use remit_core::name::Name;
 use remit_store::Store;
 use remit_store::secrets::Secret;
 use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
 
 use super::databases::sessions::Sessions;
+use super::known::Unopened;
 use super::revoke::Lanes;
 use crate::app::Failure;
 use crate::config::{Config, KeyPlace};
@@ -33,6 +35,7 @@ pub struct Broker {
     pub(super) placeholders: Key,
     secrets: ArcSwap<BTreeMap<Name, Secret>>,
     opened: Mutex<HashMap<String, SecretString>>,
+    unopened: Mutex<Vec<Unopened>>,
     issued: Mutex<HashMap<(TaskId, String), Slot>>,
     /// Credentials made for tasks.
     pub(super) holdings: Mutex<HashMap<(TaskId, Name), super::backends::Slot>>,
@@ -91,6 +94,7 @@ impl Broker {
             placeholders: keys.seal.derive("placeholders"),
             secrets: ArcSwap::from_pointee(load(store).await?),
             opened: Mutex::default(),
+            unopened: Mutex::default(),
             issued: Mutex::default(),
             holdings: Mutex::default(),
             minted: super::minted::Minted::default(),
@@ -99,6 +103,12 @@ impl Broker {
             work: tokio::sync::Notify::new(),
             lanes: Lanes::default(),
         })
+    }
+
+    /// True when nobody has to be asked to open what is kept.
+    #[must_use]
+    pub const fn has_own_key(&self) -> bool {
+        self.kek.is_some()
     }
 
     /// The secrets that are not retired, by name, without values.
@@ -115,12 +125,31 @@ impl Broker {
 
     /// Every value that is opened at the moment: what nobody may ever send back.
     #[must_use]
-    pub fn opened(&self) -> Vec<String> {
+    pub fn opened(&self) -> Vec<Zeroizing<String>> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened
             .values()
-            .map(|value| value.expose_secret().to_owned())
+            .map(|value| Zeroizing::new(value.expose_secret().to_owned()))
             .collect()
+    }
+
+    /// True when a value is remembered under this name.
+    pub(super) fn remembers(&self, what: &str) -> bool {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.contains_key(what)
+    }
+
+    /// What is kept and could not be opened, as of the last try.
+    #[must_use]
+    pub fn unopened(&self) -> Vec<Unopened> {
+        let unopened = self.unopened.lock().unwrap_or_else(PoisonError::into_inner);
+        unopened.clone()
+    }
+
+    /// Replaces what could not be opened.
+    pub(super) fn set_unopened(&self, now: Vec<Unopened>) {
+        let mut unopened = self.unopened.lock().unwrap_or_else(PoisonError::into_inner);
+        *unopened = now;
     }
 
     /// Remembers a value as opened, under a name that is never shown.
@@ -203,7 +232,7 @@ impl Broker {
 
     /// 256 bits as hexadecimal digits.
     pub(super) fn fresh_password(&self, entropy: &dyn Entropy) -> Result<SecretString, Failure> {
-        let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
+        let mut bytes = Zeroizing::new([0_u8; 32]);
         entropy.fill(bytes.as_mut())?;
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(SecretString::from(text))

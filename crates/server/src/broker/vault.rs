@@ -60,10 +60,10 @@ pub async fn add(app: &Arc<App>, new: NewSecret, by: &Name) -> Result<(), Failur
             new.name
         )));
     }
-    let (source, first) = match &new.value {
+    let (source, first, read) = match &new.value {
         Given::Value(value) => {
             check_value(value)?;
-            (Source::Vault, Some(sealed(app, &new.name, 1, value).await?))
+            (Source::Vault, Some(sealed(app, &new.name, 1, value).await?), None)
         }
         Given::Reference(Source::Vault) => {
             return Err(Failure::invalid(
@@ -71,8 +71,8 @@ pub async fn add(app: &Arc<App>, new: NewSecret, by: &Name) -> Result<(), Failur
             ));
         }
         Given::Reference(source) => {
-            let _readable = read_reference(app, &new.name, source, None).await?;
-            (source.clone(), None)
+            let readable = read_reference(app, &new.name, source, None).await?;
+            (source.clone(), None, Some(readable))
         }
     };
     let secret = Secret {
@@ -90,6 +90,7 @@ pub async fn add(app: &Arc<App>, new: NewSecret, by: &Name) -> Result<(), Failur
         detail.insert("system", system.as_str());
     }
     let name = secret.name.clone();
+    let kept = new.name.clone();
     app.store
         .append(record::by_human("secret.add", by, detail), move |tx| {
             match remit_store::secrets::get(tx, &name)? {
@@ -110,6 +111,16 @@ pub async fn add(app: &Arc<App>, new: NewSecret, by: &Name) -> Result<(), Failur
             first.iter().try_for_each(|version| remit_store::secrets::add_version(tx, version))
         })
         .await?;
+    // From here on it is recognised, whether or not anything uses it.
+    match &new.value {
+        Given::Value(value) => app.broker.remember(known_as(&kept, 1), value),
+        Given::Reference(_) => {
+            if let Some(value) = &read {
+                app.broker.remember(known_as_reference(&kept), value);
+            }
+        }
+    }
+    app.known_secrets.search(app)?;
     app.broker.reload(&app.store).await
 }
 
@@ -151,6 +162,8 @@ pub async fn rotate(app: &Arc<App>, name: &Name, value: &SecretString, by: &Name
             remit_store::secrets::put(tx, &secret)
         })
         .await?;
+    app.broker.remember(known_as(name, number), value);
+    app.known_secrets.search(app)?;
     app.broker.reload(&app.store).await?;
     Ok(number)
 }
@@ -172,12 +185,16 @@ pub async fn rollback(app: &Arc<App>, name: &Name, to: Option<i64>, by: &Name) -
         .rev()
         .filter(|version| !version.is_destroyed() && version.version != current)
         .find(|version| to.map_or(version.version < current, |to| version.version == to))
-        .map(|version| version.version)
+        .map(|version| version.value.clone())
         .ok_or_else(|| {
             Failure::Conflict(format!(
                 "`{name}` has no such earlier version with a value: see `remit secret list`"
             ))
         })?;
+    let number = target.version;
+    // One that does not open would be of no use, and would not be recognised either.
+    opened(app, target).await?;
+    let target = number;
     let overlap = app.config.vault.overlap_ms().map_err(Failure::invalid)?;
     let mut detail = Object::new();
     detail.insert("secret", name.as_str());
@@ -258,8 +275,7 @@ pub async fn destroy_outlived(app: &Arc<App>) -> Result<usize, Failure> {
         let mut entry = record::of("secret.destroy");
         entry.detail.insert("secret", version.secret.as_str());
         entry.detail.insert("version", version.version);
-        app.broker
-            .forget(&format!("secret/{}/{}", version.secret, version.version));
+        app.broker.forget(&known_as(&version.secret, version.version));
         version.value.wrapped.clear();
         version.value.sealed.clear();
         app.store
@@ -318,7 +334,7 @@ pub async fn value(app: &Arc<App>, name: &Name, live: Option<&Arc<Live>>) -> Res
     let source: Source = secret.source.parse().map_err(Failure::unavailable)?;
     if source != Source::Vault {
         let value = read_reference(app, name, &source, live).await?;
-        app.broker.remember(format!("secret/{name}/now"), &value);
+        app.broker.remember(known_as_reference(name), &value);
         return Ok(value);
     }
     let of = name.clone();
@@ -333,17 +349,36 @@ pub async fn value(app: &Arc<App>, name: &Name, live: Option<&Arc<Live>>) -> Res
         .await?
         .ok_or_else(|| Failure::NotFound(format!("`{name}` has no value any more")))?
         .value;
-    let sealed = Sealed {
-        wrapped: version.wrapped,
-        body: version.sealed,
-    };
+    opened(app, version).await
+}
+
+/// Opens one version; from then on it is recognised wherever it appears.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when it was changed or moved, or the key-encryption key is another or cannot be used.
+pub(super) async fn opened(app: &Arc<App>, version: SecretVersion) -> Result<SecretString, Failure> {
+    let SecretVersion {
+        secret,
+        version,
+        wrapped,
+        sealed: body,
+        ..
+    } = version;
     let kek = kek(app).await?;
-    let value = open(&*kek, name, version.version, &sealed)
+    let value = open(&*kek, &secret, version, &Sealed { wrapped, body })
         .await
         .map_err(Failure::unavailable)?;
-    app.broker
-        .remember(format!("secret/{name}/{}", version.version), &value);
+    app.broker.remember(known_as(&secret, version), &value);
     Ok(value)
+}
+
+/// Under which name a version is remembered; none is the beginning of another.
+pub(super) fn known_as(secret: &Name, version: i64) -> String {
+    format!("secret/{secret}/{version}/")
+}
+
+fn known_as_reference(secret: &Name) -> String {
+    format!("secret/{secret}/now/")
 }
 
 fn check_value(value: &SecretString) -> Result<(), Failure> {

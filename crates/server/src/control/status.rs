@@ -41,6 +41,7 @@ pub(super) async fn show(State(Control { app, .. }): State<Control>) -> Answer {
         "observed": observed(&app),
         "servers": servers(&app),
         "leases": leases::counts(&app).await?,
+        "unopened": unopened(&app),
         "denied": denied(&app),
     })))
 }
@@ -58,6 +59,13 @@ fn servers(app: &App) -> serde_json::Value {
         "why_uncontained": app.contains.as_ref().err(),
         "uncontained": uncontained.map(|entry| entry.server.name.as_str()).collect::<Vec<_>>(),
     })
+}
+
+/// What is kept and cannot be opened.
+fn unopened(app: &App) -> Vec<serde_json::Value> {
+    let unopened = app.broker.unopened();
+    let said = |one: &crate::broker::known::Unopened| json!({"what": one.what, "why": one.why});
+    unopened.iter().map(said).collect()
 }
 
 /// Classes that are observed only.

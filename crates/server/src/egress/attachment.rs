@@ -102,6 +102,7 @@ fn written(carried: &Carried) -> Value {
     object.insert("name", name);
     object.insert("value", carried.value.as_str());
     object.insert("declared", carried.declared);
+    object.insert("own", carried.own);
     for (key, text) in [("scheme", &carried.scheme), ("user", &carried.user)] {
         if let Some(text) = text {
             object.insert(key, text.as_str());
@@ -128,6 +129,7 @@ fn read(value: &Value) -> Option<Carried> {
         user: text("user"),
         value: text("value")?,
         declared: value.get("declared")?.as_bool()?,
+        own: value.get("own")?.as_bool()?,
         scope: text("region").zip(text("service")),
     })
 }

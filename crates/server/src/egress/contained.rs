@@ -11,6 +11,7 @@ use remit_egress::authority::Authority;
 use remit_egress::ca::RunCa;
 use remit_egress::describe::System;
 use remit_egress::ports::{Answer, Asked, AuthFailure, Engine, Refused, Session};
+use remit_egress::refusal::Refusal;
 use remit_enforce::Lifeline;
 
 use super::port::{self, Port};
@@ -135,6 +136,11 @@ impl Engine for Contained {
 
     fn system(&self, name: &Name) -> Option<Arc<System>> {
         Port(Arc::clone(&self.app)).system(name)
+    }
+
+    fn barred(&self, _: &Session, _: &System) -> Option<Refusal> {
+        // Its authority is for every system, and what is asked inside the tunnel is refused with all that is known of it.
+        None
     }
 
     fn authority_of(&self, _: &Session) -> Result<Arc<RunCa>, String> {

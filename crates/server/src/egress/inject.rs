@@ -29,7 +29,8 @@ const OWNERS_MAX: u32 = 1000;
 /// # Errors
 /// [`Refusal`] (`foreign_credential`).
 pub(super) fn judge(app: &App, run: RunId, system: &Name, carried: &[Carried]) -> Result<(), Refusal> {
-    for one in carried {
+    // Where the run's own token stood it has proved the run, and is not kept.
+    for one in carried.iter().filter(|one| !one.own) {
         let sentence = if !one.value.starts_with(PLACEHOLDER) {
             format!(
                 "the request carries a credential for `{system}` that Remit did not issue: use the placeholder from the environment"
@@ -153,19 +154,24 @@ pub(super) async fn injections(
         if one.place == session_token() && broker::minted::is_session(app, run, &system.name, &one.value) {
             continue;
         }
-        let credential = match broker::minted::credential(app, run, &system.name, &one.value) {
-            Some(minted) => minted,
+        let minted = broker::minted::credential(app, run, &system.name, &one.value);
+        let found = match minted.filter(|_| !one.own) {
+            Some(minted) => Ok(minted),
+            None if one.own => broker::credential(app, live, &system.name).await,
             None => {
                 let secret = broker::resolve(app, run, &system.name, &one.value)
                     .ok_or_else(|| no("the placeholder stands for no secret".to_owned()))?;
-                match broker::credential_of(app, live, &system.name, &secret).await {
-                    Ok(credential) => credential,
-                    Err(CredentialFailure::NeedsReauth(how)) => {
-                        return Err(NoInjection::NeedsReauth(no(how.clone()), how));
-                    }
-                    Err(failure) => return Err(no(failure.to_string()).into()),
-                }
+                broker::credential_of(app, live, &system.name, &secret).await
             }
+        };
+        let credential = match found {
+            Ok(credential) => credential,
+            // Many systems answer without any; a signature needs a key.
+            Err(CredentialFailure::None(_)) if one.own && system.sigv4.is_none() => continue,
+            Err(CredentialFailure::NeedsReauth(how)) => {
+                return Err(NoInjection::NeedsReauth(no(how.clone()), how));
+            }
+            Err(failure) => return Err(no(failure.to_string()).into()),
         };
         injections.push(placed(system, one, &credential).map_err(no)?);
     }

@@ -40,20 +40,23 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// The certificate authority of a run, made at first use: for the hosts of the systems its task may use then.
+    /// The certificate authority of a run: for the hosts of the systems its task may use now. When they change, its key gets
+    /// another certificate.
     ///
     /// # Errors
     /// A sentence, when no key can be made.
     pub fn authority(&self, app: &App, live: &Live) -> Result<Arc<RunCa>, String> {
         let run = live.run().id;
         let mut authorities = self.authorities.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, made)) = authorities.get(&run) {
-            return Ok(Arc::clone(made));
-        }
         let hosts = hosts(app, live);
         // While a class is observed nobody knows yet which hosts there will be.
         let bounds = app.world().observing.is_none().then_some(hosts.as_slice());
-        let made = Arc::new(RunCa::new(&run.to_string(), bounds, now(app))?);
+        let made = match authorities.get(&run) {
+            Some((_, made)) if made.is_over(bounds) => return Ok(Arc::clone(made)),
+            Some((_, made)) => made.over(bounds, now(app))?,
+            None => RunCa::new(&run.to_string(), bounds, now(app))?,
+        };
+        let made = Arc::new(made);
         authorities.insert(run, (live.snapshot().task.id, Arc::clone(&made)));
         Ok(made)
     }

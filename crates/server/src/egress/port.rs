@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use remit_core::call::Operation;
 use remit_core::confinement::Proof;
-use remit_core::decision::Decision;
+use remit_core::decision::{Decision, Reason};
 use remit_core::destination::{Destination, DestinationKind};
 use remit_core::digest::Digest;
 use remit_core::id::ApprovalId;
@@ -15,6 +15,7 @@ use remit_egress::authority::Authority;
 use remit_egress::ca::RunCa;
 use remit_egress::describe::System;
 use remit_egress::ports::{Answer, Asked as Request, AuthFailure, Engine, Refused, Session};
+use remit_egress::refusal::Refusal;
 use remit_gateway::ports::{Answer as Given, AuthFailure as McpAuthFailure, Era, Presented, Scheme};
 use remit_upstream::CallOptions;
 use tokio::sync::mpsc;
@@ -109,6 +110,20 @@ impl Engine for Port {
 
     fn system(&self, name: &Name) -> Option<Arc<System>> {
         self.0.world().registry.server(name)?.system.clone()
+    }
+
+    fn barred(&self, session: &Session, system: &System) -> Option<Refusal> {
+        let live = self.live(session).ok()?;
+        let world = self.0.world();
+        let entry = world.registry.server(&system.name)?;
+        // What is observed is decided request by request.
+        if world.observing.is_some() || super::reaches(&live, entry) {
+            return None;
+        }
+        Some(Refusal {
+            reason: Reason::OutOfAuthority,
+            sentence: format!("the task allows nothing of `{}`", system.name),
+        })
     }
 
     fn authority_of(&self, session: &Session) -> Result<Arc<RunCa>, String> {

@@ -51,10 +51,17 @@ impl Trust {
             .chain(ROOTS.map(PathBuf::from))
             .find_map(|path| std::fs::read_to_string(path).ok())
             .unwrap_or_default();
-        std::fs::write(&trust.alone, own)?;
-        std::fs::write(&trust.all, format!("{}\n{own}", machine.trim_end()))?;
+        put(&trust.alone, own)?;
+        put(&trust.all, &format!("{}\n{own}", machine.trim_end()))?;
         Ok(trust)
     }
+}
+
+/// Puts a file where clients may be reading the one before.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text)?;
+    std::fs::rename(&beside, path)
 }
 
 /// What leads every common client to the proxy at `proxy` (its address, with whatever it is told of the client in it).

@@ -224,7 +224,8 @@ pub async fn decide_prepared(
         }
         if matches!(redeemed, Redeemed::Nothing)
             && !looked
-            && let Some((reason, message)) = carried::judge(app, live, &prepared).await?
+            && let Some((reason, message)) =
+                carried::judge(app, live, &prepared, asked.attachment.as_deref()).await?
         {
             return deny(app, live, &prepared, plain_denial(&world, reason, message)).await;
         }

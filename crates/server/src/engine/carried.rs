@@ -9,38 +9,53 @@ use remit_core::json::Value;
 use remit_credentials::detect::{self, Kind};
 use remit_ledger::record::Record;
 use remit_upstream::Scrubber;
+use zeroize::Zeroizing;
 
+use super::content;
 use super::decide::Prepared;
 use super::live::Live;
 use super::record;
 use crate::app::{App, Failure};
+use crate::egress::attachment::Attachment;
 
 /// Most finds recorded of one call.
-const FINDS_MAX: usize = 8;
+pub(super) const FINDS_MAX: usize = 8;
 
-/// The search for secrets we keep, made anew when they change.
-#[derive(Debug, Default)]
-pub struct KnownSecrets(Mutex<Option<(Vec<String>, Arc<Scrubber>)>>);
+/// The search for secrets we keep. It is one, and follows them: connections that are open already use it too.
+#[derive(Default)]
+pub struct KnownSecrets {
+    of: Mutex<Vec<Zeroizing<String>>>,
+    search: Arc<Scrubber>,
+    turns: content::Turns,
+}
+
+/// Never shows a value.
+impl std::fmt::Debug for KnownSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KnownSecrets(…)")
+    }
+}
 
 impl KnownSecrets {
     /// The search, for the secrets of this moment.
     pub(crate) fn search(&self, app: &App) -> Result<Arc<Scrubber>, Failure> {
-        let known = crate::secrets::known(app);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, search)) = kept.as_ref()
-            && *of == known
-        {
-            return Ok(Arc::clone(search));
+        let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = crate::secrets::known(app);
+        known.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        known.dedup();
+        if *of != known {
+            self.search
+                .look_for(known.iter().map(|secret| secret.as_str()))
+                .map_err(Failure::unavailable)?;
+            *of = known;
         }
-        let search = Arc::new(Scrubber::new(&known).map_err(Failure::unavailable)?);
-        *kept = Some((known, Arc::clone(&search)));
-        Ok(search)
+        Ok(Arc::clone(&self.search))
     }
 }
 
 /// What is wrong with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub(super) enum What {
     /// The decoy of the run: nothing but curiosity leads to it.
     Decoy,
     /// A secret we keep, in any common encoding.
@@ -81,13 +96,25 @@ pub async fn judge(
     app: &Arc<App>,
     live: &Arc<Live>,
     prepared: &Prepared,
+    attachment: Option<&Attachment>,
 ) -> Result<Option<(Reason, String)>, Failure> {
-    let mut finds = look(
-        app,
-        live,
-        &prepared.call,
-        prepared.server.as_ref().is_some_and(|s| s.system.is_some()),
-    )?;
+    let is_system = prepared.server.as_ref().is_some_and(|s| s.system.is_some());
+    let mut finds = look(app, live, &prepared.call, is_system)?;
+    if let Some(attachment) = attachment
+        && content::is_unread(&prepared.call)
+    {
+        let wanted = content::Wanted {
+            secrets: app.known_secrets.search(app)?,
+            decoy: crate::broker::decoy(app, live.run().id),
+            placeholders: !is_system,
+        };
+        let found = content::look(&app.known_secrets.turns, &attachment.body, wanted).await?;
+        finds.extend(found.into_iter().map(|(what, shown)| Find {
+            what,
+            pointer: "/body".to_owned(),
+            shown: crate::approvals::card::escape(&shown),
+        }));
+    }
     if finds.is_empty() {
         return Ok(None);
     }

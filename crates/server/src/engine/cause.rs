@@ -1,6 +1,6 @@
 //! Causes: a request that no agent made, but a server it called. It is decided like any other, and held to the calls that
-//! are under way at that server besides: where it sends must be named by each of them, so that a server cannot add a
-//! recipient of its own.
+//! are under way at that server besides: where it sends must be named by each of them, and how much, so that a server cannot
+//! add a recipient of its own; what cannot be read for that is not sent.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,14 @@ use remit_core::destination::{Destination, DestinationKind};
 use remit_core::id::CallId;
 use remit_core::json::{Object, Value};
 use remit_core::name::Name;
-use remit_core::tool::ToolClass;
+use remit_core::tool::{ArgumentRole, ToolClass};
+use remit_egress::describe::BodyKind;
 use remit_ledger::record::Record;
 
+use super::content;
 use super::decide::Prepared;
 use super::live::Live;
+use super::message;
 use crate::app::{App, Failure};
 use crate::findings::{self, Found};
 use crate::registry::arguments;
@@ -49,6 +52,7 @@ pub struct LiveCall {
     destinations: Vec<Destination>,
     texts: Vec<String>,
     addresses: Vec<Destination>,
+    amounts: Vec<f64>,
 }
 
 impl LiveCall {
@@ -65,8 +69,9 @@ impl LiveCall {
             proof: prepared.proof,
             tool: format!("{}/{}", prepared.call.server, prepared.call.operation.target()),
             destinations: prepared.call.destinations.clone(),
-            addresses: texts.iter().flat_map(|text| addresses(text)).collect(),
+            addresses: texts.iter().flat_map(|text| recipients(text)).collect(),
             texts,
+            amounts: amounts(&prepared.call.arguments),
         }
     }
 
@@ -130,13 +135,22 @@ pub struct Cause {
     recorded: Vec<Value>,
 }
 
-/// Somewhere a request would send that its cause does not name.
+/// Something a request would do that its cause does not say: where it would send, or how much.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Hidden {
+    what: What,
     pointer: String,
-    place: String,
+    /// The place or the amount.
+    shown: String,
     call: CallId,
     tool: String,
+}
+
+/// What is not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Destination,
+    Amount,
 }
 
 impl Cause {
@@ -197,13 +211,87 @@ impl Cause {
                 .iter()
                 .find(|call| !readings.iter().any(|place| call.names(place)))?;
             Some(Hidden {
+                what: What::Destination,
                 pointer: pointer.clone(),
-                place: readings.first().map(ToString::to_string).unwrap_or_default(),
+                shown: readings.first().map(ToString::to_string).unwrap_or_default(),
                 call: silent.id,
                 tool: silent.tool.clone(),
             })
         })
     }
+
+    /// The first declared amount that one of the calls does not hold.
+    fn hidden_amount(&self, prepared: &Prepared) -> Option<Hidden> {
+        let classification = prepared.classification()?;
+        if classification.class == ToolClass::Read {
+            return None;
+        }
+        let whole = Value::Object(prepared.call.arguments.clone());
+        let declared = classification
+            .arguments
+            .iter()
+            .filter(|rule| matches!(rule.role, ArgumentRole::Amount));
+        declared
+            .flat_map(|rule| arguments::select(&whole, &rule.pointer))
+            .filter(|(_, value)| !matches!(value, Value::Null))
+            .find_map(|(pointer, value)| {
+                let amount = amount(value);
+                let says =
+                    |call: &&Arc<LiveCall>| amount.is_some_and(|amount| call.amounts.contains(&amount));
+                let silent = self.calls.iter().find(|call| !says(call))?;
+                Some(Hidden {
+                    what: What::Amount,
+                    pointer,
+                    shown: value.to_string().chars().take(80).collect(),
+                    call: silent.id,
+                    tool: silent.tool.clone(),
+                })
+            })
+    }
+}
+
+/// A body whose fields nobody can see: it could name anybody. Where the description says that a body is content and nothing
+/// else, where it goes stands in the path; that holds for no transfer.
+fn is_unreadable(prepared: &Prepared) -> bool {
+    let Some(classification) = prepared.classification() else {
+        return false;
+    };
+    if classification.class == ToolClass::Read || !content::is_unread(&prepared.call) {
+        return false;
+    }
+    let system = prepared.server.as_ref().and_then(|server| server.system.as_ref());
+    let operation = system.and_then(|system| {
+        let name = prepared.call.operation.target();
+        system
+            .all_operations()
+            .find(|operation| operation.name.as_str() == name)
+    });
+    let is_content = operation.is_some_and(|operation| operation.body == BodyKind::Digest);
+    !is_content || classification.class == ToolClass::Transfer
+}
+
+/// A number, also as text.
+fn amount(value: &Value) -> Option<f64> {
+    let read = |text: &str| text.trim().parse().ok().filter(|amount: &f64| amount.is_finite());
+    match value {
+        Value::Number(number) => read(&number.lexeme()),
+        Value::String(text) => read(text),
+        _ => None,
+    }
+}
+
+/// Every number in the arguments of a call.
+fn amounts(arguments: &Object) -> Vec<f64> {
+    fn collect(value: &Value, found: &mut Vec<f64>) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            Value::Object(object) => object.iter().for_each(|(_, inner)| collect(inner, found)),
+            other => found.extend(amount(other)),
+        }
+    }
+    let mut found = Vec::new();
+    arguments.iter().for_each(|(_, value)| collect(value, &mut found));
+    found
 }
 
 /// Fields nobody described that are addresses.
@@ -216,13 +304,40 @@ fn undeclared(arguments: &Object) -> Vec<(String, Vec<Destination>)> {
         let mut pointer = format!("/{name}");
         leaves(value, &mut pointer, &mut |at, text| {
             found.extend(
-                addresses(text)
+                recipients(text)
                     .into_iter()
                     .map(|place| (at.to_owned(), vec![place])),
             );
         });
     }
     found
+}
+
+/// Whom a text names: the addresses it is, or those a mail in it goes to.
+fn recipients(text: &str) -> Vec<Destination> {
+    let mut found = addresses(text);
+    for field in message::recipient_fields(text) {
+        found.extend(mails(&field));
+    }
+    found
+}
+
+/// Every mail address in a field of a mail, whatever stands beside.
+fn mails(field: &str) -> Vec<Destination> {
+    field
+        .split(apart)
+        .filter(|word| is_mail(word))
+        .filter_map(|mail| Destination::new(DestinationKind::Mail, mail).ok())
+        .collect()
+}
+
+fn apart(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | ';' | ':' | '<' | '>' | '(' | ')' | '"' | '\'')
+}
+
+fn is_mail(word: &str) -> bool {
+    word.rsplit_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
 }
 
 /// The addresses a text is: one alone, a list of them, or with a name beside (`Anna <anna@example.org>`). A text with more
@@ -232,15 +347,11 @@ fn addresses(text: &str) -> Vec<Destination> {
     if text.contains("://") && !text.contains(char::is_whitespace) {
         return Destination::new(DestinationKind::Url, text).into_iter().collect();
     }
-    let apart = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '<' | '>' | '(' | ')' | '"' | '\'');
-    let is_mail = |word: &&str| {
-        word.rsplit_once('@')
-            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'))
-    };
+    let apart = |c: char| c != ':' && apart(c);
     let (mails, others): (Vec<&str>, Vec<&str>) = text
         .split(apart)
         .filter(|word| !word.is_empty())
-        .partition(is_mail);
+        .partition(|word| is_mail(word));
     if mails.is_empty() || others.len() > mails.len().saturating_mul(NAME_WORDS_MAX) {
         return Vec::new();
     }
@@ -287,13 +398,29 @@ pub async fn judge(
     let Some(cause) = &prepared.cause else {
         return Ok(None);
     };
-    let Some(hidden) = cause.hidden(prepared) else {
+    if is_unreadable(prepared) {
+        let message = format!(
+            "server `{}` sends a body that cannot be read, so nobody can see whether it names somebody its call does not: only JSON and forms are",
+            cause.server
+        );
+        return Ok(Some((Reason::NotInspectable, message)));
+    }
+    let Some(hidden) = cause.hidden(prepared).or_else(|| cause.hidden_amount(prepared)) else {
         return Ok(None);
     };
-    let place = crate::approvals::card::escape(&hidden.place);
+    let place = crate::approvals::card::escape(&hidden.shown);
     let pointer = crate::approvals::card::escape(&hidden.pointer);
+    let (kind, key, does, reason) = match hidden.what {
+        What::Destination => (
+            "hidden_destination",
+            "destination",
+            "send to",
+            Reason::DestinationNotAllowed,
+        ),
+        What::Amount => ("hidden_amount", "amount", "move", Reason::ParameterViolation),
+    };
     let message = format!(
-        "server `{}` would send to `{place}` (`{pointer}`), which the call it was made for does not name ({}, {})",
+        "server `{}` would {does} `{place}` (`{pointer}`), which the call it was made for does not name ({}, {})",
         cause.server, hidden.tool, hidden.call
     );
     let mut detail = Object::new();
@@ -301,16 +428,16 @@ pub async fn judge(
     detail.insert("call", hidden.call.to_string());
     detail.insert("tool", hidden.tool.as_str());
     detail.insert("at", pointer.as_str());
-    detail.insert("destination", place.as_str());
+    detail.insert(key, place.as_str());
     let found = Found {
-        kind: "hidden_destination",
+        kind,
         live: Some(live),
         parties: format!("{} {} {place}", cause.server, hidden.tool),
         message: message.clone(),
         detail,
     };
     findings::keep(app, found).await?;
-    Ok(Some((Reason::DestinationNotAllowed, message)))
+    Ok(Some((reason, message)))
 }
 
 /// Says in a record which server made a request, and for which calls.

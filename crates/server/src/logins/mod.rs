@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use remit_core::name::Name;
 use remit_store::servers::{Server, Transport};
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::config::credentials::Oauth;
@@ -51,7 +52,7 @@ impl Logins {
 
     /// Every token in use, for scrubbing.
     #[must_use]
-    pub fn in_use(&self) -> Vec<String> {
+    pub fn in_use(&self) -> Vec<Zeroizing<String>> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.values().flat_map(|slot| slot.secrets()).collect()
     }

@@ -71,9 +71,9 @@ impl Slot {
 
     /// The tokens in use.
     #[must_use]
-    pub fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<Zeroizing<String>> {
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.iter().map(|secret| secret.to_string()).collect()
+        secrets.clone()
     }
 
     /// Puts tokens into use, or takes them out. False: the access token cannot stand in a header.

@@ -243,6 +243,33 @@ async fn step(
     Err(needs_reauth(whose, "needs more scopes for this"))
 }
 
+/// Opens every login that is kept, so that its tokens are recognised; those that do not open, and why.
+///
+/// # Errors
+/// [`Failure::Unavailable`] when the list cannot be read.
+pub async fn learn(app: &Arc<App>) -> Result<Vec<(Whose, Failure)>, Failure> {
+    let logins = app
+        .store
+        .read(|conn| Ok::<_, Failure>(remit_store::logins::list(conn)?))
+        .await?;
+    let mut unopened = Vec::new();
+    for login in logins
+        .into_iter()
+        .filter(|login| login.state == LoginState::Ready)
+    {
+        let whose = Whose {
+            server: login.server.clone(),
+            owner: login.owner.clone(),
+        };
+        let slot = app.logins.slot(&whose);
+        let mut state = slot.state.lock().await;
+        if let Err(failure) = load(app, &whose, &slot, &mut state).await {
+            unopened.push((whose, failure));
+        }
+    }
+    Ok(unopened)
+}
+
 async fn load(app: &Arc<App>, whose: &Whose, slot: &Slot, state: &mut State) -> Result<(), Failure> {
     if state.loaded {
         return Ok(());

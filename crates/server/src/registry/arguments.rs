@@ -184,7 +184,7 @@ fn url_destinations(text: &str) -> Result<Vec<Destination>, String> {
 }
 
 /// Values at `pointer`, where a segment `*` stands for every element of a list.
-fn select<'v>(root: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
+pub(crate) fn select<'v>(root: &'v Value, pointer: &str) -> Vec<(String, &'v Value)> {
     let mut found = vec![(String::new(), root)];
     for segment in pointer.split('/').skip(1) {
         let mut next = Vec::new();

@@ -15,7 +15,7 @@ use remit_store::Epoch;
 use remit_store::servers::{Server, Transport as Stored};
 use remit_store::tools::RegisteredTool;
 use remit_upstream::{
-    Artefacts, Environment, HttpSpec, Identity, Introspection, Launcher, Scrubber, ServerSpec, StdioSpec,
+    Artefacts, Environment, HttpSpec, Identity, Introspection, Launcher, ServerSpec, StdioSpec,
     SystemResolver, Transport,
 };
 
@@ -533,7 +533,7 @@ fn trust(app: &App) -> Result<Arc<remit_upstream::Tls>, Failure> {
 /// # Errors
 /// [`Failure::Unavailable`] when TLS cannot be set up or there are too many secrets.
 pub fn environment(app: &App) -> Result<Environment, Failure> {
-    let scrubber = Arc::new(Scrubber::new(crate::secrets::known(app)).map_err(Failure::unavailable)?);
+    let scrubber = app.known_secrets.search(app)?;
     if let Some(made) = app.dialler.get() {
         return Ok(Environment {
             scrubber,

@@ -221,7 +221,7 @@ async fn a_child_token_of_openbao_is_the_tasks_and_dies_with_it() {
     let accessor = lease.handle.split_once('/').unwrap().1.to_owned();
     assert!(bao.run(&["token", "lookup", "-accessor", &accessor]));
     let token = house.app().broker.opened();
-    let is_child = |value: &&String| {
+    let is_child = |value: &&zeroize::Zeroizing<String>| {
         bao.says(&["token", "lookup"], value)
             .is_some_and(|told| told.contains("remit_lease"))
     };
@@ -239,7 +239,7 @@ async fn a_child_token_of_openbao_is_the_tasks_and_dies_with_it() {
         "and nobody here knows it"
     );
     let ledger = format!("{:?}", house.records().await);
-    assert!(ledger.contains("probed dead") && !ledger.contains(&token));
+    assert!(ledger.contains("probed dead") && !ledger.contains(token.as_str()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -168,7 +168,8 @@ async fn no_value_is_anywhere_at_rest() {
     let live = session::of_task(house.app(), task.task.id).await.unwrap();
     let found = credential(house.app(), &live, &name("stripe")).await.unwrap();
     assert!(!format!("{found:?} {:?}", house.app().broker).contains("canary"));
-    assert!(remit_server::secrets::known(house.app()).contains(&CANARY.to_owned()));
+    let known = remit_server::secrets::known(house.app());
+    assert!(known.iter().any(|value| value.as_str() == CANARY));
     let mut looked = 0;
     let mut folders = vec![house.folder.clone()];
     while let Some(folder) = folders.pop() {

@@ -55,7 +55,7 @@ impl Bed {
         let house = House::open(wait).await;
         let names = Names::default();
         let (upstream, roots) = if tls {
-            let (config, roots) = certificate(&["pets.example"]);
+            let (config, roots) = certificate(&["pets.example", "zoo.example"]);
             (Upstream::start(Some(config)).await, roots)
         } else {
             (Upstream::start(None).await, rustls::RootCertStore::empty())
@@ -64,10 +64,23 @@ impl Bed {
         Self::of(house, upstream, names, tls).await
     }
 
+    /// Another system in the place of the pets.
+    pub async fn described(wait: &str, description: &str) -> Self {
+        let house = House::open(wait).await;
+        let (names, upstream) = (Names::default(), Upstream::start(None).await);
+        let dialler = environment(&names, rustls::RootCertStore::empty());
+        house.app().dialler.set(dialler).ok().unwrap();
+        Self::with(house, upstream, names, false, description).await
+    }
+
     /// The same with a house and an upstream that are there already.
     pub async fn of(house: House, upstream: Upstream, names: Names, tls: bool) -> Self {
+        Self::with(house, upstream, names, tls, PETS).await
+    }
+
+    async fn with(house: House, upstream: Upstream, names: Names, tls: bool, description: &str) -> Self {
         let new = NewSystem {
-            description: Some(PETS.to_owned()),
+            description: Some(description.to_owned()),
             hosts: vec!["pets.example".to_owned()],
             scheme: Some(if tls { "https" } else { "http" }.to_owned()),
             port: Some(upstream.port),
@@ -113,6 +126,17 @@ impl Bed {
             )
             .await;
         read(&answer)
+    }
+
+    /// One request in base-URL mode with whatever body.
+    pub async fn bytes(&self, token: &str, line: &str, kind: &str, body: &[u8]) -> (u16, Value) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let head = format!(
+            "{method} /egress/pets{path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.house.running.address,
+            body.len()
+        );
+        read(&self.raw(&[head.as_bytes(), body].concat()).await)
     }
 
     pub async fn decisions(&self) -> Vec<String> {

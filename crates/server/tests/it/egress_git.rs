@@ -233,6 +233,24 @@ async fn pushes_are_told_apart_before_they_happen() {
         String::from_utf8_lossy(&cloned.stderr)
     );
     assert_eq!(tip(&work.join("again"), "HEAD"), before);
+    // A secret in what is pushed is found, packed as it is: in a file of its own, and added to one that is there already.
+    let canary = "canary-value-7f3d91c2aa04";
+    crate::known::keep(&house, "canary", None, canary).await;
+    assert!(
+        git(&work, None, &["reset", "-q", "--hard", &before])
+            .status
+            .success()
+    );
+    for file in ["notes.txt", "a.txt"] {
+        let old = std::fs::read_to_string(work.join(file)).unwrap_or_default();
+        std::fs::write(work.join(file), format!("{old}key = {canary}\n")).unwrap();
+        git(&work, None, &["add", file]);
+        assert!(git(&work, None, &["commit", "-q", "-m", "more"]).status.success());
+        let refused = run(&["push", "-q", "origin", "main"]).await.unwrap();
+        assert!(!refused.status.success(), "{file}");
+        assert_eq!(tip(&bare, "main"), before, "{file}");
+        git(&work, None, &["reset", "-q", "--hard", &before]);
+    }
     let records = house
         .app()
         .store
@@ -247,6 +265,7 @@ async fn pushes_are_told_apart_before_they_happen() {
         "forge/git.push_rewrite",
         "forge/git.push_delete",
         "forge/git.fetch",
+        "secret_leak",
         "forge:acme/web/refs/heads/main",
     ] {
         assert!(said.contains(expected), "{expected}");

@@ -7,6 +7,8 @@ mod attest;
 #[cfg(test)]
 mod backends;
 #[cfg(test)]
+mod bases;
+#[cfg(test)]
 mod broker;
 #[cfg(test)]
 mod budgets;
@@ -43,6 +45,8 @@ mod house;
 mod issuer;
 #[cfg(test)]
 mod issuer_stub;
+#[cfg(test)]
+mod known;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
@@ -100,6 +104,8 @@ mod token_clients;
 mod token_codes;
 #[cfg(test)]
 mod token_subjects;
+#[cfg(test)]
+mod tunnels;
 #[cfg(test)]
 mod upstream_stub;
 /// Folders for the cluster's bed.

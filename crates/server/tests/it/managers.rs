@@ -189,6 +189,18 @@ async fn a_transit_key_wraps_and_never_comes_here() {
     .unwrap();
     assert!(!house.app().paths.keys().join("vault.key").exists());
     let house = house.crash_and_restart_as_configured().await;
+    // Nothing has used it, and it is recognised as soon as the key has answered.
+    let is_known = || {
+        let known = remit_server::secrets::known(house.app());
+        known.iter().any(|value| value.as_str() == "kept-under-transit")
+    };
+    for _ in 0..200 {
+        if is_known() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(is_known() && house.app().broker.unopened().is_empty());
     let task = house.task(&["fs/*"], &[]).await;
     let live = session::of_task(house.app(), task.task.id).await.unwrap();
     let opened = credential(house.app(), &live, &name("erp")).await.unwrap();

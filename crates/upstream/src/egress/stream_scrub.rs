@@ -10,20 +10,23 @@ use crate::scrub::Scrubber;
 /// One body being scrubbed.
 pub(super) struct StreamScrub {
     scrubber: Arc<Scrubber>,
+    /// Nothing could be found when the body began: its length was promised then.
+    idle: bool,
     held: Bytes,
 }
 
 impl StreamScrub {
-    pub(super) const fn new(scrubber: Arc<Scrubber>) -> Self {
+    pub(super) fn new(scrubber: Arc<Scrubber>) -> Self {
         Self {
+            idle: scrubber.knows_nothing(),
             scrubber,
             held: Bytes::new(),
         }
     }
 
     /// True when nothing can be found: bodies pass as they are, and their length holds.
-    pub(super) fn is_idle(&self) -> bool {
-        self.scrubber.knows_nothing()
+    pub(super) const fn is_idle(&self) -> bool {
+        self.idle
     }
 
     /// Takes a piece in and gives what can go on.

@@ -3,18 +3,23 @@
 mod beginnings;
 mod control;
 mod encodings;
+mod seek;
 mod shadow;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use arc_swap::ArcSwapOption;
 use beginnings::Beginnings;
 use bytes::Bytes;
 use remit_core::json::{Object, Value};
 use shadow::Shadow;
+
+pub use seek::Seek;
 
 /// What stands where a secret stood.
 pub const REMOVED: &str = "[removed by remit]";
@@ -31,13 +36,18 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 /// Knows the secrets that must never come back from a server. Cheap to use when there is nothing to remove.
 ///
-/// It works on parsed strings, so it does not matter how a server cut its answer into chunks.
-#[derive(Debug, Default)]
-pub struct Scrubber {
-    secrets: Option<Secrets>,
+/// It works on parsed strings, so it does not matter how a server cut its answer into chunks. What it looks for can change
+/// while it is in use: whoever holds it looks for what is known now.
+#[derive(Default)]
+pub struct Scrubber(ArcSwapOption<Secrets>);
+
+/// Never shows a secret.
+impl std::fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scrubber(…)")
+    }
 }
 
-#[derive(Debug)]
 struct Secrets {
     search: AhoCorasick,
     beginnings: Beginnings,
@@ -58,13 +68,24 @@ impl Scrubber {
     /// # Errors
     /// Too many or too long secrets for one search (hundreds of megabytes).
     pub fn new(secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, TooManySecrets> {
+        let scrubber = Self::default();
+        scrubber.look_for(secrets)?;
+        Ok(scrubber)
+    }
+
+    /// Looks for these secrets from now on, in place of those before.
+    ///
+    /// # Errors
+    /// As [`Scrubber::new`]; what was looked for before still is.
+    pub fn look_for(&self, secrets: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), TooManySecrets> {
         let patterns: Vec<Vec<u8>> = secrets
             .into_iter()
             .filter(|secret| secret.as_ref().len() >= SECRET_BYTES_MIN)
             .flat_map(|secret| encodings::of(secret.as_ref()))
             .collect();
         if patterns.is_empty() {
-            return Ok(Self::default());
+            self.0.store(None);
+            return Ok(());
         }
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
@@ -72,23 +93,22 @@ impl Scrubber {
             .ascii_case_insensitive(true)
             .build(&patterns)
             .map_err(|_| TooManySecrets)?;
-        Ok(Self {
-            secrets: Some(Secrets {
-                search,
-                beginnings: Beginnings::of(patterns),
-            }),
-        })
+        self.0.store(Some(Arc::new(Secrets {
+            search,
+            beginnings: Beginnings::of(patterns),
+        })));
+        Ok(())
     }
 
     /// True when there is nothing to look for.
-    pub(crate) const fn knows_nothing(&self) -> bool {
-        self.secrets.is_none()
+    pub(crate) fn knows_nothing(&self) -> bool {
+        self.0.load().is_none()
     }
 
     /// Looks for secrets, as they are and through the escapes of the text. Only of the `last` piece of a text it is known
     /// that nothing follows.
     pub(crate) fn look(&self, text: &[u8], last: bool) -> Found {
-        match &self.secrets {
+        match &*self.0.load() {
             Some(secrets) => secrets.look(text, last),
             None => Found {
                 spans: Vec::new(),
@@ -99,7 +119,8 @@ impl Scrubber {
 
     /// Where secrets stand in a whole text.
     fn spans(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let Some(secrets) = &self.secrets else {
+        let known = self.0.load();
+        let Some(secrets) = &*known else {
             return Vec::new();
         };
         let piece = PIECE_BYTES.max(2 * secrets.held_max());

@@ -1,13 +1,24 @@
 //! The way out of a run: the proxy, the run's own certificate authority, and the variables clients read them from.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
+use std::time::Duration;
 
 use remit_server::egress::steering::{self, Trust};
 use serde_json::{Value, json};
 
+use crate::control_client::{Control, part};
 use crate::failure::Failure;
 use crate::fields;
+
+/// How soon a changed authority is in the files of the run.
+const FOLLOWED: Duration = Duration::from_secs(1);
+
+/// Where the server says what a run needs for its HTTP.
+pub(super) fn path(run: &str) -> String {
+    format!("/v1/runs/{}/egress", part(run))
+}
 
 /// How the command's HTTP goes through Remit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,18 +31,27 @@ pub enum Mode {
     Off,
 }
 
-/// SDKs that take a base address: system, variable, path below it, variable of the key.
-const BASES: [(&str, &str, &str, Option<&str>); 5] = [
-    ("openai", "OPENAI_BASE_URL", "/v1", Some("OPENAI_API_KEY")),
-    ("anthropic", "ANTHROPIC_BASE_URL", "", Some("ANTHROPIC_API_KEY")),
-    ("github", "GITHUB_API_URL", "", Some("GITHUB_TOKEN")),
-    ("s3", "AWS_ENDPOINT_URL_S3", "", None),
-    ("sts", "AWS_ENDPOINT_URL_STS", "", None),
+/// SDKs that take a base address: system, variable, path below it, variable of the key. The run's token is the key: it says
+/// who asks, and what opens the system is put in its place once the request is allowed.
+const BASES: [(&str, &str, &str, &str); 5] = [
+    ("openai", "OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY"),
+    ("anthropic", "ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY"),
+    ("github", "GITHUB_API_URL", "", "GITHUB_TOKEN"),
+    ("s3", "AWS_ENDPOINT_URL_S3", "", AWS_KEY),
+    ("sts", "AWS_ENDPOINT_URL_STS", "", AWS_KEY),
 ];
+/// The id of an access key; it stands in what a client signs.
+const AWS_KEY: &str = "AWS_ACCESS_KEY_ID";
+/// Clients do not sign without one, and what they sign with it is signed anew.
+const AWS_SECRET: (&str, &str) = ("AWS_SECRET_ACCESS_KEY", "unused");
+/// It would go with another key.
+const AWS_SESSION: &str = "AWS_SESSION_TOKEN";
 
 /// The way out, ready to be put into an environment.
 pub(super) struct Egress {
     pub(super) mode: Mode,
+    /// The authority its clients trust, in PEM.
+    ca: String,
     variables: Vec<(String, OsString)>,
 }
 
@@ -55,12 +75,39 @@ impl Egress {
             Mode::Proxy => proxy(&address, token, &trust(said, folder)?),
             Mode::BaseUrl => bases(&address, token, systems),
         };
-        Ok(Self { mode, variables })
+        Ok(Self {
+            mode,
+            ca: fields::text(said, "ca"),
+            variables,
+        })
+    }
+
+    /// Keeps the files of the authority as the server has it: when the task may use other systems, it is for other hosts. A
+    /// client that is started then trusts it for those; one that has read the files before, for what they were.
+    pub(super) async fn follow(&self, control: &Control, run: &str, folder: &Path) -> Infallible {
+        if self.mode != Mode::Proxy {
+            return std::future::pending().await;
+        }
+        let mut known = self.ca.clone();
+        loop {
+            tokio::time::sleep(FOLLOWED).await;
+            // A server that is away, or a task that ended, changes nothing here.
+            let Ok(said) = control.get(&path(run)).await else {
+                continue;
+            };
+            let now = fields::text(&said, "ca");
+            if !now.is_empty() && now != known && trust(&said, folder).is_ok() {
+                known = now;
+            }
+        }
     }
 
     /// Puts its variables into an environment, in place of what stood there.
     pub(super) fn put(&self, into: &mut Vec<(OsString, OsString)>) {
         into.retain(|(name, _)| !self.variables.iter().any(|(ours, _)| name == ours.as_str()));
+        if self.variables.iter().any(|(name, _)| name == AWS_KEY) {
+            into.retain(|(name, _)| name != AWS_SESSION);
+        }
         into.extend(
             self.variables
                 .iter()
@@ -101,9 +148,15 @@ fn bases(address: &str, token: &str, systems: &[Value]) -> Vec<(String, OsString
                 variable.to_owned(),
                 format!("{address}/egress/{system}{path}").into(),
             ));
-            variables.extend(key.map(|key| (key.to_owned(), token.into())));
+            variables.push((key.to_owned(), token.into()));
         }
     }
+    if variables.iter().any(|(name, _)| name == AWS_KEY) {
+        variables.push((AWS_SECRET.0.to_owned(), AWS_SECRET.1.into()));
+    }
+    // Two systems may share a key.
+    let mut seen = std::collections::BTreeSet::new();
+    variables.retain(|(name, _)| seen.insert(name.clone()));
     variables
 }
 
@@ -141,6 +194,23 @@ mod tests {
         assert_eq!(
             bases.said()["variables"],
             json!(["OPENAI_BASE_URL", "OPENAI_API_KEY"])
+        );
+        let said = json!({"proxy": "http://127.0.0.1:7420", "systems": [{"name": "s3"}, {"name": "sts"}]});
+        let aws = Egress::make(Some(Mode::BaseUrl), &said, "remit_secret", &folder).unwrap();
+        let mut variables = vec![
+            ("AWS_SESSION_TOKEN".into(), "of another key".into()),
+            ("AWS_ACCESS_KEY_ID".into(), "AKIAANOTHER".into()),
+        ];
+        aws.put(&mut variables);
+        let names: Vec<_> = variables.iter().map(|(name, _)| name.to_string_lossy()).collect();
+        assert_eq!(
+            names,
+            [
+                "AWS_ENDPOINT_URL_S3",
+                "AWS_ACCESS_KEY_ID",
+                "AWS_ENDPOINT_URL_STS",
+                "AWS_SECRET_ACCESS_KEY"
+            ]
         );
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -88,7 +88,7 @@ async fn work(
     let settings = Settings::write(opened, &servers)?;
     let (mut variables, mut secrets) =
         environment::for_run(std::env::vars_os(), opened, &settings, &context.paths);
-    way_out(context, control, args, opened, &settings, &mut variables).await?;
+    let egress = way_out(context, control, args, opened, &settings, &mut variables).await?;
     secrets.retain(|name| {
         let held = variables.iter().find(|(there, _)| there == name.as_str());
         !held.is_some_and(|(_, value)| value.to_string_lossy().starts_with("remit-placeholder-"))
@@ -115,7 +115,11 @@ async fn work(
     }
     attest(control, &fields::text(opened, "run"), &child).await?;
     child.go()?;
-    let status = child.finish().await?;
+    let run = fields::text(opened, "run");
+    let status = tokio::select! {
+        status = child.finish() => status?,
+        never = egress.follow(control, &run, settings.folder()) => match never {},
+    };
     let left = child.end_leftovers()?;
     if left > 0 && !context.out.json {
         context
@@ -133,9 +137,8 @@ async fn way_out(
     opened: &Value,
     settings: &Settings,
     variables: &mut Vec<(OsString, OsString)>,
-) -> Result<(), Failure> {
-    let path = format!("/v1/runs/{}/egress", part(&fields::text(opened, "run")));
-    let said = control.get(&path).await?;
+) -> Result<egress::Egress, Failure> {
+    let said = control.get(&egress::path(&fields::text(opened, "run"))).await?;
     let token = fields::text(opened, "token");
     carry(&said, variables);
     // With no other network, what nobody registered is to be refused in words.
@@ -158,7 +161,7 @@ async fn way_out(
             names.join(" ")
         ));
     }
-    Ok(())
+    Ok(egress)
 }
 
 /// Puts placeholders into an environment, in place of the secrets they stand for.

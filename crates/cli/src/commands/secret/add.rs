@@ -14,7 +14,7 @@ pub struct Args {
     /// The account it belongs to, where the system asks for one
     #[arg(long, value_name = "USER")]
     pub account: Option<String>,
-    /// Where the value lies, instead of copying it: `kv:MANAGER/PATH#FIELD`, `command:…`, `file:/…`, `env:NAME`
+    /// Where the value lies, instead of copying it: `kv:MANAGER/PATH#FIELD`, `command:…` (`command:["PROGRAM", "ARGUMENT"]` where one holds a blank), `file:/…`, `env:NAME`
     #[arg(long, value_name = "REFERENCE")]
     pub from: Option<String>,
     #[command(flatten)]

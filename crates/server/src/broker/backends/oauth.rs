@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::OAUTH;
 use crate::app::{App, Failure};
-use crate::broker::credential::{Credential, CredentialFailure, brokered};
+use crate::broker::credential::{Credential, CredentialFailure, brokered, which};
 use crate::broker::placeholder::resolve;
 use crate::config::Credential as Configured;
 use crate::egress::attachment::Attachment;
@@ -56,7 +56,12 @@ pub(super) async fn credential(
 fn carried(app: &App, live: &Live, entry: &ServerEntry, attachment: &Attachment) -> Option<Whose> {
     let system = &entry.server.name;
     let uses = attachment.carried.iter().any(|one| {
-        resolve(app, live.run().id, system, &one.value)
+        let named = if one.own {
+            which(app, system).ok()
+        } else {
+            resolve(app, live.run().id, system, &one.value)
+        };
+        named
             .and_then(|name| super::configured(app, &name, system))
             .is_some_and(|of| matches!(of, Configured::Oauth(_)))
     });

@@ -34,6 +34,24 @@ resources = ["messages"]
 "body.to" = { type = "string", required = true, role = "mail" }
 "body.text" = { type = "string", role = "content" }
 [[operations]]
+name = "notes.add"
+call = "POST /notes"
+class = "write"
+resources = ["notes"]
+[[operations]]
+name = "files.put"
+call = "PUT /files/{id}"
+class = "write"
+body = "digest"
+resources = ["files/{id}"]
+[[operations]]
+name = "payments.make"
+call = "POST /payments"
+class = "transfer"
+resources = ["payments"]
+[operations.fields]
+"body.amount" = { type = "number", required = true, role = "amount" }
+[[operations]]
 name = "messages.recall"
 call = "DELETE /messages/{id}"
 class = "delete"
@@ -147,12 +165,16 @@ impl Scene {
     }
 
     async fn task(&self, allow: &[&str]) -> Opened {
+        self.task_on(allow, &[]).await
+    }
+
+    async fn task_on(&self, allow: &[&str], resources: &[&str]) -> Opened {
         let places = [
             "mail:anna@example.org",
             "mail:spy@evil.example",
             "host:mail.example",
         ];
-        let mut new = self.house.wish(allow, &[]);
+        let mut new = self.house.wish(allow, resources);
         new.destinations = places.iter().map(|place| place.parse().unwrap()).collect();
         remit_server::tasks::open::open(self.house.app(), new, &name("alice"))
             .await
@@ -167,7 +189,7 @@ impl Scene {
     }
 
     async fn send(&self, task: &Opened, how: &str) -> String {
-        let arguments = json!({"to": "Anna@example.org", "text": "hello", "how": how});
+        let arguments = json!({"to": "Anna@example.org", "text": "12.5", "how": how});
         self.call(task, "send", arguments).await
     }
 
@@ -270,6 +292,48 @@ async fn a_server_sends_what_its_call_says_and_nothing_else() {
         "the call to it alone"
     );
     assert_eq!(scene.upstream.seen().len(), 2);
+}
+
+/// A recipient in a body nobody reads, or inside a mail inside a field; and another amount than the call's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_hides_in_a_body_or_an_amount_does_not_leave() {
+    let Some(scene) = Scene::open("100ms").await else {
+        return;
+    };
+    scene.add(scene.server(&[])).await;
+    let roots = ["mail-api:notes", "mail-api:files", "mail-api:payments"];
+    let task = scene.task_on(&["mail/*", "mail-api/*"], &roots).await;
+    for (how, reason, at) in [
+        ("plain", "not_inspectable", "body"),
+        ("multipart", "not_inspectable", "body"),
+        ("raw", "destination_not_allowed", "/body/raw"),
+        ("overpay", "parameter_violation", "/body/amount"),
+    ] {
+        let refused = scene.send(&task, how).await;
+        assert!(
+            refused.starts_with("403") && refused.contains(reason) && refused.contains(at),
+            "{how}: {refused}"
+        );
+    }
+    assert_eq!(scene.upstream.seen().len(), 0, "nothing of it has left");
+    let found = scene.of_kind("finding").await;
+    let mut kinds: Vec<&str> = found.iter().map(|record| detail(record, "kind")).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds, ["hidden_amount", "hidden_destination"]);
+    // What its call says it may do: a mail to whom it names, the amount it names, a file whose body is content by its
+    // description.
+    for how in ["raw-honestly", "upload"] {
+        let sent = scene.send(&task, how).await;
+        assert!(sent.starts_with("200"), "{how}: {sent}");
+    }
+    assert_eq!(scene.upstream.seen().len(), 2);
+    // Whether it is paid is then up to policy and people.
+    let paid = scene.send(&task, "pay").await;
+    assert!(
+        paid.starts_with("200") || paid.contains("approval_required"),
+        "{paid}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
