@@ -57,7 +57,7 @@ pub fn run(batches: usize, counter: Option<Counter>) -> anyhow::Result<(Duration
 pub fn activation() -> anyhow::Result<Duration> {
     let tools = Tools::new(100, 10)?;
     let start = crate::time::now();
-    let bundle = tools.bundle(&organisation(19))?;
+    let bundle = tools.bundle(&organisation(18))?;
     let taken = start.elapsed();
     anyhow::ensure!(
         bundle.rules().len() == 51,
@@ -74,7 +74,7 @@ pub fn activation() -> anyhow::Result<Duration> {
 pub fn base(batches: usize, counter: Option<Counter>) -> anyhow::Result<Vec<Figure>> {
     let measure = Measure { batches, counter };
     let tools = Tools::new(10, 6)?;
-    let bundle = tools.bundle(&organisation(19))?;
+    let bundle = tools.bundle(&organisation(18))?;
     let (flat, deep) = ([principal(1, 1)?], [principal(2, 8)?]);
     let write = tools.write("/srv/repo/src/main.rs")?;
     let delete = tools.delete("/srv/repo/src/main.rs")?;
@@ -90,8 +90,8 @@ pub fn base(batches: usize, counter: Option<Counter>) -> anyhow::Result<Vec<Figu
 fn growth(batches: usize, counter: Option<Counter>) -> anyhow::Result<Vec<Figure>> {
     let measure = Measure { batches, counter };
     let tools = Tools::new(10, 6)?;
-    let small = tools.bundle(&organisation(19))?;
-    let large = tools.bundle(&organisation(9_968))?;
+    let small = tools.bundle(&organisation(18))?;
+    let large = tools.bundle(&organisation(9_967))?;
     let one = [principal(1, 1)?];
     let many = (0..100_000)
         .map(|n| principal(n + 10, 1))
