@@ -155,6 +155,11 @@ impl Bed {
 
     /// Opens `script` as the work of a `remit run` of `bot` that may read.
     pub(crate) fn run(&self, script: &str, arguments: &[&str]) -> Said {
+        self.run_with(&[], script, arguments)
+    }
+
+    /// The same with further options.
+    pub(crate) fn run_with(&self, options: &[&str], script: &str, arguments: &[&str]) -> Said {
         let file = self.up.house.work("agent.py");
         std::fs::write(&file, script).unwrap();
         let file = file.display().to_string();
@@ -168,11 +173,9 @@ impl Bed {
             "fs/read_file",
             "--resource",
             "fs:/srv/repo",
-            "--",
-            "python3",
-            &file,
         ];
-        self.up.run(&[&base, arguments].concat())
+        self.up
+            .run(&[&base, options, &["--", "python3", &file], arguments].concat())
     }
 
     /// Records of a kind, oldest first.

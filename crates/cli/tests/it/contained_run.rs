@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use serde_json::{Value, json};
 
 use crate::bypass_bed::Bed;
-use crate::house::Said;
 
 /// What the command tries: its MCP endpoint, the proxy, a neighbour, with its own token and with another's.
 const SCRIPT: &str = r#"
@@ -47,23 +46,6 @@ print(json.dumps({"own": mcp(own), "other": mcp(other), "neighbour": reach("127.
     "unknown": proxied("http://unknown.example/x"), "unknown_tls": proxied("https://unknown.example/x"), "devices": socket.if_nameindex()}))
 "#;
 
-fn run(bed: &Bed, more: &[&str], arguments: &[&str]) -> Said {
-    let file = bed.up.house.work("agent.py");
-    std::fs::write(&file, SCRIPT).unwrap();
-    let file = file.display().to_string();
-    let base = [
-        "run",
-        "--agent",
-        "bot",
-        "--intent",
-        "look around",
-        "--allow",
-        "fs/read_file",
-    ];
-    let rest = ["--resource", "fs:/srv/repo", "--", "python3", &file];
-    bed.up.run(&[&base, more, &rest, arguments].concat())
-}
-
 #[test]
 fn a_contained_run_reaches_remit_and_nothing_else() {
     let bed = Bed::new();
@@ -71,11 +53,11 @@ fn a_contained_run_reaches_remit_and_nothing_else() {
     let port = neighbour.local_addr().unwrap().port().to_string();
     let other = bed.reader();
     // It is there for whoever keeps the machine's network.
-    let said = run(&bed, &[], &[&other.token, &port]);
+    let said = bed.run_with(&[], SCRIPT, &[&other.token, &port]);
     let tried: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(tried["neighbour"], "reached", "{said:?}");
 
-    let said = run(&bed, &["--contained"], &[&other.token, &port]);
+    let said = bed.run_with(&["--contained"], SCRIPT, &[&other.token, &port]);
     if said.err.contains("no network of its own") {
         assert_eq!(said.status, Some(125), "{said:?}");
         let mut error = std::io::stderr();
@@ -116,7 +98,7 @@ fn a_contained_run_reaches_remit_and_nothing_else() {
 #[test]
 fn the_tokens_of_attested_runs_do_not_work_through_the_relay_of_another() {
     let bed = Bed::new();
-    if run(&bed, &["--contained"], &["remit_x", "9"]).status == Some(125) {
+    if bed.run_with(&["--contained"], SCRIPT, &["remit_x", "9"]).status == Some(125) {
         return;
     }
     // A run that waits, and hands its token to the second by a file both can read.
@@ -154,7 +136,7 @@ fn the_tokens_of_attested_runs_do_not_work_through_the_relay_of_another() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let token = std::fs::read_to_string(&handed).unwrap();
-    let said = run(&bed, &["--contained"], &[&token, "9"]);
+    let said = bed.run_with(&["--contained"], SCRIPT, &[&token, "9"]);
     std::fs::remove_file(&handed).unwrap();
     assert!(waiting.wait_with_output().unwrap().status.success());
     let tried: Value = serde_json::from_str(&said.out).unwrap();

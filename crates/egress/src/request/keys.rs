@@ -35,7 +35,15 @@ pub(super) fn expect_exact(operation: &Operation, head: &Head, decoded: &Decoded
 }
 
 fn is_twin(key: &str, name: &str) -> bool {
-    key != name && key.to_lowercase() == name.to_lowercase()
+    if key == name {
+        return false;
+    }
+    if key.is_ascii() && name.is_ascii() {
+        return key.eq_ignore_ascii_case(name);
+    }
+    // Both ways: the long s is an `S` only in upper case, the Kelvin sign a `k` only in lower case.
+    let folded = |text: &str| text.to_uppercase().to_lowercase();
+    folded(key) == folded(name)
 }
 
 fn in_body<'b>(body: &'b Object, path: &str) -> Option<&'b str> {
@@ -54,5 +62,21 @@ fn deeper<'b>(value: &'b Value, path: &str) -> Option<&'b str> {
             items.iter().find_map(|item| deeper(item, rest))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_case_is_a_twin_whatever_letters_it_takes() {
+        for twin in ["Destination", "DESTINATION", "de\u{17f}tination"] {
+            assert!(is_twin(twin, "destination"), "{twin}");
+        }
+        assert!(is_twin("\u{212a}ey", "key"));
+        for other in ["destination", "destinations", "d\u{e9}stination", ""] {
+            assert!(!is_twin(other, "destination"), "{other}");
+        }
     }
 }
