@@ -62,6 +62,10 @@ fn a_tree_ends_whole_and_alone() {
             },
             &line,
         );
+        // The shell is ready before those it started are.
+        while marked(&goes).len() < 6 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let end = kill_tree(id, Duration::from_millis(300)).unwrap();
         assert_eq!(end.survivors, []);
         assert!(end.ended.contains(&id) && end.ended.len() >= 7, "{end:?}");
